@@ -1,0 +1,66 @@
+"""The engine, sessions and transactions. The edge commits, nobody else.
+
+A FastAPI dependency with `yield` commits after the answer has been sent unless its scope is the
+function; `Session` fixes that, and also keeps a stream from holding a transaction open.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+STATEMENT_TIMEOUT_MS = 15_000
+IDLE_TRANSACTION_TIMEOUT_MS = 20_000
+
+
+def async_url(url: str) -> str:
+    """Any PostgreSQL URL as SQLAlchemy wants it for psycopg 3."""
+    for scheme in ("postgresql+psycopg://", "postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    raise ValueError("EMPTOR_DATABASE_URL must start with postgresql://")
+
+
+def libpq_url(url: str) -> str:
+    """The same URL as libpq (and so procrastinate) wants it."""
+    return "postgresql://" + async_url(url).removeprefix("postgresql+psycopg://")
+
+
+class Database:
+    """One engine a process. `transaction()` is for code outside a request."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = libpq_url(url)
+        self.engine = create_async_engine(
+            async_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            connect_args={
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+                f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
+                " -c timezone=UTC"
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Commits when the block ends, rolls back when it raises. Never await HTTP inside."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    async def dispose(self) -> None:
+        await self.engine.dispose()
+
+
+async def session(request: Request) -> AsyncIterator[AsyncSession]:
+    """One transaction around the endpoint function, committed before the first byte is sent."""
+    database: Database = request.app.state.database
+    async with database.transaction() as opened:
+        yield opened
+
+
+Session = Annotated[AsyncSession, Depends(session, scope="function")]

@@ -1,0 +1,310 @@
+"""The words the conversation is told in: a turn, its route, what the graph emits, and its ports.
+
+Nothing here knows SQL, HTTP or a payment provider. The ports are Protocols; `backend` fills them.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any, Literal, Protocol
+
+from integrations.models import Chunk, Usage
+from integrations.money import Money
+
+Kind = Literal["casual", "complex", "commercial"]
+Sub = Literal["booking", "purchase", "none"]
+Role = Literal["light", "reasoning", "agent", "light_mini", "reasoning_mini"]
+Effort = Literal["low", "medium", "high"]
+Style = Literal["warm", "neutral", "balanced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One earlier message, as the router and the shopping agent read it."""
+
+    role: Literal["user", "assistant", "system", "tool"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the router sees. `text` is the newest user message; `context` is oldest first.
+
+    `effort` and `kind` are what a picker or an API field asked for (stronger than any words);
+    `locked` is the kind that an open confirmation or tool loop holds the conversation to.
+    """
+
+    text: str
+    context: tuple[Message, ...] = ()
+    effort: Effort | None = None
+    kind: Kind | None = None
+    locked: Kind | None = None
+    previous: Kind | None = None
+    idle_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a turn goes and why. `cause` is a rule's name, `classifier`, `judge`, `state`, `user`.
+
+    `role` is what the turn deserves; `served_role` and `model` are what it truly got.
+    """
+
+    kind: Kind
+    sub: Sub = "none"
+    domain: str = "general"
+    action: str = "answer"
+    role: Role = "light"
+    effort: Effort | None = None
+    confidence: float = 1.0
+    cause: str = "classifier"
+    policy_version: str = ""
+    probabilities: Mapping[Kind, float] = field(default_factory=dict)
+    latency_us: int = 0
+    no_purchase: bool = False  # "don't buy": offers may be shown, nothing is proposed for payment
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn as it enters the graph.
+
+    `messages` are OpenAI-shaped dicts for the model, newest last, card numbers already masked.
+    `tools` are the client's own: passed through to the model and back, never to commerce.
+    """
+
+    id: str
+    ask: Ask
+    messages: tuple[Mapping[str, Any], ...]
+    language: Literal["en", "zh"]
+    now: datetime
+    timezone: str
+    requested_model: str = "auto"
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: Any = None
+    style: Style = "balanced"
+    warmth: int = 50
+    max_tokens: int | None = None
+    temperature: float | None = None
+    stop: tuple[str, ...] = ()
+    response_format: Mapping[str, Any] | None = None
+    housekeeping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The allowance's answer to a route: the role that may serve it, and why not the other."""
+
+    role: Role
+    model: str
+    downgrade_reason: str | None = None
+    quota: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- commerce -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the person wants, settled by code from their own words. Unset fields do not filter."""
+
+    vertical: Literal["product", "table", "room"]
+    query: str
+    language: Literal["en", "zh"] = "en"
+    quantity: int = 1
+    max_total: Money | None = None
+    place: str = ""
+    date: date | None = None
+    time: time | None = None
+    party: int | None = None
+    nights: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    url: str
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One thing at one merchant, as the person sees it. It knows no commission, by type."""
+
+    offer_id: str
+    kind: Literal["purchase", "booking"]
+    merchant: str
+    title: str
+    price: Money
+    availability: str
+    why: str = ""
+    disclosure: str = ""
+    description: str = ""
+    image: Image | None = None
+    rating: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A frozen checkout that waits for the person's consent. Built from the checkout's row.
+
+    `lines` are `{"title","qty","unit"}` in minor units and add up to `total`.
+    """
+
+    checkout_id: str
+    confirmation: Mapping[str, Any]
+    confirmation_hash: str
+    merchant_of_record: str
+    lines: tuple[Mapping[str, Any], ...]
+    total: Money
+    disclosure: str
+    expires_at: datetime
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A checkout that cannot be confirmed yet; `missing` names what (address, buyer, stock…)."""
+
+    checkout_id: str
+    missing: tuple[str, ...]
+    url: str
+    handoff_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFact:
+    """An order as its row has it. The only source for any sentence about an order."""
+
+    order_id: str
+    state: str
+    title: str
+    merchant: str
+    total: Money
+    placed_at: datetime
+
+
+class Shelf(Protocol):
+    async def search(self, wish: Wish, *, limit: int = 6) -> Sequence[Offer]:
+        """Best first; the order depends on fit, total price, availability, delivery, rating."""
+        ...
+
+    async def get(self, offer_ids: Sequence[str]) -> Sequence[Offer]: ...
+
+
+class Desk(Protocol):
+    async def propose(
+        self, lines: Sequence[tuple[str, int]], *, key: str
+    ) -> Sequence[Proposal | Blocked]:
+        """Ask the merchants for their own totals and freeze them: one checkout a merchant."""
+        ...
+
+    async def orders(self) -> Sequence[OrderFact]:
+        """This person's newest orders, newest first."""
+        ...
+
+
+class Models(Protocol):
+    def stream(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        effort: Effort | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
+        tool_choice: Any = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stop: Sequence[str] = (),
+        response_format: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Chunk]:
+        """The model's answer as it comes. Closing the iterator frees the model."""
+        ...
+
+    async def fill(
+        self,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        schema: Mapping[str, Any],
+        *,
+        max_tokens: int,
+        timeout_s: float,
+    ) -> tuple[dict[str, Any] | None, Usage]:
+        """One JSON object by `schema`, or None in time-out or nonsense: callers must do without."""
+        ...
+
+
+class Allowances(Protocol):
+    async def admit(self, route: Route) -> Admission:
+        """Reserve for this turn, or for the next rung of the ladder. Raises when all are used."""
+        ...
+
+
+class RouterPort(Protocol):
+    def route(self, ask: Ask) -> Route: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """Everything a node may touch, built once a turn by `backend.chat`."""
+
+    router: RouterPort
+    allowances: Allowances
+    models: Models
+    shelf: Shelf
+    desk: Desk
+
+
+# --- what a turn emits, in order ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    route: Route
+    admission: Admission
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a client tool's call: the first piece has id and name, the rest arguments."""
+
+    index: int
+    id: str | None
+    name: str | None
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    activity: Literal["product-list", "booking-options", "compare", "order"]
+    offers: tuple[Offer, ...] = ()
+    orders: tuple[OrderFact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """The turn ends here: only the person can go on, with the hash that they were shown."""
+
+    proposals: tuple[Proposal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """One model call, done or cut: what it used."""
+
+    model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    reason: Literal["stop", "length", "tool_calls", "content_filter"] = "stop"
+
+
+Event = Routed | TextDelta | ToolCallDelta | Cards | Consent | Called | Finished

@@ -1,0 +1,251 @@
+"""What every partner merchant can be asked for, whatever protocol it speaks.
+
+The checkout knows this Protocol only; `acp.py` and `booking.py` translate. Success is read from
+`Quote.status` and `Quote.messages`, never from an HTTP status. Merchant text inside these types
+has been cleaned by `clean_text`: it is data to show, never an instruction to follow.
+"""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Literal, Protocol
+
+from integrations.money import Money
+
+Status = Literal[
+    "incomplete",  # something is missing; `messages` say what
+    "ready",  # may be confirmed and placed
+    "placing",  # the merchant is still working on it: ask again
+    "completed",  # an order exists: `order` is set
+    "needs_handoff",  # only the merchant's own site can go on: `continue_url`
+    "canceled",
+    "expired",
+]
+
+
+class PartnerError(Exception):
+    """A partner did not do what was asked. `code` is the partner's or the protocol's word."""
+
+    def __init__(self, detail: str, *, code: str = "partner_failed") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+
+
+class PartnerRefused(PartnerError):
+    """A clear no (4xx or an error message): nothing happened at the merchant."""
+
+
+class PartnerUnreachable(PartnerError):
+    """No connection was made or the breaker is open: nothing happened at the merchant."""
+
+
+class PartnerUnknown(PartnerError):
+    """The answer was lost (time-out, 5xx, cut, unreadable): it may or may not have happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A merchant's message. `path` is a JSONPath into its own session, `code` its own code."""
+
+    severity: Literal["info", "warning", "error"]
+    code: str
+    text: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotedLine:
+    item_id: str
+    title: str
+    quantity: int
+    unit: Money
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """`type` as in ACP: items_base_amount, subtotal, discount, fulfillment, tax, fee, total…"""
+
+    type: str
+    label: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One way to receive the goods; `selected` is the one in the totals."""
+
+    id: str
+    title: str
+    amount: Money
+    earliest: date | None = None
+    latest: date | None = None
+    selected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerOrder:
+    id: str
+    status: str
+    permalink_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What the merchant says the basket costs now. `reference` is its session or quote id."""
+
+    reference: str
+    status: Status
+    lines: tuple[QuotedLine, ...]
+    totals: tuple[Total, ...]
+    total: Money
+    expires_at: datetime | None = None
+    hold_expires_at: datetime | None = None
+    deliveries: tuple[Delivery, ...] = ()
+    cancellation_policy: str = ""
+    notes: tuple[Note, ...] = ()
+    continue_url: str | None = None
+    order: PartnerOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationQuote:
+    """Refund and fee add up to what was paid. Nothing is cancelled yet."""
+
+    id: str
+    refund: Money
+    fee: Money
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    name: str
+    line_one: str
+    city: str
+    country: str  # ISO 3166-1 alpha-2
+    postal_code: str
+    line_two: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Buyer:
+    first_name: str
+    last_name: str
+    email: str
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BookingDetails:
+    """What a booking is for: a table (date, time, party) or a room (date, nights, party)."""
+
+    date: date
+    party: int
+    time: time | None = None
+    nights: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """All a merchant needs to quote: item ids and quantities, and who it is for."""
+
+    lines: tuple[tuple[str, int], ...]
+    currency: str
+    buyer: Buyer | None = None
+    address: Address | None = None
+    delivery_id: str | None = None
+    discount_codes: tuple[str, ...] = ()
+    booking: BookingDetails | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerPayment:
+    """How the merchant is told about the money: our charge's id and what it may take of it."""
+
+    token: str
+    amount: Money
+    merchant_id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One thing a partner offers. `price` is for one unit; for a table it is the deposit."""
+
+    item_id: str
+    title: str
+    price: Money
+    availability: Literal["in_stock", "low_stock", "out_of_stock", "on_request"] = "in_stock"
+    description: str = ""
+    category: str = ""
+    image_url: str | None = None
+    rating: float | None = None
+    delivery_days: int | None = None
+    booking: BookingDetails | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    title_zh: str = ""
+    description_zh: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BookingWish:
+    """A live search at a booking partner. Unset fields do not filter."""
+
+    vertical: Literal["table", "room"]
+    details: BookingDetails
+    query: str = ""
+    place: str = ""
+    max_total: Money | None = None
+
+
+class Partner(Protocol):
+    """One merchant. Every write takes `key`, made from our own id; the same key repeats safely."""
+
+    async def quote(self, basket: Basket, *, key: str) -> Quote: ...
+
+    async def revise(self, reference: str, basket: Basket, *, key: str) -> Quote: ...
+
+    async def read(self, reference: str) -> Quote: ...
+
+    async def hold(self, reference: str, *, key: str) -> Quote:
+        """Keep stock or a seat for the buyer while they decide; a no-op where there is none."""
+        ...
+
+    async def place(
+        self, reference: str, payment: PartnerPayment, buyer: Buyer | None, *, key: str
+    ) -> Quote: ...
+
+    async def cancel(self, reference: str, *, key: str) -> Quote:
+        """Give up a session or quote that has no order yet."""
+        ...
+
+    async def order(self, order_id: str) -> PartnerOrder: ...
+
+    async def cancellation(self, order_id: str, *, key: str) -> CancellationQuote: ...
+
+    async def confirm_cancellation(
+        self, order_id: str, quote: CancellationQuote, *, key: str
+    ) -> PartnerOrder: ...
+
+
+class BookingSearch(Protocol):
+    """Partners with time-bound stock are asked live; their answers are never cached as stock."""
+
+    async def search(self, wish: BookingWish) -> Sequence[Found]: ...
+
+
+# Tag characters and zero-width or bidirectional controls hide instructions in plain sight.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def clean_text(text: object, limit: int = 500) -> str:
+    """Merchant text as data: no control, invisible or bidirectional characters, at most `limit`."""
+    if not isinstance(text, str):
+        return ""
+    kept = [c if c not in "\n\t" else " " for c in text[: limit * 4]]
+    shown = "".join(c for c in kept if unicodedata.category(c) not in _HIDDEN)
+    return " ".join(shown.split())[:limit]

@@ -1,0 +1,100 @@
+"""Payments: authorise → capture | void, refund, look up. The only file that imports `stripe`.
+
+Every write carries a key made from the purchase id, so a repeat is the same act. A lost answer is
+`PaymentUnknown`: look the purchase up, then repeat with the same key; never with a new one.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from integrations.money import Money
+
+PaymentStatus = Literal[
+    "authorised", "requires_action", "declined", "captured", "voided", "processing"
+]
+
+
+class PaymentError(Exception):
+    """The processor said no or said nothing. `code` is the processor's own word."""
+
+    def __init__(self, detail: str, *, code: str = "payment_failed") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+
+
+class PaymentRefused(PaymentError):
+    """A clear 4xx that is not a decline (bad method, bad amount): nothing happened."""
+
+
+class PaymentUnknown(PaymentError):
+    """Time-out, 5xx or cut: it may have happened. Look up before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """`token` is a processor's payment method id such as `pm_card_visa`; `customer` owns it."""
+
+    token: str
+    customer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """The processor's own state of one charge. `processor_fee` is known after capture."""
+
+    id: str
+    status: PaymentStatus
+    amount: Money
+    captured: Money
+    refunded: Money
+    decline_code: str | None = None
+    next_action: dict[str, Any] | None = None
+    processor_fee: Money | None = None
+    purchase_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentEvent:
+    """A verified webhook. Its object is only a hint: read the payment again before acting."""
+
+    id: str
+    type: str
+    payment_id: str | None
+    purchase_id: str | None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+class Payments(Protocol):
+    async def authorise(
+        self,
+        *,
+        purchase_id: str,
+        amount: Money,
+        method: Method,
+        destination: str | None,
+        fee: Money | None,
+        key: str,
+    ) -> Payment:
+        """Block `amount`. `destination` and `fee`: a destination charge with application fee."""
+        ...
+
+    async def read(self, payment_id: str) -> Payment: ...
+
+    async def find(self, purchase_id: str) -> Payment | None:
+        """By our id in the charge's metadata: how a lost answer is found again."""
+        ...
+
+    async def capture(self, payment_id: str, *, key: str) -> Payment: ...
+
+    async def void(self, payment_id: str, *, key: str) -> Payment: ...
+
+    async def refund(self, payment_id: str, amount: Money, *, with_fee: bool, key: str) -> Payment:
+        """`with_fee`: give the application fee back in proportion (Stripe does not by itself)."""
+        ...
+
+    def event(self, body: bytes, signature: str) -> PaymentEvent:
+        """Verify a webhook on its raw bytes. Raises `PaymentRefused` (`bad_signature`)."""
+        ...
+
+    async def ready(self) -> bool: ...
