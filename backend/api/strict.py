@@ -1,0 +1,67 @@
+"""How strictly bodies are read: nothing is coerced, nothing unknown passes, nothing breaks a row.
+
+JSON allows what PostgreSQL and other parsers do not: NUL, lone surrogates, NaN, integers beyond
+2^53. They are refused here with a 4xx, before they can become a 500 or a different number.
+"""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+INT_MAX = 2**53
+
+
+class Strict(BaseModel):
+    """Base of every native request body."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, data: Any) -> Any:
+        check_json(data)
+        return data
+
+
+class Lenient(Strict):
+    """For shapes others define (OpenAI): unknown fields are left aside, values stay strict."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def check_json(value: Any) -> None:
+    """Raises ValueError for text or numbers that cannot be stored and read back the same."""
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, int | float):
+        check_number(value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            check_json(key)
+            check_json(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_json(item)
+
+
+def check_number(value: float) -> None:
+    """Raises ValueError for what a BIGINT or a JSON reader elsewhere would change or refuse."""
+    if not math.isfinite(value):
+        raise ValueError("NaN and infinity are not JSON numbers")
+    if abs(value) > INT_MAX and isinstance(value, int):
+        raise ValueError("integers must lie within ±2^53")
+
+
+def check_text(text: str) -> str:
+    """Returns the text, or raises ValueError for a NUL or half a surrogate pair."""
+    if "\x00" in text:
+        raise ValueError("text must not contain NUL")
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("text must not contain half of a surrogate pair")
+    return text
+
+
+Count = Annotated[int, Field(ge=0, le=INT_MAX)]
+Positive = Annotated[int, Field(ge=1, le=INT_MAX)]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]

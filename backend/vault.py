@@ -1,0 +1,45 @@
+"""Secrets of others at rest: merchants' outbound keys and signing secrets, sealed with one key.
+
+Our own keys are never here: they are stored as hashes and shown once.
+"""
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+
+class VaultError(Exception):
+    """A sealed value that this home's key cannot open."""
+
+
+class Vault:
+    """Authenticated encryption (Fernet: AES-128-CBC with HMAC-SHA256)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._fernet = Fernet(key)
+
+    @classmethod
+    def at(cls, home: Path) -> "Vault":
+        """The vault of this home; its key file is made on first use, readable by its owner only."""
+        path = home / "vault.key"
+        home.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls(path.read_bytes())
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key := Fernet.generate_key())
+        return cls(key)
+
+    def seal(self, secret: str) -> str:
+        return self._fernet.encrypt(secret.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """Raises `VaultError` when the value was sealed with another key."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            raise VaultError(
+                "A stored secret was sealed with another key: restore vault.key or set it again."
+            ) from error
