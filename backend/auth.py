@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
@@ -15,7 +15,7 @@ from pwdlib import PasswordHash
 from sqlalchemy import DateTime, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from backend.database import Database
 from backend.errors import Forbidden, NotFound, Unauthenticated
@@ -127,12 +127,12 @@ async def by_key(session: AsyncSession, token: str) -> Principal:
     """Raises `Unauthenticated` for an unknown, revoked or expired key, or an erased person."""
     query = (
         select(ApiKey)
-        .outerjoin(UserAccount, UserAccount.id == ApiKey.user_id)  # type: ignore[arg-type]
+        .outerjoin(UserAccount, col(UserAccount.id) == col(ApiKey.user_id))
         .where(
-            ApiKey.hash == _hash(token),  # type: ignore[arg-type]
-            ApiKey.revoked_at.is_(None),  # type: ignore[union-attr]
-            UserAccount.deleted_at.is_(None),  # type: ignore[union-attr]
-            (ApiKey.expires_at.is_(None)) | (ApiKey.expires_at > func.now()),  # type: ignore[union-attr]
+            col(ApiKey.hash) == _hash(token),
+            col(ApiKey.revoked_at).is_(None),
+            col(UserAccount.deleted_at).is_(None),
+            (col(ApiKey.expires_at).is_(None)) | (col(ApiKey.expires_at) > func.now()),
         )
     )
     return _principal((await session.execute(query)).scalar_one_or_none())
@@ -141,8 +141,8 @@ async def by_key(session: AsyncSession, token: str) -> Principal:
 async def by_cookie(session: AsyncSession, token: str) -> Principal:
     """Raises `Unauthenticated` when the session is unknown or over."""
     query = select(WebSession).where(
-        WebSession.hash == _hash(token),  # type: ignore[arg-type]
-        WebSession.expires_at > func.now(),  # type: ignore[arg-type]
+        col(WebSession.hash) == _hash(token),
+        col(WebSession.expires_at) > func.now(),
     )
     return _principal((await session.execute(query)).scalar_one_or_none())
 
@@ -150,8 +150,7 @@ async def by_cookie(session: AsyncSession, token: str) -> Principal:
 def _principal(row: ApiKey | WebSession | None) -> Principal:
     if row is None:
         raise Unauthenticated
-    role: Role = row.role  # type: ignore[assignment]
-    return Principal(role, row.user_id or "", row.merchant_id or "", row.read_only)
+    return Principal(cast(Role, row.role), row.user_id or "", row.merchant_id or "", row.read_only)
 
 
 async def open_session(session: AsyncSession, principal: Principal) -> str:
@@ -178,9 +177,9 @@ async def close_session(session: AsyncSession, token: str) -> None:
 async def revoke(session: AsyncSession, user_id: str) -> None:
     """Every key and session of a person stops working with this transaction."""
     await session.execute(
-        update(ApiKey).where(ApiKey.user_id == user_id).values(revoked_at=func.now())  # type: ignore[arg-type]
+        update(ApiKey).where(ApiKey.user_id == user_id).values(revoked_at=func.now())
     )
-    await session.execute(delete(WebSession).where(WebSession.user_id == user_id))  # type: ignore[arg-type]
+    await session.execute(delete(WebSession).where(WebSession.user_id == user_id))
 
 
 def hash_password(password: str) -> str:

@@ -47,10 +47,11 @@ def check_json(value: Any) -> None:
 
 def check_number(value: float) -> None:
     """Raises ValueError for what a BIGINT or a JSON reader elsewhere would change or refuse."""
-    if not math.isfinite(value):
+    if isinstance(value, int):
+        if abs(value) > INT_MAX:
+            raise ValueError("integers must lie within ±2^53")
+    elif not math.isfinite(value):
         raise ValueError("NaN and infinity are not JSON numbers")
-    if abs(value) > INT_MAX and isinstance(value, int):
-        raise ValueError("integers must lie within ±2^53")
 
 
 def check_text(text: str) -> str:
