@@ -1,0 +1,193 @@
+"""Conversations: threads, their turns and the model calls behind each. Append-only history.
+
+A turn's row is opened before the model is asked and closed once, with what it used and cost. One
+turn at a time runs in a thread; a crashed one gives the thread back when its lease ends.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Text, func, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from backend.errors import Conflict, NotFound
+from backend.ids import new_id
+
+LEASE = timedelta(minutes=5)
+TITLE_LENGTH = 60
+MOMENT: Any = DateTime(timezone=True)
+COUNTER: Any = BigInteger()
+
+
+class Thread(SQLModel, table=True):
+    __tablename__ = "thread"
+    __table_args__ = (Index("thread_of_user", "user_id", "updated_at"),)
+    id: str = Field(default_factory=lambda: new_id("thr"), primary_key=True)
+    user_id: str
+    title: str = ""
+    client_id: str | None = None  # the id an AG-UI client chose; unique for its user only
+    running_turn_id: str | None = None
+    running_until: datetime | None = Field(default=None, sa_type=MOMENT)
+    created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
+    updated_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
+
+
+Index("thread_client", col(Thread.user_id), col(Thread.client_id), unique=True)
+
+
+class TurnRow(SQLModel, table=True):
+    """`state`: open → done | failed | aborted. `memory` is the agent's note to itself."""
+
+    __tablename__ = "turn"
+    __table_args__ = (
+        Index("turn_of_thread", "thread_id", "created_at"),
+        Index("turn_of_user", "user_id", "created_at"),
+        Index("turn_when", "created_at"),
+    )
+    id: str = Field(default_factory=lambda: new_id("trn"), primary_key=True)
+    thread_id: str | None = None
+    user_id: str
+    plan: str
+    surface: str
+    state: str = "open"
+    text: str = Field(sa_column=Column(Text, nullable=False))
+    answer: str = Field(default="", sa_column=Column(Text, nullable=False))
+    memory: str = Field(default="", sa_column=Column(Text, nullable=False))
+    cards: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    interrupts: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
+    kind: str | None = None
+    sub: str | None = None
+    domain: str | None = None
+    action: str | None = None
+    role: str | None = None
+    served_role: str | None = None
+    model: str | None = None
+    requested_model: str = "auto"
+    effort: str | None = None
+    cause: str | None = None
+    confidence: float | None = None
+    policy_version: str | None = None
+    downgrade_reason: str | None = None
+    charged: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    quota: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    cost_usd_micros: int | None = Field(default=None, sa_type=COUNTER)
+    price_version: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    energy_wh_min: float = 0.0
+    energy_wh_max: float = 0.0
+    latency_ms: int | None = None
+    first_token_ms: int | None = None
+    housekeeping: bool = False
+    rating: str | None = None
+    wrong_route: bool = False
+    preferred: str | None = None
+    created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
+    closed_at: datetime | None = Field(default=None, sa_type=MOMENT)
+
+
+class ModelCall(SQLModel, table=True):
+    """What one call to a model used. Never changed afterwards."""
+
+    __tablename__ = "model_call"
+    id: str = Field(default_factory=lambda: new_id("cal"), primary_key=True)
+    turn_id: str = Field(index=True)
+    model: str
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+    cost_usd_micros: int | None = Field(default=None, sa_type=COUNTER)
+    price_version: str = ""
+    created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
+
+
+async def thread(session: AsyncSession, user_id: str, thread_id: str) -> Thread:
+    """Of this person, by our id or the one their client chose. Raises `NotFound`."""
+    query = select(Thread).where(
+        col(Thread.user_id) == user_id,
+        or_(col(Thread.id) == thread_id, col(Thread.client_id) == thread_id),
+    )
+    found = (await session.execute(query)).scalar_one_or_none()
+    if found is None:
+        raise NotFound("You have no conversation with this id")
+    return found
+
+
+async def thread_for_client(session: AsyncSession, user_id: str, client_id: str) -> Thread:
+    """The thread an AG-UI client means, made on its first run."""
+    try:
+        return await thread(session, user_id, client_id)
+    except NotFound:
+        made = Thread(user_id=user_id, client_id=client_id)
+        session.add(made)
+        await session.flush()
+        return made
+
+
+async def threads(
+    session: AsyncSession, user_id: str, *, before: datetime | None, limit: int
+) -> Sequence[Thread]:
+    query = select(Thread).where(col(Thread.user_id) == user_id)
+    if before is not None:
+        query = query.where(col(Thread.updated_at) < before)
+    newest = query.order_by(col(Thread.updated_at).desc()).limit(limit)
+    return (await session.execute(newest)).scalars().all()
+
+
+async def history(session: AsyncSession, thread_id: str, *, limit: int = 200) -> list[TurnRow]:
+    """The newest `limit` turns, oldest first; those that failed or never answered are left out."""
+    query = (
+        select(TurnRow)
+        .where(col(TurnRow.thread_id) == thread_id, col(TurnRow.state) != "failed")
+        .order_by(col(TurnRow.created_at).desc(), col(TurnRow.id).desc())
+        .limit(limit)
+    )
+    return list(reversed((await session.execute(query)).scalars().all()))
+
+
+async def turn(session: AsyncSession, user_id: str, turn_id: str) -> TurnRow:
+    found = await session.get(TurnRow, turn_id)
+    if found is None or found.user_id != user_id:
+        raise NotFound("You have no turn with this id")
+    return found
+
+
+async def occupy(session: AsyncSession, of: Thread, turn_id: str) -> None:
+    """Take the thread for one turn. Raises `Conflict` while another one runs."""
+    taken = await session.execute(
+        update(Thread)
+        .where(
+            col(Thread.id) == of.id,
+            or_(col(Thread.running_turn_id).is_(None), col(Thread.running_until) < func.now()),
+        )
+        .values(running_turn_id=turn_id, running_until=func.now() + LEASE, updated_at=func.now())
+        .returning(col(Thread.id))
+    )
+    if taken.scalar_one_or_none() is None:
+        raise Conflict(
+            "An answer is still being written in this conversation; wait for it or stop it",
+            code="turn_in_flight",
+            headers={"Retry-After": "2"},
+        )
+
+
+async def leave(session: AsyncSession, thread_id: str, turn_id: str) -> None:
+    """Give the thread back, if this turn still holds it."""
+    await session.execute(
+        update(Thread)
+        .where(col(Thread.id) == thread_id, col(Thread.running_turn_id) == turn_id)
+        .values(running_turn_id=None, running_until=None, updated_at=func.now())
+    )
+
+
+def title_from(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
