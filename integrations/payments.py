@@ -1,7 +1,8 @@
-"""Payments: authorise → capture | void, refund, look up. The only file that imports `stripe`.
+"""Payments: authorise → capture | void, refund, look up. What the checkout needs, in its own words.
 
 Every write carries a key made from the purchase id, so a repeat is the same act. A lost answer is
 `PaymentUnknown`: look the purchase up, then repeat with the same key; never with a new one.
+`stripe_payments.py` fills the Protocol.
 """
 
 from dataclasses import dataclass, field
@@ -41,7 +42,10 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """The processor's own state of one charge. `processor_fee` is known after capture."""
+    """The processor's own state of one charge. `processor_fee` is known after capture.
+
+    `fee` and `fee_refunded` are the application fee as the processor has it, for reconciliation.
+    """
 
     id: str
     status: PaymentStatus
@@ -52,6 +56,8 @@ class Payment:
     next_action: dict[str, Any] | None = None
     processor_fee: Money | None = None
     purchase_id: str | None = None
+    fee: Money | None = None
+    fee_refunded: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
