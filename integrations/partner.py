@@ -8,7 +8,8 @@ has been cleaned by `clean_text`: it is data to show, never an instruction to fo
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime
+from datetime import time as clock
 from typing import Literal, Protocol
 
 from integrations.money import Money
@@ -145,7 +146,7 @@ class BookingDetails:
 
     date: date
     party: int
-    time: time | None = None
+    time: clock | None = None
     nights: int | None = None
 
 
