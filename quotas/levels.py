@@ -1,0 +1,121 @@
+"""Levels: how a bucket stands now, and the quota object that people are shown (contract §6)."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from quotas.plans import Bucket, Plan, Unit
+from quotas.windows import SLOTS
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A bucket as it stands now. Times are UTC; `resets_at` is None before the first turn."""
+
+    bucket: Bucket
+    policy: str
+    window_s: int
+    used: int
+    held: int
+    resets_at: datetime | None
+    slots: Mapping[str, int]
+    now: datetime
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.bucket.cap - self.used - self.held)
+
+    @property
+    def next_free_at(self) -> datetime | None:
+        """When there is room for one more; None while there is, or when only a hold can free it."""
+        if self.remaining:
+            return None
+        if self.policy != "rolling":
+            return self.resets_at
+        width, left = -(-self.window_s // SLOTS), self.used
+        for start in sorted(int(key) for key in self.slots):
+            leaves = datetime.fromtimestamp(start, UTC) + timedelta(seconds=width + self.window_s)
+            if leaves <= self.now:
+                continue
+            left -= int(self.slots[str(start)])
+            if left + self.held < self.bucket.cap:
+                return leaves
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        """One element of the quota object's `buckets`."""
+        return {
+            "name": self.bucket.name,
+            "unit": self.bucket.unit,
+            "policy": self.policy,
+            "window_s": self.window_s,
+            "used": self.used,
+            "held": self.held,
+            "cap": self.bucket.cap,
+            "remaining": self.remaining,
+            "resets_at": moment(self.resets_at),
+            "next_free_at": moment(self.next_free_at),
+            "fallback": self.bucket.fallback,
+        }
+
+
+def moment(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
+
+
+def levels(plan: Plan, rows: Sequence[Any]) -> list[Level]:
+    """Rows of the gate or the meter, in the plan's order."""
+    return [
+        Level(
+            bucket=bucket,
+            policy=row.policy,
+            window_s=row.window_s,
+            used=int(row.used),
+            held=int(row.held),
+            resets_at=row.resets_at,
+            slots=row.slots or {},
+            now=row.now,
+        )
+        for bucket, row in zip(plan.buckets, rows, strict=True)
+    ]
+
+
+def quota_object(
+    plan: Plan,
+    now: Sequence[Level],
+    requested: str | None,
+    served: str | None,
+    binding: str | None,
+    charged: Mapping[str, int],
+) -> dict[str, Any]:
+    down = requested is not None and binding is not None
+    return {
+        "plan": plan.name,
+        "binding": binding,
+        "buckets": [level.as_json() for level in now],
+        "charged": dict(charged),
+        "served_role": served,
+        "requested_role": requested,
+        "downgrade_reason": f"allowance_used:{binding}" if down else None,
+    }
+
+
+def wait_s(now: Sequence[Level], ladder: Sequence[str], costs: Mapping[Unit, int]) -> int | None:
+    """Seconds until the first rung is free again; None when only a change of plan helps."""
+    waits = []
+    for role in ladder:
+        full = [
+            level
+            for level in now
+            if level.bucket.role == role and level.remaining < costs.get(level.bucket.unit, 0)
+        ]
+        ends = [level.next_free_at or level.resets_at for level in full]
+        if any(level.bucket.cap < costs.get(level.bucket.unit, 0) for level in full):
+            continue
+        moments = [end for end in ends if end is not None]
+        if len(moments) == len(full) and moments:
+            waits.append((max(moments) - now[0].now).total_seconds())
+    return max(1, math.ceil(min(waits))) if waits else None

@@ -1,0 +1,256 @@
+"""Allowances: reserve before the model is asked, settle or release when it has answered.
+
+Every function takes a session and never commits. The gate (`reserve`) and the meter read the same
+rows with the same SQL: a bucket denies exactly when its `remaining` is less than the cost. Time is
+the database's; `at` exists for the seeded simulation, which owns the clock.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from quotas.holds import CLOSE, HOLD, LOCK, OVERDUE, START, TAKE
+from quotas.levels import levels, quota_object, wait_s
+from quotas.plans import Plan, Unit
+from quotas.windows import MAKE, METER, arguments
+
+RESERVED_LEASE_S = 120  # longer than any queue in front of a model
+IN_FLIGHT_LEASE_S = 900  # longer than any answer
+ONE_TURN: Mapping[Unit, int] = {"turns": 1}
+TRIES = 5
+
+
+class HoldConflict(Exception):
+    """This turn id belongs to another subject or was reserved for another role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """The gate's answer. Not granted is an answer, not an error: nothing was taken.
+
+    `quota` is the public quota object. `retry_after_s` is set when nothing is left on the ladder:
+    seconds until a rung has room again. `state` is the hold's; on a repeat (`replayed`) it may
+    have ended already, and only `start` says whether the turn may still run.
+    """
+
+    turn_id: str
+    requested_role: str
+    _: KW_ONLY
+    granted: bool
+    served_role: str | None = None
+    downgrade_reason: str | None = None
+    buckets: tuple[str, ...] = ()
+    quota: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_s: int | None = None
+    state: str | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep ended: holds refunded and holds settled in full."""
+
+    refunded: int
+    settled: int
+
+
+async def reserve(
+    session: AsyncSession,
+    *,
+    turn_id: str,
+    subject: str,
+    plan: Plan,
+    role: str,
+    timezone: str = "UTC",
+    costs: Mapping[Unit, int] = ONE_TURN,
+    at: datetime | None = None,
+) -> Allowance:
+    """Take from the first rung of the ladder with room in all its buckets.
+
+    The same turn id again gives the same answer and takes nothing; for another subject or role it
+    raises `HoldConflict`. Raises `UnknownRole` for a role that the plan does not include.
+    """
+    ladder = plan.ladder(role)
+    known = arguments(plan, subject=subject, timezone=timezone, at=at, ladder=ladder, costs=costs)
+    rows = await _take(session, known | _hold(turn_id, plan, role, ladder))
+    if rows[0].held_now:
+        served = ladder[rows[0].chosen - 1]
+        binding = _binding(rows)
+        names = tuple(r.name for r in rows if r.rung == rows[0].chosen)
+        charged = {r.name: r.cost for r in rows if r.rung == rows[0].chosen}
+        quota = quota_object(plan, levels(plan, rows), role, served, binding, charged)
+        reason = quota["downgrade_reason"]
+        return Allowance(
+            turn_id,
+            role,
+            granted=True,
+            served_role=served,
+            downgrade_reason=reason,
+            buckets=names,
+            quota=quota,
+            state="reserved",
+        )
+    if (before := await _replay(session, turn_id, subject, plan, role, timezone, at)) is not None:
+        return before
+    now = levels(plan, rows)
+    quota = quota_object(plan, now, role, None, _binding(rows), {})
+    wait = wait_s(now, ladder, costs)
+    return Allowance(turn_id, role, granted=False, quota=quota, retry_after_s=wait)
+
+
+async def start(
+    session: AsyncSession,
+    turn_id: str,
+    *,
+    lease_s: int = IN_FLIGHT_LEASE_S,
+    at: datetime | None = None,
+) -> bool:
+    """The model has been asked: from here a lost turn is settled, not refunded.
+
+    False when the hold is not reserved any more, or not in time: the turn must not run.
+    """
+    values = {"turn_id": turn_id, "lease_s": lease_s, "at": at}
+    return bool((await session.execute(text(START), values)).rowcount)  # type: ignore[attr-defined]
+
+
+async def settle(
+    session: AsyncSession,
+    turn_id: str,
+    *,
+    spent: Mapping[Unit, int] | None = None,
+    at: datetime | None = None,
+) -> bool:
+    """Count what the turn used, in the window of its reserve. False when it has ended before.
+
+    A unit missing in `spent` counts as it was reserved. More than was reserved is counted too,
+    beyond the cap if need be. Raises `ValueError` for a negative amount.
+    """
+    if spent and min(spent.values()) < 0:
+        raise ValueError("nothing is spent below zero")
+    return await _close(session, turn_id, "settled", counted=True, spent=spent or {}, at=at)
+
+
+async def release(session: AsyncSession, turn_id: str, *, at: datetime | None = None) -> bool:
+    """Give everything back: the turn was free of charge. False when it has ended before."""
+    return await _close(session, turn_id, "released", counted=False, spent={}, at=at)
+
+
+async def sweep(session: AsyncSession, *, limit: int = 100, at: datetime | None = None) -> Swept:
+    """End holds whose lease ran out: never started → refunded, started → settled in full."""
+    values = {"limit": limit, "at": at}
+    overdue = (await session.execute(text(OVERDUE), values)).all()
+    ids = [bucket for hold in overdue for bucket in hold.bucket_ids]
+    await session.execute(text(LOCK), {"ids": ids})
+    settled = 0
+    for hold in overdue:
+        counted = hold.state == "in_flight"
+        settled += counted
+        await _close(session, hold.turn_id, "expired", counted=counted, spent={}, at=at)
+    return Swept(refunded=len(overdue) - settled, settled=settled)
+
+
+async def meter(
+    session: AsyncSession,
+    subject: str,
+    plan: Plan,
+    *,
+    timezone: str = "UTC",
+    turn_id: str | None = None,
+    at: datetime | None = None,
+) -> dict[str, Any]:
+    """The quota object (contract §6) as it stands, and what `turn_id` was charged."""
+    known = arguments(plan, subject=subject, timezone=timezone, at=at, costs=ONE_TURN)
+    rows = (await session.execute(text(METER), known)).all()
+    hold = await _find(session, turn_id) if turn_id else None
+    now = levels(plan, rows)
+    if hold is None or hold.subject != subject:
+        full = next((level.bucket.name for level in now if not level.remaining), None)
+        return quota_object(plan, now, None, None, full, {})
+    return quota_object(
+        plan, now, hold.requested_role, hold.served_role, hold.binding, _charged(hold)
+    )
+
+
+async def _take(session: AsyncSession, values: dict[str, Any]) -> Sequence[Any]:
+    """One statement when all windows are open; otherwise they are made and it runs again."""
+    for _ in range(TRIES):
+        rows = (await session.execute(text(TAKE), values)).all()
+        if not any(row.missing for row in rows):
+            return rows
+        await session.execute(text(MAKE), values)
+    raise RuntimeError("the windows of a bucket could not be opened; is the clock jumping?")
+
+
+def _hold(turn_id: str, plan: Plan, role: str, ladder: Sequence[str]) -> dict[str, Any]:
+    return {
+        "turn_id": turn_id,
+        "plan": plan.name,
+        "role": role,
+        "ladder": list(ladder),
+        "lease_s": RESERVED_LEASE_S,
+    }
+
+
+async def _find(session: AsyncSession, turn_id: str) -> Any | None:
+    return (await session.execute(text(HOLD), {"turn_id": turn_id})).one_or_none()
+
+
+async def _replay(
+    session: AsyncSession,
+    turn_id: str,
+    subject: str,
+    plan: Plan,
+    role: str,
+    timezone: str,
+    at: datetime | None,
+) -> Allowance | None:
+    hold = await _find(session, turn_id)
+    if hold is None:
+        return None
+    if (hold.subject, hold.requested_role) != (subject, role):
+        raise HoldConflict(f"turn {turn_id!r} was reserved for another subject or role")
+    quota = await meter(session, subject, plan, timezone=timezone, turn_id=turn_id, at=at)
+    return Allowance(
+        turn_id,
+        role,
+        granted=True,
+        served_role=hold.served_role,
+        downgrade_reason=quota["downgrade_reason"],
+        buckets=tuple(hold.names),
+        quota=quota,
+        state=hold.state,
+        replayed=True,
+    )
+
+
+async def _close(
+    session: AsyncSession,
+    turn_id: str,
+    state: str,
+    *,
+    counted: bool,
+    spent: Mapping[Unit, int],
+    at: datetime | None,
+) -> bool:
+    values = {
+        "turn_id": turn_id,
+        "state": state,
+        "counted": counted,
+        "spent": json.dumps(dict(spent)),
+        "at": at,
+    }
+    return bool((await session.execute(text(CLOSE), values)).one().ended)
+
+
+def _binding(rows: Sequence[Any]) -> str | None:
+    """The bucket that kept the turn from the first rung."""
+    return next((r.name for r in rows if r.rung == 1 and r.room is False), None)
+
+
+def _charged(hold: Any) -> dict[str, int]:
+    return {n: int(c) for n, c in zip(hold.names, hold.charged, strict=True) if c}
