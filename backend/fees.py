@@ -1,0 +1,208 @@
+"""Commission and the postings of every event that moves money. Pure functions of integers.
+
+A posting is `(account, amount)` with debits positive; the postings of one event add up to zero in
+each currency. `ledger.post` stores them. Nothing here reads a clock, a row or a merchant.
+
+Accounts (chart in `ledger.ROOTS`) are kept per merchant where an operator asks per merchant.
+Fees are accrued when money is captured (or the merchant confirms) and recognised when the order is
+fulfilled or its return window has passed. The processor keeps its own fee on refunds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.money import BPS, CurrencyMismatch, Money, divide_half_even
+
+Posting = tuple[str, Money]
+
+
+class FeeError(ValueError):
+    """Terms or amounts that cannot be right: nothing is booked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """A merchant's terms: `bps` of the commissionable amount plus `fixed` minor units an order.
+
+    Terms are stored with the order they were agreed for; a later change never reaches back.
+    """
+
+    bps: int
+    fixed: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if type(self.bps) is not int or not 0 <= self.bps <= BPS:
+            raise FeeError(f"bps must be a whole number from 0 to {BPS}, not {self.bps!r}")
+        if type(self.fixed) is not int or self.fixed < 0:
+            raise FeeError(f"fixed must be whole minor units, at least 0, not {self.fixed!r}")
+        Money.zero(self.currency)  # refuses an unknown code
+
+
+def terms(commission: Commission) -> dict[str, int | str]:
+    """The terms as they are stored with an order; `agreed` reads them back."""
+    return {
+        "bps": commission.bps,
+        "fixed": commission.fixed,
+        "currency": commission.currency,
+    }
+
+
+def agreed(terms: Mapping[str, Any]) -> Commission:
+    """The terms that an order was made under. Raises `FeeError`."""
+    try:
+        return Commission(terms["bps"], terms["fixed"], terms["currency"])
+    except KeyError as error:
+        raise FeeError(f"stored terms lack {error}") from error
+
+
+def fee(commission: Commission, commissionable: Money) -> Money:
+    """The commission on an order: half-even, and never more than the amount itself.
+
+    Raises `FeeError` for a negative amount, `CurrencyMismatch` when a fixed part is in another
+    currency (a rate alone works in any).
+    """
+    if commissionable.amount < 0:
+        raise FeeError("there is no commission on a negative amount")
+    due = commissionable.share(bps=commission.bps)
+    if commission.fixed:
+        due += Money(commission.fixed, commission.currency)
+    return min(due, commissionable)
+
+
+def fee_refund(*, fee: Money, captured: Money, refunded_total: Money, already: Money) -> Money:
+    """What to give back of `fee` now that `refunded_total` of `captured` has been refunded.
+
+    `already` is what earlier refunds gave back. Computed from the running total, so any sequence
+    of partial refunds that reaches `captured` returns `fee` exactly. Raises `FeeError` when more
+    was refunded than captured, or more of the fee returned than is due.
+    """
+    _same(fee, captured, refunded_total, already)
+    if not 0 <= fee.amount <= captured.amount:
+        raise FeeError("a fee is between zero and what was captured")
+    if not 0 <= refunded_total.amount <= captured.amount:
+        raise FeeError("refunds never exceed the capture")
+    due = share(of=fee, part=refunded_total, whole=captured)
+    if not 0 <= already.amount <= due.amount:
+        raise FeeError("more of the fee has been returned than these refunds call for")
+    return due - already
+
+
+def share(*, of: Money, part: Money, whole: Money) -> Money:
+    """`of` in proportion `part / whole`, half-even. Of a zero whole, nothing."""
+    if whole.amount == 0:
+        return Money.zero(of.currency)
+    return Money(divide_half_even(of.amount * part.amount, whole.amount), of.currency)
+
+
+# --- what each event books ----------------------------------------------------------------------
+
+
+def captured(
+    *, merchant_id: str, gross: Money, fee: Money, tax: Money, processor_fee: Money
+) -> list[Posting]:
+    """We charged the buyer (settlement `platform`): the merchant's share, tax and fee are owed.
+
+    `tax` is what we remit ourselves: zero where the merchant remits it. Empty when gross is zero.
+    """
+    _same(gross, fee, tax, processor_fee)
+    if min(fee.amount, tax.amount, processor_fee.amount) < 0:
+        raise FeeError("fees and tax are never negative")
+    if (fee + tax).amount > gross.amount:
+        raise FeeError("fee and tax are more than was captured")
+    return _balanced(
+        ("cash:stripe_pending", gross - processor_fee),
+        (f"processor_fee:merchant:{merchant_id}", processor_fee),
+        (f"payable:merchant:{merchant_id}", -(gross - tax - fee)),
+        ("tax_payable", -tax),
+        (f"fee_accrued:merchant:{merchant_id}", -fee),
+    )
+
+
+def accrued(*, merchant_id: str, fee: Money) -> list[Posting]:
+    """The merchant charged the buyer (`merchant`, `handoff`) and owes us the commission."""
+    return _balanced(
+        (f"receivable:merchant:{merchant_id}", fee),
+        (f"fee_accrued:merchant:{merchant_id}", -fee),
+    )
+
+
+def recognised(*, merchant_id: str, fee: Money) -> list[Posting]:
+    """Fulfilled, or the return window is over: what is left of the fee is earned."""
+    return _balanced(
+        (f"fee_accrued:merchant:{merchant_id}", fee),
+        (f"fee_recognised:merchant:{merchant_id}", -fee),
+    )
+
+
+def refunded(
+    *,
+    merchant_id: str,
+    refund: Money,
+    fee_part: Money,
+    tax_part: Money,
+    paid_out: bool = False,
+) -> list[Posting]:
+    """We paid the buyer back (`platform`). Parts come from `fee_refund` and `share`.
+
+    With `paid_out` the merchant has had its money: it owes the part to us instead.
+    """
+    _same(refund, fee_part, tax_part)
+    if min(refund.amount, fee_part.amount, tax_part.amount) < 0:
+        raise FeeError("refunds are never negative")
+    if (fee_part + tax_part).amount > refund.amount:
+        raise FeeError("the parts are more than the refund")
+    owed = "receivable" if paid_out else "payable"
+    return _balanced(
+        (f"{owed}:merchant:{merchant_id}", refund - fee_part - tax_part),
+        ("tax_payable", tax_part),
+        (f"fee_refunded:merchant:{merchant_id}", fee_part),
+        ("cash:stripe_pending", -refund),
+    )
+
+
+def accrual_refunded(*, merchant_id: str, fee_part: Money) -> list[Posting]:
+    """The merchant paid the buyer back (`merchant`, `handoff`): it owes us that much less."""
+    return _balanced(
+        (f"fee_refunded:merchant:{merchant_id}", fee_part),
+        (f"receivable:merchant:{merchant_id}", -fee_part),
+    )
+
+
+def subscription_paid(*, amount: Money, processor_fee: Money, tax: Money) -> list[Posting]:
+    """A person paid for a plan."""
+    _same(amount, processor_fee, tax)
+    if min(amount.amount, processor_fee.amount, tax.amount) < 0 or amount < tax:
+        raise FeeError("a payment, its fee and its tax are never negative")
+    return _balanced(
+        ("cash:stripe_pending", amount - processor_fee),
+        ("processor_fee:subscription", processor_fee),
+        ("tax_payable", -tax),
+        ("subscription", -(amount - tax)),
+    )
+
+
+def paid_out(*, merchant_id: str, amount: Money) -> list[Posting]:
+    """The merchant received its share from our balance at the processor."""
+    return _balanced(
+        (f"payable:merchant:{merchant_id}", amount), ("cash:stripe_available", -amount)
+    )
+
+
+def invoice_paid(*, merchant_id: str, amount: Money) -> list[Posting]:
+    """The merchant paid the commission that it owed."""
+    return _balanced(("cash:bank", amount), (f"receivable:merchant:{merchant_id}", -amount))
+
+
+def _balanced(*postings: Posting) -> list[Posting]:
+    """Without the zeros: an entry that moves nothing is not an entry."""
+    kept = [(account, money) for account, money in postings if money.amount]
+    assert sum(money.amount for _, money in kept) == 0
+    return kept
+
+
+def _same(first: Money, *others: Money) -> None:
+    for other in others:
+        if other.currency != first.currency:
+            raise CurrencyMismatch(f"{first.currency} and {other.currency} do not add up")
