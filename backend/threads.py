@@ -191,3 +191,12 @@ async def leave(session: AsyncSession, thread_id: str, turn_id: str) -> None:
 def title_from(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
+
+
+async def forget(session: AsyncSession, thread_id: str) -> None:
+    """The words of a thread's turns go; what they used and cost stays in the reports."""
+    await session.execute(
+        update(TurnRow)
+        .where(col(TurnRow.thread_id) == thread_id)
+        .values(text="", answer="", memory="", cards=[], interrupts=[], thread_id=None)
+    )

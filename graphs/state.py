@@ -98,6 +98,12 @@ class Admission:
     model: str
     downgrade_reason: str | None = None
     quota: Mapping[str, Any] = field(default_factory=dict)
+    answer_tokens: int | None = None
+    effort: Effort | None = None  # the route's, or the plan's highest
+
+    def max_tokens(self, asked: int | None) -> int | None:
+        """The shorter of what was asked for and what the role's answers may have."""
+        return min((n for n in (asked, self.answer_tokens) if n is not None), default=None)
 
 
 # --- commerce -----------------------------------------------------------------------------------
@@ -295,6 +301,13 @@ class Consent:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """The agent's note to itself (offers shown, wish so far): stored, never shown."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """One model call, done or cut: what it used."""
 
@@ -307,4 +320,4 @@ class Finished:
     reason: Literal["stop", "length", "tool_calls", "content_filter"] = "stop"
 
 
-Event = Routed | TextDelta | ToolCallDelta | Cards | Consent | Called | Finished
+Event = Routed | TextDelta | ToolCallDelta | Cards | Consent | Remembered | Called | Finished

@@ -1,0 +1,74 @@
+"""AG-UI 1.0 at `POST /agui`: a run is a turn, consent is an interrupt, resume is a confirmation.
+
+The server owns the history: of the input it reads the thread id, the newest user message and the
+resume entries.
+"""
+
+from typing import Any
+
+from ag_ui.core import RunAgentInput
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from backend import auth, threads
+from backend import turn as turns
+from backend.api import resuming
+from backend.api.events import Run, stream, turn_events
+from backend.api.strict import check_json
+from backend.auth import UserAccount, UserKey
+from backend.chat import play
+from backend.errors import BadRequest, Unprocessable
+from backend.threads import Thread
+from backend.turn import Chat
+
+router = APIRouter(tags=["AG-UI"])
+
+
+@router.post(
+    "/agui",
+    response_model=None,
+    responses={200: {"description": "AG-UI events", "content": {"text/event-stream": {}}}},
+)
+async def run_agent(body: RunAgentInput, request: Request, who: UserKey) -> Response:
+    """One run: a new user message, or `resume` with what the person decided."""
+    chat: Chat = request.app.state.chat
+    if body.resume:
+        entry = body.resume[0]
+        resolved = resuming.Resume(entry.interrupt_id, entry.status, entry.payload)
+        run = Run(body.thread_id, body.run_id)
+        events = resuming.resume(request, who, run, resolved)
+    else:
+        asked = await _asked(chat, body, who)
+        run = Run(body.thread_id, body.run_id)
+        events = turn_events(play(chat, asked), run, asked.model)
+    return await stream(events)
+
+
+async def _asked(chat: Chat, body: RunAgentInput, who: auth.Principal) -> turns.Request:
+    said = [m for m in body.messages if m.role == "user"]
+    if not said:
+        raise Unprocessable("messages: a run needs a user message", code="invalid_request")
+    text = _text(said[-1].content)
+    try:
+        check_json([text, body.thread_id, body.run_id])
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    async with chat.database.transaction() as session:
+        user = await auth.user(session, who.user_id)
+        thread = await threads.thread_for_client(session, who.user_id, body.thread_id)
+    return request_for(user, thread, text, surface="agui")
+
+
+def request_for(
+    user: UserAccount, thread: Thread, text: str, *, surface: Any, **more: Any
+) -> turns.Request:
+    if not text.strip():
+        raise Unprocessable("The message is empty; write something", code="invalid_request")
+    message = {"role": "user", "content": text}
+    return turns.Request(user=user, surface=surface, messages=(message,), thread=thread, **more)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(getattr(part, "text", "") or "" for part in content or [])

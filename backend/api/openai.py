@@ -1,0 +1,305 @@
+"""`/v1`: any OpenAI client, unchanged. Chunks leave as the model makes them.
+
+The response starts only when the first piece of the answer is there, so that everything that can
+go wrong before it still has its own status code.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import Field, field_validator
+
+from backend import auth
+from backend import turn as turns
+from backend.api import wire
+from backend.api.events import STREAM_HEADERS
+from backend.api.problems import sse_error
+from backend.api.strict import Lenient
+from backend.auth import UserKey, user_key
+from backend.chat import play
+from backend.errors import AppError, ModelFailed
+from backend.turn import Chat, Closed, Opened, TurnEvent
+from graphs.state import Consent, Effort, Routed, TextDelta, ToolCallDelta
+
+router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
+CREATED = 1_767_225_600  # the catalogue's own birthday; models here have no other
+
+
+class Part(Lenient):
+    type: str
+    text: str | None = None
+
+
+class ChatMessage(Lenient):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+    name: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    tool_call_id: str | None = None
+
+
+class StreamOptions(Lenient):
+    include_usage: bool = False
+
+
+class Completion(Lenient):
+    """`POST /v1/chat/completions`. Fields that this server has no use for are left aside."""
+
+    model: str = Field(min_length=1, max_length=200)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=2000)
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    tools: list[dict[str, Any]] | None = Field(None, max_length=128)
+    tool_choice: str | dict[str, Any] | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    n: int | None = Field(None, ge=1, le=1)
+    stop: str | list[str] | None = None
+    reasoning_effort: str | None = None
+    response_format: dict[str, Any] | None = None
+
+    @field_validator("reasoning_effort")
+    @classmethod
+    def _known_effort(cls, value: str | None) -> str | None:
+        if value not in (None, "none", "minimal", "low", "medium", "high", "xhigh"):
+            raise ValueError("must be none, minimal, low, medium or high")
+        return value
+
+    @property
+    def effort(self) -> Effort | None:
+        known: dict[str, Effort] = {
+            "none": "low",
+            "minimal": "low",
+            "low": "low",
+            "medium": "medium",
+            "high": "high",
+            "xhigh": "high",
+        }
+        return known.get(self.reasoning_effort or "")
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": CREATED, "owned_by": "emptor"}
+
+
+@router.get("/models", dependencies=[Depends(user_key)])
+async def list_models(request: Request) -> dict[str, Any]:
+    """`auto` is routed; every other id pins that model, if the plan allows it."""
+    chat: Chat = request.app.state.chat
+    names = ["auto", *chat.seats.catalogue.listed(chat.seats.endpoint)]
+    return {"object": "list", "data": [_model(name) for name in names]}
+
+
+@router.get("/models/{model_id}", dependencies=[Depends(user_key)])
+async def retrieve_model(model_id: str, request: Request) -> dict[str, Any]:
+    chat: Chat = request.app.state.chat
+    chat.seats.known(model_id)
+    return _model(model_id)
+
+
+@router.post(
+    "/chat/completions",
+    response_model=None,
+    responses={
+        200: {
+            "description": "A completion, or a stream of chunks",
+            "content": {"application/json": {}, "text/event-stream": {}},
+        },
+        **{
+            status: {"description": "OpenAI's error object", "content": {"application/json": {}}}
+            for status in (400, 401, 403, 404, 413, 422, 429, 502, 503)
+        },
+    },
+)
+async def create_completion(body: Completion, request: Request, who: UserKey) -> Response:
+    """Routed or pinned, streamed or whole. The answer's `model` is the one that truly answered."""
+    chat: Chat = request.app.state.chat
+    async with chat.database.transaction() as session:
+        user = await auth.user(session, who.user_id)
+    asked = turns.Request(
+        user=user,
+        surface="openai",
+        messages=tuple(m.model_dump(exclude_none=True) for m in body.messages),
+        model=body.model,
+        effort=body.effort,
+        tools=tuple(body.tools or ()),
+        tool_choice=body.tool_choice,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        temperature=body.temperature,
+        stop=tuple([body.stop] if isinstance(body.stop, str) else body.stop or ()),
+        response_format=body.response_format,
+    )
+    answer = Answer(body, play(chat, asked))
+    await answer.begin()
+    if not body.stream:
+        whole = await answer.whole()
+        return JSONResponse(whole, headers=wire.headers(answer.routed))
+    return StreamingResponse(
+        answer.chunks(),
+        media_type="text/event-stream",
+        headers={**STREAM_HEADERS, **wire.headers(answer.routed)},
+    )
+
+
+class Answer:
+    """One completion in OpenAI's words, made from a turn's events."""
+
+    def __init__(self, body: Completion, events: AsyncIterator[TurnEvent]) -> None:
+        self.body = body
+        self.events = events
+        self.first: TurnEvent | None = None
+        self.id = ""
+        self.created = int(time.time())
+        self.routed: Routed
+
+    async def begin(self) -> None:
+        """Up to the first visible piece: what fails until here has a status of its own."""
+        async for event in self.events:
+            if isinstance(event, Opened):
+                self.id = "chatcmpl-" + event.turn_id.removeprefix("trn_")
+            elif isinstance(event, Routed):
+                self.routed = event
+            else:
+                self.first = event
+                return
+        raise ModelFailed("The model ended without an answer; nothing was charged")
+
+    async def _rest(self) -> AsyncIterator[TurnEvent]:
+        # A generator that a reader drops must pass the news on, so that the model is freed.
+        async with aclosing(self.events) as events:  # type: ignore[type-var]
+            if self.first is not None:
+                yield self.first
+            async for event in events:
+                yield event
+
+    def _route(self) -> dict[str, Any]:
+        return wire.route_json(self.routed, self.body.model)
+
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+        chunk = {
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.routed.admission.model,
+            "choices": [choice],
+            **more,
+        }
+        return _sse(chunk)
+
+    async def chunks(self) -> AsyncIterator[str]:
+        """Server-sent events. An error after the start is an event, then `[DONE]`."""
+        yield self._chunk({"role": "assistant", "content": ""}, route=self._route())
+        try:
+            async with aclosing(self._rest()) as rest:
+                async for event in rest:
+                    if (delta := _delta(event)) is not None:
+                        yield self._chunk(delta)
+                    elif isinstance(event, Closed):
+                        for line in self._end(event):
+                            yield line
+        except AppError as error:
+            yield sse_error(error)
+
+    def _end(self, closed: Closed) -> list[str]:
+        lines = [self._chunk({}, closed.reason, quota=closed.quota)]
+        if self.body.stream_options and self.body.stream_options.include_usage:
+            usage = {
+                "id": self.id,
+                "object": "chat.completion.chunk",
+                "created": self.created,
+                "model": self.routed.admission.model,
+                "choices": [],
+                "usage": _usage(closed),
+            }
+            lines.append(_sse(usage))
+        return [*lines, "data: [DONE]\n\n"]
+
+    async def whole(self) -> dict[str, Any]:
+        text: list[str] = []
+        calls: dict[int, dict[str, Any]] = {}
+        closed: Closed | None = None
+        async with aclosing(self._rest()) as rest:
+            async for event in rest:
+                match event:
+                    case TextDelta():
+                        text.append(event.text)
+                    case Consent():
+                        text.append(_links(event))
+                    case ToolCallDelta():
+                        _collect(calls, event)
+                    case Closed():
+                        closed = event
+        assert closed is not None
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(text) or None}
+        if calls:
+            message["tool_calls"] = [calls[i] for i in sorted(calls)]
+        return {
+            "id": self.id,
+            "object": "chat.completion",
+            "created": self.created,
+            "model": self.routed.admission.model,
+            "choices": [
+                {"index": 0, "message": message, "finish_reason": closed.reason, "logprobs": None}
+            ],
+            "usage": _usage(closed),
+            "route": self._route(),
+            "quota": closed.quota,
+        }
+
+
+def _sse(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def _delta(event: TurnEvent) -> dict[str, Any] | None:
+    match event:
+        case TextDelta():
+            return {"content": event.text}
+        case Consent():
+            return {"content": _links(event)}
+        case ToolCallDelta():
+            function: dict[str, Any] = {"arguments": event.arguments}
+            piece: dict[str, Any] = {"index": event.index, "function": function}
+            if event.id:
+                piece |= {"id": event.id, "type": "function"}
+                function["name"] = event.name
+            return {"tool_calls": [piece]}
+    return None
+
+
+def _collect(calls: dict[int, dict[str, Any]], piece: ToolCallDelta) -> None:
+    call = calls.setdefault(
+        piece.index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+    )
+    call["id"] = piece.id or call["id"]
+    call["function"]["name"] = piece.name or call["function"]["name"]
+    call["function"]["arguments"] += piece.arguments
+
+
+def _links(consent: Consent) -> str:
+    """A chat message never pays: the link leads to the page where a person can."""
+    return "\n\n" + "\n".join(f"[{p.total.text()} · {p.url}]({p.url})" for p in consent.proposals)
+
+
+def _usage(closed: Closed) -> dict[str, Any]:
+    used = closed.usage
+    return {
+        "prompt_tokens": used.input,
+        "completion_tokens": used.output,
+        "total_tokens": used.input + used.output,
+        "prompt_tokens_details": {"cached_tokens": used.cached},
+        "completion_tokens_details": {"reasoning_tokens": used.reasoning},
+        "emptor": {
+            "cost_usd_micros": closed.cost_usd_micros,
+            "energy_wh_min": closed.energy_wh[0],
+            "energy_wh_max": closed.energy_wh[1],
+            "estimated": used.estimated,
+        },
+    }

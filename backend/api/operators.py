@@ -1,0 +1,254 @@
+"""`/operator/v1`: set things up, read the books. Read-only keys read."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field, field_validator
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+
+from backend import auth, incidents, ledger, merchants, reports
+from backend.api.strict import INT_MAX, Currency, Strict
+from backend.auth import UserAccount, operator_key
+from backend.database import Session
+from backend.errors import Conflict, Unprocessable
+from backend.idempotency import IdempotentRoute
+from backend.turn import Chat
+
+router = APIRouter(
+    prefix="/operator/v1",
+    tags=["Operator"],
+    route_class=IdempotentRoute,
+    dependencies=[Depends(operator_key)],
+)
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class Commission(Strict):
+    """Basis points of the commissionable amount plus a fixed part in minor units."""
+
+    bps: int = Field(0, ge=0, le=10_000)
+    fixed: int = Field(0, ge=0, le=INT_MAX)
+    currency: Currency = "EUR"
+
+
+class NewMerchant(Strict):
+    name: str = Field(min_length=1, max_length=200)
+    protocol: Literal["acp", "ucp", "booking"]
+    base_url: str | None = Field(None, max_length=2000)
+    discovery_url: str | None = Field(None, max_length=2000)
+    settlement: Literal["platform", "merchant", "handoff"] = "platform"
+    handoff_template: str | None = Field(None, max_length=2000)
+    status: Literal["draft", "testing", "live", "paused"] = "draft"
+    commission: Commission = Commission()
+    outbound_key: str | None = Field(None, max_length=500)
+    webhook_secret: str | None = Field(None, max_length=500)
+    stripe_account: str | None = Field(None, max_length=200)
+
+
+class MerchantChange(Strict):
+    name: str | None = Field(None, min_length=1, max_length=200)
+    status: Literal["draft", "testing", "live", "paused"] | None = None
+    commission: Commission | None = None
+    stripe_account: str | None = Field(None, max_length=200)
+
+
+class NewUser(Strict):
+    name: str = Field("", max_length=200)
+    email: str | None = Field(None, max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")
+    password: str | None = Field(None, min_length=8, max_length=200)
+    plan: str = "free"
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("must be an IANA time zone such as Europe/Berlin") from error
+        return value
+
+
+class UserChange(Strict):
+    plan: str | None = None
+    name: str | None = Field(None, max_length=200)
+
+
+class NewKey(Strict):
+    role: Literal["user", "merchant", "operator"]
+    user_id: str | None = None
+    merchant_id: str | None = None
+    read_only: bool = False
+    expires_at: Annotated[datetime, Field(strict=False)] | None = None
+
+
+@router.post("/merchants", status_code=201)
+async def create_merchant(body: NewMerchant, request: Request, session: Session) -> dict[str, Any]:
+    given = body.model_dump(exclude={"commission"})
+    row = await merchants.create(
+        session,
+        vault=request.app.state.vault,
+        commission_bps=body.commission.bps,
+        commission_fixed=body.commission.fixed,
+        commission_currency=body.commission.currency,
+        **given,
+    )
+    return merchants.document(row)
+
+
+@router.get("/merchants")
+async def list_merchants(session: Session) -> dict[str, Any]:
+    rows = await merchants.newest(session, limit=1000)
+    return {"data": [merchants.document(row) for row in rows], "next_cursor": None}
+
+
+@router.patch("/merchants/{merchant_id}")
+async def change_merchant(
+    merchant_id: str, body: MerchantChange, session: Session
+) -> dict[str, Any]:
+    """A paused merchant disappears from search at once; its open orders go on."""
+    changes = body.model_dump(exclude_unset=True, exclude={"commission"})
+    if body.commission is not None:
+        changes |= {
+            "commission_bps": body.commission.bps,
+            "commission_fixed": body.commission.fixed,
+            "commission_currency": body.commission.currency,
+        }
+    return merchants.document(await merchants.change(session, merchant_id, **changes))
+
+
+@router.post("/users", status_code=201)
+async def create_user(body: NewUser, request: Request, session: Session) -> dict[str, Any]:
+    """The person and a first key, shown once."""
+    _known_plan(request, body.plan)
+    row = UserAccount(
+        name=body.name,
+        email=body.email.lower() if body.email else None,
+        password_hash=auth.hash_password(body.password) if body.password else None,
+        plan=body.plan,
+        timezone=body.timezone,
+    )
+    session.add(row)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise Conflict("This e-mail address has an account already") from error
+    return {**_user(row), "key": await auth.create_key(session, role="user", user_id=row.id)}
+
+
+@router.get("/users")
+async def list_users(
+    session: Session, cursor: str | None = None, limit: Limit = 50
+) -> dict[str, Any]:
+    query = select(UserAccount).where(col(UserAccount.deleted_at).is_(None))
+    if cursor:
+        query = query.where(col(UserAccount.id) > cursor)
+    rows = (await session.execute(query.order_by(col(UserAccount.id)).limit(limit + 1))).scalars()
+    found = list(rows)
+    more = found[limit - 1].id if len(found) > limit else None
+    return {"data": [_user(row) for row in found[:limit]], "next_cursor": more}
+
+
+@router.patch("/users/{user_id}")
+async def change_user(
+    user_id: str, body: UserChange, request: Request, session: Session
+) -> dict[str, Any]:
+    """A new plan holds from the next turn; open windows keep their end."""
+    row = await auth.user(session, user_id)
+    if body.plan is not None:
+        _known_plan(request, body.plan)
+        row.plan = body.plan
+    row.name = body.name if body.name is not None else row.name
+    session.add(row)
+    return _user(row)
+
+
+def _known_plan(request: Request, plan: str) -> None:
+    chat: Chat = request.app.state.chat
+    if plan not in chat.plans.by_name:
+        raise Unprocessable(f"plan: choose one of {', '.join(chat.plans.by_name)}")
+
+
+def _user(row: UserAccount) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "email": row.email,
+        "plan": row.plan,
+        "guest": row.guest,
+        "timezone": row.timezone,
+        "created_at": row.created_at,
+    }
+
+
+@router.post("/keys", status_code=201)
+async def create_key(body: NewKey, session: Session) -> dict[str, Any]:
+    """Shown once. A user or merchant key names whom it is for."""
+    if body.role == "user":
+        await auth.user(session, body.user_id or "")
+    if body.role == "merchant":
+        await merchants.fetch(session, body.merchant_id or "")
+    key = await auth.create_key(
+        session,
+        role=body.role,
+        user_id=body.user_id if body.role == "user" else None,
+        merchant_id=body.merchant_id if body.role == "merchant" else None,
+        read_only=body.read_only and body.role == "operator",
+        expires_at=body.expires_at,
+    )
+    return {"key": key, "role": body.role, "read_only": body.read_only}
+
+
+Format = Literal["json", "csv", "parquet"]
+
+
+@router.get("/reports/{name}", response_model=None)
+async def read_report(
+    name: str,
+    session: Session,
+    from_: Annotated[str, Query(alias="from", max_length=40)],
+    to: Annotated[str, Query(max_length=40)],
+    tz: Annotated[str, Query(max_length=60)] = "UTC",
+    group_by: Annotated[str | None, Query(max_length=60)] = None,
+    format: Format = "json",
+) -> Response:
+    """`from` is included, `to` is not; days are days of `tz`. Currencies are never added up."""
+    report = await reports.run(session, name, from_=from_, to=to, tz=tz, group_by=group_by)
+    return _formatted(report, format)
+
+
+def _formatted(report: reports.Report, format_: Format) -> Response:
+    if format_ == "parquet":
+        raise Unprocessable("format: parquet is not built in yet; use csv or json")
+    if format_ == "csv":
+        return Response(reports.as_csv(report), media_type="text/csv; charset=utf-8")
+    return Response(reports.as_json(report), media_type="application/json")
+
+
+@router.get("/ledger/accounts")
+async def ledger_accounts(session: Session) -> dict[str, Any]:
+    return {"data": await ledger.accounts(session), "next_cursor": None}
+
+
+@router.get("/ledger/entries")
+async def ledger_entries(
+    session: Session,
+    cursor: Annotated[int, Query(ge=0, le=INT_MAX)] = 0,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    return await ledger.entries(session, cursor=cursor, limit=limit)
+
+
+@router.get("/ledger/verify")
+async def ledger_verify(session: Session) -> dict[str, Any]:
+    return (await ledger.verify(session)).as_dict()
+
+
+@router.get("/incidents")
+async def list_incidents(session: Session, limit: Limit = 100) -> dict[str, Any]:
+    rows = await incidents.newest(session, limit=limit)
+    return {"data": [incidents.document(row) for row in rows], "next_cursor": None}

@@ -1,0 +1,164 @@
+"""AG-UI's resume: what a person decided about an interrupt. It calls the page's own `confirm`.
+
+A resume without the hash that was shown pays nothing, whatever else it says.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+
+from backend import auth, consent, threads
+from backend.api.events import Run, event, finished, interrupt
+from backend.api.payment_method import method_for
+from backend.auth import Principal
+from backend.checkout import Checkout, fetch
+from backend.desk import proposal
+from backend.errors import AppError, NotFound
+from backend.ids import new_id
+from backend.masking import mask_cards
+from backend.receipt import receipt
+from backend.threads import TurnRow
+from backend.till import Till
+from graphs.state import Proposal
+
+_SAID = {
+    "en": {
+        "declined": "All right. Nothing was bought and nothing was paid.",
+        "no_hash": "Nothing was bought: the answer did not name the confirmation that was shown.",
+        "moving": "The merchant is still working on it. Nothing more is needed from you; "
+        "{url} shows how it ends.",
+    },
+    "zh": {
+        "declined": "好的，没有购买，也没有付款。",
+        "no_hash": "没有购买：回复中没有所展示的确认内容的标识。",
+        "moving": "商家仍在处理，您无需再做什么；结果请见 {url}。",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    interrupt_id: str
+    status: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a resume ends: a sentence, perhaps a card, perhaps another question."""
+
+    text: str
+    card: dict[str, Any] | None = None
+    again: Proposal | None = None
+
+
+async def resume(
+    request: Request, who: Principal, run: Run, entry: Resume
+) -> AsyncIterator[dict[str, Any]]:
+    """The run's events. Raises `NotFound` before the first one for a foreign interrupt."""
+    till: Till = request.app.state.till
+    async with till.database.transaction() as session:
+        row = await fetch(session, _checkout_id(entry.interrupt_id), user_id=who.user_id)
+        user = await auth.user(session, who.user_id)
+    yield event("RUN_STARTED", threadId=run.thread_id, runId=run.run_id)
+    language = await _language(till, row)
+    told = await _decide(till, request, user, row, entry, language)
+    message_id = await _write(till, user, row, told)
+    yield event("TEXT_MESSAGE_START", messageId=message_id, role="assistant")
+    yield event("TEXT_MESSAGE_CONTENT", messageId=message_id, delta=told.text)
+    yield event("TEXT_MESSAGE_END", messageId=message_id)
+    if told.card is not None:
+        yield event(
+            "ACTIVITY_SNAPSHOT",
+            messageId=new_id("act"),
+            activityType="order",
+            content={"items": [told.card]},
+            replace=True,
+        )
+    outcome: dict[str, Any] = {"type": "success"}
+    if told.again is not None:
+        outcome = {"type": "interrupt", "interrupts": [interrupt(told.again)]}
+    yield finished(run, outcome)
+
+
+def _checkout_id(interrupt_id: str) -> str:
+    parts = interrupt_id.split("_")
+    if len(parts) != 4 or parts[0] != "int":
+        raise NotFound("There is no interrupt with this id")
+    return f"{parts[1]}_{parts[2]}"
+
+
+async def _decide(
+    till: Till,
+    request: Request,
+    user: auth.UserAccount,
+    row: Checkout,
+    entry: Resume,
+    language: str,
+) -> Told:
+    payload: Mapping[str, Any] = entry.payload if isinstance(entry.payload, Mapping) else {}
+    words = _SAID[language]
+    if entry.status != "resolved" or payload.get("accept") is not True:
+        return Told(words["declined"])
+    shown = payload.get("confirmation_hash")
+    if not isinstance(shown, str) or not shown:
+        return Told(words["no_hash"])
+    try:
+        given = consent.Consent(
+            confirmation_hash=shown,
+            method=await method_for(till, user.id, payload.get("payment_method")),
+            address=request.client.host if request.client else "",
+            user_agent=request.headers.get("user-agent", ""),
+        )
+        status, document = await consent.confirm(
+            till, user_id=user.id, checkout_id=row.id, consent=given
+        )
+    except AppError as error:
+        return await _refused(till, row, error)
+    if status == 202:
+        return Told(words["moving"].format(url=f"{till.public_url}/checkout/{row.id}"))
+    text, card = await receipt(
+        till, user_id=user.id, order_id=document["order_id"], language=language
+    )
+    return Told(text, card)
+
+
+async def _refused(till: Till, row: Checkout, error: AppError) -> Told:
+    """Say why, and when the offer changed, ask again with what it is now."""
+    async with till.database.transaction() as session:
+        fresh = await fetch(session, row.id, user_id=row.user_id)
+    now = proposal(fresh, till.public_url)
+    again = now if isinstance(now, Proposal) and error.specific_code == "offer_changed" else None
+    return Told(error.detail, again=again)
+
+
+async def _language(till: Till, row: Checkout) -> str:
+    if row.thread_id is None:
+        return "en"
+    async with till.database.transaction() as session:
+        past = await threads.history(session, row.thread_id, limit=1)
+    newest = past[-1].text if past else ""
+    return "zh" if any("\u4e00" <= c <= "\u9fff" for c in newest) else "en"
+
+
+async def _write(till: Till, user: auth.UserAccount, row: Checkout, told: Told) -> str:
+    """The decision joins the conversation's history as a turn that cost nothing."""
+    made = TurnRow(
+        thread_id=row.thread_id,
+        user_id=user.id,
+        plan=user.plan,
+        surface="agui",
+        state="done",
+        text="",
+        answer=mask_cards(told.text),
+        cards=[{"activity": "order", "items": [told.card]}] if told.card else [],
+        interrupts=[{"checkout_id": row.id}] if told.again else [],
+        kind="commercial",
+        sub=row.kind,
+        cause="state",
+    )
+    async with till.database.transaction() as session:
+        session.add(made)
+    return made.id

@@ -1,0 +1,212 @@
+"""A person's own corner: sign in, preferences, allowance, search, export, erasure."""
+
+import asyncio
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from limits import RateLimitItemPerMinute
+from pydantic import Field, model_validator
+from sqlalchemy import select
+from sqlmodel import col
+
+import quotas.usage as allowances
+from backend import auth, erasure
+from backend.api.strict import Strict
+from backend.auth import AnyKey, Principal, UserAccount, UserKey
+from backend.database import Database, Session
+from backend.errors import BadRequest, Forbidden, TooManyRequests, Unauthenticated
+from backend.tally import cards_as_json
+from backend.turn import Chat
+from graphs.state import Cards
+from integrations.money import Money
+
+router = APIRouter(prefix="/api", tags=["Person"])
+SIGN_INS = RateLimitItemPerMinute(20)
+GUESTS = RateLimitItemPerMinute(10)
+
+
+class SignIn(Strict):
+    """`{"key"}`, `{"email","password"}`, or `{}` for a guest."""
+
+    key: str | None = Field(None, max_length=200)
+    email: str | None = Field(None, max_length=200)
+    password: str | None = Field(None, max_length=200)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SignIn":
+        if (self.email is None) != (self.password is None) or (self.key and self.email):
+            raise ValueError("send a key, an e-mail address with its password, or nothing")
+        return self
+
+
+class Preferences(Strict):
+    style: Literal["warm", "neutral", "balanced"] | None = None
+    warmth: int | None = Field(None, ge=0, le=100)
+    effort: Literal["auto", "low", "medium", "high"] | None = None
+    pinned_model: str | None = Field(None, max_length=200)
+
+
+@router.post("/session", status_code=201)
+async def sign_in(body: SignIn, request: Request, response: Response) -> dict[str, Any]:
+    """Opens a session cookie for the page."""
+    database: Database = request.app.state.database
+    limited = SIGN_INS if body.key or body.email else GUESTS
+    address = request.client.host if request.client else ""
+    if not request.app.state.limiter.hit(limited, "session", address):
+        raise TooManyRequests(headers={"Retry-After": "60"})
+    who = await _who(database, body)
+    async with database.transaction() as session:
+        token = await auth.open_session(session, who)
+    response.set_cookie(
+        auth.COOKIE,
+        token,
+        max_age=int(auth.SESSION_LIFE.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.app.state.settings.url.startswith("https://"),
+    )
+    return {"role": who.role, "user_id": who.user_id or None, "read_only": who.read_only}
+
+
+async def _who(database: Database, body: SignIn) -> Principal:
+    if body.email is not None:
+        return await _by_password(database, body.email, body.password or "")
+    async with database.transaction() as session:
+        if body.key is not None:
+            return await auth.by_key(session, body.key)
+        guest = UserAccount(name="Guest", guest=True)
+        session.add(guest)
+        await session.flush()
+        return Principal("user", guest.id)
+
+
+async def _by_password(database: Database, email: str, password: str) -> Principal:
+    query = select(UserAccount).where(
+        col(UserAccount.email) == email.lower(), col(UserAccount.deleted_at).is_(None)
+    )
+    async with database.transaction() as session:
+        row = (await session.execute(query)).scalar_one_or_none()
+    stored = row.password_hash if row else None
+    fits = await asyncio.to_thread(auth.password_fits, password, stored)
+    if row is None or not fits:
+        raise Unauthenticated("E-mail address or password are not right", code="invalid_login")
+    return Principal("user", row.id)
+
+
+@router.delete("/session", status_code=204)
+async def sign_out(request: Request, session: Session) -> Response:
+    if token := request.cookies.get(auth.COOKIE):
+        await auth.close_session(session, token)
+    answer = Response(status_code=204)
+    answer.delete_cookie(auth.COOKIE)
+    return answer
+
+
+@router.get("/me")
+async def read_me(who: AnyKey, request: Request, session: Session) -> dict[str, Any]:
+    """Who this is. Merchants and operators see their role only."""
+    if who.role != "user":
+        return {
+            "role": who.role,
+            "merchant_id": who.merchant_id or None,
+            "read_only": who.read_only,
+        }
+    row = await auth.user(session, who.user_id)
+    return {"role": "user", **_me(row, request.app.state.chat)}
+
+
+def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
+    pins = chat.plans.plan(row.plan)
+    return {
+        "id": row.id,
+        "name": row.name,
+        "email": row.email,
+        "plan": row.plan,
+        "guest": row.guest,
+        "timezone": row.timezone,
+        "preferences": _preferences(row),
+        "models": [
+            name for name in chat.seats.catalogue.listed(chat.seats.endpoint) if pins.may_pin(name)
+        ],
+        "has_address": row.address is not None,
+        "has_payment_method": row.payment_token is not None,
+    }
+
+
+def _preferences(row: UserAccount) -> dict[str, Any]:
+    return {
+        "style": row.style,
+        "warmth": row.warmth,
+        "effort": row.effort,
+        "pinned_model": row.pinned_model,
+    }
+
+
+@router.put("/me/preferences")
+async def set_preferences(
+    body: Preferences, request: Request, who: UserKey, session: Session
+) -> dict[str, Any]:
+    """Fields left out stay as they are; `pinned_model: null` unpins."""
+    chat: Chat = request.app.state.chat
+    row = await auth.user(session, who.user_id)
+    given = body.model_dump(exclude_unset=True)
+    if pinned := given.get("pinned_model"):
+        chat.seats.known(pinned)
+        if not chat.plans.plan(row.plan).may_pin(pinned):
+            raise Forbidden(f"Your plan does not include choosing {pinned}")
+        given["pinned_model"] = None if pinned == "auto" else pinned
+    for field, value in given.items():
+        if value is not None or field == "pinned_model":
+            setattr(row, field, value)
+    session.add(row)
+    return _preferences(row)
+
+
+@router.get("/quota")
+async def read_quota(who: UserKey, request: Request, session: Session) -> dict[str, Any]:
+    """The quota object of contract §6, from the rows that the gate writes."""
+    chat: Chat = request.app.state.chat
+    row = await auth.user(session, who.user_id)
+    return await allowances.meter(
+        session, subject=row.id, plan=chat.plans.plan(row.plan), timezone=row.timezone
+    )
+
+
+@router.get("/search", dependencies=[Depends(auth.user_key)])
+async def search(
+    request: Request,
+    q: Annotated[str, Query(min_length=1, max_length=500)],
+    kind: Literal["purchase", "booking"] = "purchase",
+    max_price: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    currency: Annotated[str, Query(pattern="^[A-Z]{3}$")] = "EUR",
+    limit: Annotated[int, Query(ge=1, le=20)] = 6,
+) -> dict[str, Any]:
+    """Offers for the words, best first. Bookings are understood as a message would be."""
+    chat: Chat = request.app.state.chat
+    if "\x00" in q:
+        raise BadRequest("q: text must not contain NUL")
+    try:
+        budget = Money(max_price, currency) if max_price else None
+    except ValueError as error:
+        raise BadRequest(f"currency: {error}") from error
+    wish = request.app.state.wish_for(q, kind)
+    wish = wish if budget is None else replace(wish, max_total=budget)
+    offers = await chat.shelf.search(wish, limit=limit)
+    cards = Cards("product-list" if kind == "purchase" else "booking-options", tuple(offers))
+    return {"data": cards_as_json(cards)["items"], "next_cursor": None}
+
+
+@router.get("/export")
+async def export(who: UserKey, session: Session) -> dict[str, Any]:
+    """Everything kept about this person, as JSON."""
+    return await erasure.export(session, who.user_id)
+
+
+@router.delete("/me", status_code=204)
+async def erase(who: UserKey, session: Session) -> Response:
+    """Name, address, words and keys go; amounts stay where the books must keep them."""
+    await erasure.erase(session, who.user_id)
+    answer = Response(status_code=204)
+    answer.delete_cookie(auth.COOKIE)
+    return answer

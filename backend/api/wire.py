@@ -1,0 +1,110 @@
+"""Routes and quotas as every surface shows them: the same names in JSON, events and headers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphs.state import Routed
+
+_SAID = {
+    "en": {
+        "casual": "everyday question",
+        "complex": "needs reasoning",
+        "commercial": "shopping or booking",
+        "role": {
+            "light": "light",
+            "reasoning": "reasoning",
+            "agent": "the shopping agent",
+            "light_mini": "the light mini model",
+            "reasoning_mini": "the reasoning mini model",
+        },
+        "by": "Answered by {role}: {what}",
+        "used": "; the {role} allowance is used up",
+    },
+    "zh": {
+        "casual": "日常问题",
+        "complex": "需要推理",
+        "commercial": "购物或预订",
+        "role": {
+            "light": "轻量模型",
+            "reasoning": "推理模型",
+            "agent": "购物助手",
+            "light_mini": "轻量迷你模型",
+            "reasoning_mini": "推理迷你模型",
+        },
+        "by": "由{role}回答：{what}",
+        "used": "；{role}的额度已用完",
+    },
+}
+
+
+def route_json(routed: Routed, requested: str, language: str = "en") -> dict[str, Any]:
+    """Contract §4's `route`, with `intent` for AG-UI readers and one line for a person."""
+    route, admission = routed.route, routed.admission
+    return {
+        "kind": route.kind,
+        "intent": route.kind,
+        "sub": route.sub,
+        "domain": route.domain,
+        "action": route.action,
+        "role": admission.role,
+        "requested_role": route.role,
+        "model": admission.model,
+        "requested": requested,
+        "effort": route.effort,
+        "cause": route.cause,
+        "confidence": round(route.confidence, 4),
+        "policy_version": route.policy_version,
+        "downgrade_reason": admission.downgrade_reason,
+        "explanation": _explain(routed, language),
+    }
+
+
+def _explain(routed: Routed, language: str) -> str:
+    words: Any = _SAID[language]
+    line = words["by"].format(
+        role=words["role"][routed.admission.role], what=words[routed.route.kind]
+    )
+    if routed.admission.downgrade_reason:
+        asked = words["role"].get(routed.route.role, routed.route.role)
+        line += words["used"].format(role=asked)
+    return str(line)
+
+
+def _binding(quota: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The bucket that this turn used, else the tightest one."""
+    buckets = quota.get("buckets") or []
+    charged = quota.get("charged") or {}
+    used = [b for b in buckets if b["name"] in charged] or list(buckets)
+    return min(used, key=lambda b: b["remaining"], default=None)
+
+
+def headers(routed: Routed) -> dict[str, str]:
+    """`x-emptor-*` and OpenAI's `x-ratelimit-*`, known before the first token."""
+    admission, quota = routed.admission, routed.admission.quota
+    said = {
+        "x-emptor-kind": routed.route.kind,
+        "x-emptor-role": admission.role,
+        "x-emptor-model": admission.model,
+    }
+    if admission.downgrade_reason:
+        said["x-emptor-downgrade-reason"] = admission.downgrade_reason
+    bucket = _binding(quota)
+    if bucket is None:
+        return said
+    reset = bucket.get("resets_at") or ""
+    return {
+        **said,
+        "x-emptor-quota-remaining": str(bucket["remaining"]),
+        "x-emptor-quota-reset": str(reset),
+        "x-ratelimit-limit-requests": str(bucket["cap"]),
+        "x-ratelimit-remaining-requests": str(bucket["remaining"]),
+        "x-ratelimit-reset-requests": _duration(int(bucket.get("resets_in_s") or 0)),
+    }
+
+
+def _duration(seconds: int) -> str:
+    """As OpenAI writes it: `6m0s`, `1h2m3s`."""
+    hours, rest = divmod(max(0, seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{hours}h" if hours else "", f"{minutes}m" if hours or minutes else "", f"{rest}s"]
+    return "".join(parts)

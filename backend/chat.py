@@ -1,0 +1,204 @@
+"""One turn: reserve, run the graph, stream, settle or release.
+
+Two short transactions frame the model's answer and none is open while it streams. Whatever ends
+the turn (an answer, an error, a client that left), it is closed exactly once.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import quotas.usage as allowances
+import structlog
+from sqlalchemy import func, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from backend import threads
+from backend.errors import ModelFailed
+from backend.gate import Gate
+from backend.ids import new_id
+from backend.masking import mask_cards
+from backend.opening import open_turn
+from backend.tally import Tally
+from backend.threads import ModelCall, TurnRow
+from backend.turn import Chat, Closed, Opened, Request, TurnEvent
+from graphs.state import Called, Finished, Remembered, TurnContext
+from integrations.models import Cost, ModelUnavailable, Usage, cost, token_bound
+
+log = structlog.get_logger()
+
+
+async def play(chat: Chat, request: Request) -> AsyncIterator[TurnEvent]:
+    """The turn's events as they happen: `Opened`, the graph's, `Closed`.
+
+    Raises `ModelFailed` (nothing is charged), `QuotaExhausted` when every rung is used up,
+    `Conflict` while the thread is busy. Closing the iterator frees the model and settles.
+    """
+    chat.seats.known(request.model)
+    tally = Tally(new_id("trn"))
+    turn = await open_turn(chat, request, tally.turn_id)
+    state = "aborted"
+    try:
+        yield Opened(tally.turn_id, request.thread.id if request.thread else None)
+        context = TurnContext(
+            router=chat.router,
+            allowances=Gate(chat, request, turn),
+            models=chat.models,
+            shelf=chat.shelf,
+            desk=chat.desk(request.user, request.thread.id if request.thread else None),
+        )
+        stream = chat.graph.astream({"turn": turn}, context=context, stream_mode="custom")
+        async with aclosing(stream) as events:
+            async for event in events:
+                if tally.note(event):
+                    await _start(chat, tally)
+                if not isinstance(event, Finished | Remembered):
+                    yield event
+        state = "done"
+    except ModelUnavailable as error:
+        state = "failed"
+        log.warning("model_failed", turn_id=tally.turn_id, detail=error.detail)
+        raise _model_failed(error) from error
+    except Exception:
+        state = "failed"
+        raise
+    finally:
+        closing = asyncio.ensure_future(_close(chat, request, tally, state))
+        closed = await asyncio.shield(closing)
+    yield closed
+
+
+def _model_failed(error: ModelUnavailable) -> ModelFailed:
+    if error.status == 429:
+        return ModelFailed(
+            "The model is busy; nothing was charged. Try again in a few seconds",
+            code="model_busy",
+            headers={"Retry-After": "3"},
+        )
+    return ModelFailed(f"The model did not answer ({error.detail}); nothing was charged. Try again")
+
+
+async def _start(chat: Chat, tally: Tally) -> None:
+    """From the first visible piece on, a crash is charged: the person has had something."""
+    async with chat.database.transaction() as session:
+        await allowances.start(session, tally.turn_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """A turn's calls with their prices. `usd_micros` is None when one price is unknown."""
+
+    calls: tuple[tuple[Called, Cost], ...]
+
+    @property
+    def usage(self) -> Usage:
+        used = [call.usage for call, _ in self.calls]
+        return Usage(
+            input=sum(u.input for u in used),
+            cached=sum(u.cached for u in used),
+            output=sum(u.output for u in used),
+            reasoning=sum(u.reasoning for u in used),
+            estimated=any(u.estimated for u in used),
+        )
+
+    @property
+    def usd_micros(self) -> int | None:
+        known = [price.usd_micros for _, price in self.calls if price.usd_micros is not None]
+        return sum(known) if len(known) == len(self.calls) else None
+
+    @property
+    def energy_wh(self) -> tuple[float, float]:
+        lows, highs = (
+            [p.energy_wh[0] for _, p in self.calls],
+            [p.energy_wh[1] for _, p in self.calls],
+        )
+        return sum(lows), sum(highs)
+
+    @property
+    def price_version(self) -> str | None:
+        return self.calls[0][1].price_version if self.calls else None
+
+
+def _bill(chat: Chat, tally: Tally, state: str) -> Bill:
+    calls = list(tally.calls)
+    served = tally.routed.admission if tally.routed else None
+    if state == "aborted" and served is not None and tally.text and not calls:
+        # Cut before the provider said what it used: our own upper count, marked as such.
+        counted = Usage(output=token_bound("".join(tally.text)), estimated=True)
+        calls.append(Called(served.model, counted))
+    models = chat.seats.catalogue.models
+    return Bill(tuple((call, cost(call.model, models[call.model], call.usage)) for call in calls))
+
+
+async def _close(chat: Chat, request: Request, tally: Tally, state: str) -> Closed:
+    """Settle or release, write what was used, give the thread back: one transaction."""
+    bill = _bill(chat, tally, state)
+    async with chat.database.transaction() as session:
+        quota = await _end_allowance(session, chat, request, tally, state)
+        for call, price in bill.calls:
+            session.add(_call_row(tally.turn_id, call, price))
+        await session.execute(
+            update(TurnRow)
+            .where(col(TurnRow.id) == tally.turn_id, col(TurnRow.state) == "open")
+            .values(state=state, quota=quota, **_written(tally, bill, quota))
+        )
+        if request.thread is not None:
+            await threads.leave(session, request.thread.id, tally.turn_id)
+    return Closed(tally.turn_id, tally.reason, bill.usage, quota, bill.usd_micros, bill.energy_wh)
+
+
+async def _end_allowance(
+    session: AsyncSession, chat: Chat, request: Request, tally: Tally, state: str
+) -> dict[str, Any]:
+    seen = tally.first_token_ms is not None
+    if state == "done" or (state == "aborted" and seen):
+        await allowances.settle(session, tally.turn_id)
+    else:
+        await allowances.release(session, tally.turn_id)
+    return await allowances.meter(
+        session,
+        subject=request.user.id,
+        plan=chat.plans.plan(request.user.plan),
+        timezone=request.user.timezone,
+        turn_id=tally.turn_id,
+    )
+
+
+def _written(tally: Tally, bill: Bill, quota: dict[str, Any]) -> dict[str, Any]:
+    usage = bill.usage
+    return {
+        "answer": mask_cards("".join(tally.text)),
+        "memory": tally.memory,
+        "cards": tally.cards,
+        "interrupts": tally.interrupts,
+        "charged": quota.get("charged", {}),
+        "cost_usd_micros": bill.usd_micros,
+        "price_version": bill.price_version,
+        "input_tokens": usage.input,
+        "cached_tokens": usage.cached,
+        "output_tokens": usage.output,
+        "reasoning_tokens": usage.reasoning,
+        "estimated": usage.estimated,
+        "energy_wh_min": bill.energy_wh[0],
+        "energy_wh_max": bill.energy_wh[1],
+        "latency_ms": tally.elapsed_ms(),
+        "first_token_ms": tally.first_token_ms,
+        "closed_at": func.now(),
+    }
+
+
+def _call_row(turn_id: str, call: Called, price: Cost) -> ModelCall:
+    return ModelCall(
+        turn_id=turn_id,
+        model=call.model,
+        input_tokens=call.usage.input,
+        cached_tokens=call.usage.cached,
+        output_tokens=call.usage.output,
+        reasoning_tokens=call.usage.reasoning,
+        estimated=call.usage.estimated,
+        cost_usd_micros=price.usd_micros,
+        price_version=price.price_version,
+    )

@@ -1,0 +1,17 @@
+"""Alembic's entry: runs on the connection it is given."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import backend.tables  # noqa: F401  (every table, so that comparisons see all of them)
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=SQLModel.metadata,
+    compare_type=True,
+    compare_server_default=False,
+    include_name=lambda name, kind, _: not (kind == "table" and name.startswith("procrastinate")),
+)
+with context.begin_transaction():
+    context.run_migrations()

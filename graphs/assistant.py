@@ -1,0 +1,153 @@
+"""The whole conversation on one screen: classify → light | reasoning | agent → answer.
+
+No node moves money: the agent's strongest act is a proposal that waits for the person. Events go
+out through the stream as they happen; nothing here waits for a whole answer.
+"""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from graphs.claims import Watch
+from graphs.personality import prompt
+from graphs.shopping import shop
+from graphs.state import (
+    Admission,
+    Called,
+    Effort,
+    Finished,
+    Remembered,
+    Route,
+    Routed,
+    TextDelta,
+    ToolCallDelta,
+    Turn,
+    TurnContext,
+)
+from integrations.models import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What `answer` says: `said` word for word, else what the model makes of `messages`."""
+
+    messages: tuple[dict[str, Any], ...] = ()
+    effort: Effort | None = None
+    said: str | None = None
+
+
+class State(TypedDict, total=False):
+    turn: Turn
+    route: Route
+    admission: Admission
+    brief: Brief
+
+
+Branch = Literal["light", "reasoning", "agent"]
+
+
+async def classify(state: State, runtime: Runtime[TurnContext]) -> Command[Branch]:
+    """Route the turn, take its allowance, and say both before anything else is said."""
+    turn, context = state["turn"], runtime.context
+    if turn.housekeeping:
+        route = Route(kind="casual", action="housekeeping", role="light_mini", cause="housekeeping")
+    else:
+        route = await asyncio.to_thread(context.router.route, turn.ask)
+    admission = await context.allowances.admit(route)
+    runtime.stream_writer(Routed(route, admission))
+    return Command(update={"route": route, "admission": admission}, goto=_branch(turn, route))
+
+
+def _branch(turn: Turn, route: Route) -> Branch:
+    # A client in a tool loop of its own, or one that demands its tool, is talking to the model.
+    in_tool_loop = bool(turn.messages) and turn.messages[-1].get("role") == "tool"
+    demands_tool = bool(turn.tools) and turn.tool_choice not in (None, "auto", "none")
+    if route.kind == "commercial" and not in_tool_loop and not demands_tool:
+        return "agent"
+    return "reasoning" if route.kind == "complex" else "light"
+
+
+async def light(state: State) -> State:
+    return {"brief": _brief(state, effort=None)}
+
+
+async def reasoning(state: State) -> State:
+    return {"brief": _brief(state, effort=state["admission"].effort or "medium")}
+
+
+def _brief(state: State, *, effort: Effort | None) -> Brief:
+    turn, messages = state["turn"], [dict(m) for m in state["turn"].messages]
+    if messages and messages[0].get("role") not in ("system", "developer"):
+        words = prompt(
+            state["admission"].role,
+            style=turn.style,
+            warmth=turn.warmth,
+            language=turn.language,
+        )
+        messages.insert(0, {"role": "system", "content": words})
+    return Brief(tuple(messages), effort=effort)
+
+
+async def agent(state: State, runtime: Runtime[TurnContext]) -> State:
+    """Understand, search, propose. Its sentences are written from rows, not by the model."""
+    outcome = await shop(
+        state["turn"],
+        state["route"],
+        state["admission"],
+        runtime.context,
+        runtime.stream_writer,
+    )
+    if outcome.memory:
+        runtime.stream_writer(Remembered(outcome.memory))
+    return {"brief": Brief(said=outcome.text)}
+
+
+async def answer(state: State, runtime: Runtime[TurnContext]) -> State:
+    """Say it. A model's claim of a purchase that no row backs is cut out on its way."""
+    brief, emit = state["brief"], runtime.stream_writer
+    if brief.said is not None:
+        emit(TextDelta(brief.said))
+        emit(Finished("stop"))
+        return {}
+    turn, admission = state["turn"], state["admission"]
+    watch, usage, reason = Watch(turn.language), Usage(estimated=True), "stop"
+    stream = runtime.context.models.stream(
+        admission.model,
+        brief.messages,
+        effort=brief.effort,
+        tools=turn.tools,
+        tool_choice=turn.tool_choice,
+        max_tokens=admission.max_tokens(turn.max_tokens),
+        temperature=turn.temperature,
+        stop=turn.stop,
+        response_format=turn.response_format,
+    )
+    async with aclosing(stream) as chunks:  # type: ignore[type-var]
+        async for chunk in chunks:
+            if safe := watch.pass_on(chunk.text):
+                emit(TextDelta(safe))
+            for piece in chunk.tools:
+                emit(ToolCallDelta(piece.index, piece.id, piece.name, piece.arguments))
+            usage, reason = chunk.usage or usage, chunk.finish_reason or reason
+    if rest := watch.finish():
+        emit(TextDelta(rest))
+    emit(Called(admission.model, usage))
+    emit(Finished(reason))
+    return {}
+
+
+def build() -> Any:
+    """The compiled graph; stream it with `stream_mode="custom"` and a `TurnContext`."""
+    graph = StateGraph(State, context_schema=TurnContext)
+    for node in (classify, light, reasoning, agent, answer):
+        graph.add_node(node)
+    graph.add_edge(START, "classify")
+    for branch in ("light", "reasoning", "agent"):
+        graph.add_edge(branch, "answer")
+    graph.add_edge("answer", END)
+    return graph.compile()
