@@ -1,0 +1,294 @@
+"""The `emptor` command. Exit 0 when the thing asked for holds; 1 with one clear line when not."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend import settings as configuration
+from backend.settings import Settings, SettingsError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+keys = typer.Typer(no_args_is_help=True, help="Keys for people, merchants and operators.")
+books = typer.Typer(no_args_is_help=True, help="The double-entry ledger.")
+router = typer.Typer(no_args_is_help=True, help="The router's versions.")
+app.add_typer(keys, name="keys")
+app.add_typer(books, name="ledger")
+app.add_typer(router, name="router")
+said = Console(stderr=True, highlight=False)
+
+
+def fail(line: str) -> NoReturn:
+    """One clear line, exit 1."""
+    said.print(line, style="bold red", markup=False)
+    raise typer.Exit(1)
+
+
+def load() -> Settings:
+    try:
+        return configuration.load()
+    except SettingsError as error:
+        fail(str(error))
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Logs are for machines or people, never mixed into a command's own output."""
+    structured = settings.log_format == "json"
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer()
+            if structured
+            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+@app.command()
+def up(
+    api_only: Annotated[
+        bool, typer.Option("--api-only", help="One more API process on the same database.")
+    ] = False,
+) -> None:
+    """Start the product, or one more API process of it."""
+    from backend.serve import StartFailed, serve
+
+    settings = load()
+    log_to_stderr(settings)
+    try:
+        serve(settings, console=said, api_only=api_only)
+    except StartFailed as error:
+        fail(str(error))
+
+
+@app.command()
+def worker() -> None:
+    """Start a background worker only, on the same database."""
+    from backend.serve import StartFailed, work
+
+    settings = load()
+    log_to_stderr(settings)
+    try:
+        work(settings)
+    except StartFailed as error:
+        fail(str(error))
+
+
+@app.command()
+def demo() -> None:
+    """Play a casual, a complex and a commercial conversation against the running product."""
+    from backend.story import play
+
+    path = load().home / "demo.json"
+    try:
+        document = json.loads(path.read_text())
+    except FileNotFoundError:
+        fail(f"There is no {path}: start the product first, with EMPTOR_DEMO=1 and this home.")
+    if not play(document["base_url"], document["keys"], fail):
+        raise typer.Exit(1)
+
+
+@app.command()
+def route(
+    source: Annotated[Path, typer.Option("-i", help="JSON lines: id, text, context.")],
+    target: Annotated[Path, typer.Option("-o", help="Where the routes go, in the same order.")],
+) -> None:
+    """Route every line of a file. Needs no server, database or network."""
+    from graphs.router.batch import route_file
+    from graphs.router.router import PoliciesError, Router
+
+    settings = load()
+    if not source.is_file():
+        fail(f"There is no file at {source}.")
+    try:
+        loaded = Router.load(settings.policies_file)
+    except PoliciesError as error:
+        fail(str(error))
+    raise typer.Exit(route_file(source, target, loaded))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema. Safe to repeat."""
+    from backend.serve import StartFailed, database_url
+
+    settings = load()
+    try:
+        with database_url(settings) as url:
+            from backend.migrations import upgrade
+
+            upgrade(url)
+    except StartFailed as error:
+        fail(str(error))
+    except SQLAlchemyError as error:
+        fail(f"The database cannot be migrated: {str(error).splitlines()[0]}")
+    typer.echo("The schema is up to date.")
+
+
+def with_session(act: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Runs `act(session)` on this home's database, started for it when it is not running."""
+    from backend.database import Database
+    from backend.serve import StartFailed, database_url
+
+    async def run(url: str) -> Any:
+        database = Database(url, pool_size=2)
+        try:
+            async with database.transaction() as session:
+                return await act(session)
+        finally:
+            await database.dispose()
+
+    settings = load()
+    try:
+        with database_url(settings) as url:
+            return asyncio.run(run(url))
+    except StartFailed as error:
+        fail(str(error))
+    except SQLAlchemyError as error:
+        fail(f"The database did not answer: {str(error).splitlines()[0]}")
+
+
+@keys.command("create")
+def create_key(
+    role: Annotated[str, typer.Option(help="user, merchant or operator")],
+    plan: Annotated[str, typer.Option(help="For a new person: free, plus or pro.")] = "free",
+    merchant: Annotated[str | None, typer.Option(help="The merchant's id.")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only")] = False,
+    expires: Annotated[str | None, typer.Option(help="ISO 8601, with a time zone.")] = None,
+) -> None:
+    """Print a new key, once. A user key makes a new person on the plan."""
+    from backend import auth, merchants
+    from backend.errors import NotFound
+    from quotas.plans import Plans
+
+    if role not in ("user", "merchant", "operator"):
+        fail(f"--role {role}: choose user, merchant or operator.")
+    if role == "merchant" and not merchant:
+        fail("--role merchant needs --merchant ID.")
+    if plan not in Plans.load(load().plans_file).by_name:
+        fail(f"--plan {plan}: there is no such plan.")
+    until = _moment(expires)
+
+    async def create(session: Any) -> str:
+        user_id = None
+        if role == "user":
+            person = auth.UserAccount(name="", plan=plan)
+            session.add(person)
+            await session.flush()
+            user_id = person.id
+        if role == "merchant":
+            await merchants.fetch(session, merchant)
+        return await auth.create_key(
+            session,
+            role=role,  # type: ignore[arg-type]
+            user_id=user_id,
+            merchant_id=merchant if role == "merchant" else None,
+            read_only=read_only,
+            expires_at=until,
+        )
+
+    try:
+        typer.echo(with_session(create))
+    except NotFound:
+        fail(f"There is no merchant {merchant}.")
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(f"--expires {text}: write ISO 8601, such as 2027-01-31T00:00:00+00:00.")
+    if moment.tzinfo is None:
+        fail("--expires needs a time zone, such as +00:00.")
+    return moment
+
+
+@books.command("verify")
+def verify_ledger() -> None:
+    """Check sums and the hash chain; name the first row that was tampered with."""
+    from backend import ledger
+
+    found = with_session(ledger.verify)
+    typer.echo(found.text())
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="revenue, quota or routing")],
+    from_: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
+    to: Annotated[str, typer.Option("--to", help="Day after the last one.")],
+    tz: Annotated[str, typer.Option("--tz", help="IANA time zone.")] = "UTC",
+    form: Annotated[str, typer.Option("--format", help="table, csv or parquet")] = "table",
+    group_by: Annotated[str | None, typer.Option("--group-by")] = None,
+) -> None:
+    """Print a report from the rows that turns and purchases wrote."""
+    from backend import reports
+    from backend.errors import AppError
+    from backend.story import _table
+
+    async def run(session: Any) -> reports.Report:
+        return await reports.run(session, name, from_=from_, to=to, tz=tz, group_by=group_by)
+
+    if form not in ("table", "csv", "json"):
+        fail(f"--format {form}: choose table, csv or json.")
+    try:
+        made = with_session(run)
+    except AppError as error:
+        fail(error.detail)
+    if form == "csv":
+        sys.stdout.write(reports.as_csv(made))
+    elif form == "json":
+        typer.echo(reports.as_json(made))
+    else:
+        Console().print(_table(made.name, made.rows))
+
+
+@router.command("train")
+def train_router(
+    data: Annotated[Path, typer.Option(help="Labelled turns, JSON lines.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights.")],
+) -> None:
+    """Learn the weights again from labelled turns. The same data gives the same weights."""
+    from graphs.router.train import main as train
+
+    raise typer.Exit(train(["--data", str(data), "--out", str(out)]))
+
+
+@router.command("evaluate")
+def evaluate_router(
+    data: Annotated[Path, typer.Option(help="Labelled turns, JSON lines.")],
+) -> None:
+    """Measure with whole source families left out, beside the baselines of the same run."""
+    from graphs.router.evaluate import main as evaluate
+
+    raise typer.Exit(evaluate(["--data", str(data)]))
+
+
+@router.command("status")
+def router_status() -> None:
+    """Which version decides, and what it was learnt from."""
+    from graphs.router.router import Router
+
+    typer.echo(json.dumps(Router.load(load().policies_file).version_info(), indent=2))
+
+
+def main() -> None:
+    app()
