@@ -1,0 +1,215 @@
+"""The application: `create_app` builds every adapter once and mounts the surfaces and the pages."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from graphs.router.router import Router
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from pydantic import SecretStr
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import quotas.usage as allowances
+from backend import jobs
+from backend.api import (
+    agui,
+    checkouts,
+    health,
+    merchants,
+    operators,
+    problems,
+    sessions,
+    threads,
+    webhooks,
+)
+from backend.api import openai as openai_surface
+from backend.auth import UserAccount
+from backend.catalogue import Catalogue as Shelves
+from backend.database import Database
+from backend.desk import PersonDesk
+from backend.seats import Seats
+from backend.settings import ROOT, Settings
+from backend.till import Till
+from backend.turn import Chat
+from backend.vault import Vault
+from backend.wiring import partners, till
+from graphs.assistant import build
+from graphs.wishes import wish_for
+from integrations.egress import guarded_client
+from integrations.models import Catalogue, ChatModels
+from integrations.stripe_payments import StripePayments
+from quotas.plans import Plans
+
+log = structlog.get_logger()
+BODY_BYTES_MAX = 1024 * 1024
+DIST = ROOT / "frontend-static" / "dist"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the parts are that this process talks to. The supervisor fills it in."""
+
+    database_url: str
+    model_base_url: str
+    model_api_key: SecretStr
+    stripe_api_key: SecretStr
+    stripe_webhook_secret: SecretStr
+    stripe_base_url: str | None = None
+    egress_hosts: frozenset[str] = frozenset()
+
+
+def create_app(settings: Settings, places: Places) -> FastAPI:
+    """Raises `CatalogueError`, `PlansError` or `PoliciesError` for a file that cannot be used."""
+    catalogue = Catalogue.read(settings.models_file)
+    plans = Plans.load(settings.plans_file)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            await _build(app, settings, places, catalogue, plans, stack)
+            yield
+
+    app = FastAPI(
+        title="Emptor",
+        version="0.1.0",
+        summary="An assistant that pays for itself: routing, allowances, commerce, books.",
+        lifespan=lifespan,
+        responses=dict(problems.RESPONSES),
+        max_body_size=BODY_BYTES_MAX,
+    )
+    app.state.settings = settings
+    problems.install(app)
+    for surface in (
+        health,
+        openai_surface,
+        agui,
+        sessions,
+        threads,
+        checkouts,
+        merchants,
+        operators,
+        webhooks,
+    ):
+        app.include_router(surface.router)
+    # Streams are small pieces that must leave at once: only the page and its assets are squeezed.
+    app.add_middleware(PageHeaders)
+    app.add_middleware(problems.RequestIds)
+    if DIST.is_dir():
+        app.frontend("/", directory=DIST, fallback="index.html")
+    return app
+
+
+async def _build(
+    app: FastAPI,
+    settings: Settings,
+    places: Places,
+    catalogue: Catalogue,
+    plans: Plans,
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    """Every adapter, once. What is opened here is closed in reverse order."""
+    state = app.state
+    state.database = Database(places.database_url)
+    stack.push_async_callback(state.database.dispose)
+    state.vault = Vault.at(settings.home)
+    state.limiter = FixedWindowRateLimiter(MemoryStorage())
+    router = await asyncio.to_thread(Router.load, settings.policies_file)
+    http = guarded_client(places.egress_hosts)
+    stack.push_async_callback(http.aclose)
+    state.models = ChatModels(
+        catalogue, base_url=places.model_base_url, api_key=places.model_api_key
+    )
+    stack.push_async_callback(state.models.close)
+    state.payments = StripePayments(
+        places.stripe_api_key.get_secret_value(),
+        places.stripe_webhook_secret.get_secret_value(),
+        base_url=places.stripe_base_url,
+    )
+    partner_for = partners(state.database, state.vault, http)
+    state.catalogue = Shelves(state.database, router.encode, partner_for)
+    state.till = till(
+        state.database,
+        state.payments,
+        partner_for,
+        vault=state.vault,
+        public_url=settings.url,
+    )
+    state.wish_for = wish_for
+    state.chat = Chat(
+        database=state.database,
+        graph=build(),
+        router=router,
+        models=state.models,
+        seats=Seats(catalogue, "embedded" if settings.embedded_model else "openai"),
+        plans=plans,
+        shelf=state.catalogue,
+        desk=_desks(state.till),
+    )
+    queue = jobs.build(state.till, sweeps=[_quota_sweep(state.database)])
+    working = asyncio.create_task(jobs.worker(queue), name="worker")
+    stack.push_async_callback(_stop, working)
+
+
+def _desks(of: Till) -> Any:
+    def desk(user: UserAccount, thread_id: str | None) -> PersonDesk:
+        return PersonDesk(of, user.id, thread_id)
+
+    return desk
+
+
+def _quota_sweep(database: Database) -> jobs.Sweep:
+    async def sweep() -> None:
+        async with database.transaction() as session:
+            await allowances.sweep(session)
+
+    return sweep
+
+
+async def _stop(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+_PAGE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
+        b"connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+        b"form-action 'self'",
+    ),
+)
+
+
+class PageHeaders:
+    """Security headers on the pages; `/docs` loads its own viewer and is left alone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.squeezed = GZipMiddleware(app, minimum_size=1024)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path.startswith(("/v1", "/agui", "/api", "/docs")):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", []), *_PAGE_HEADERS]
+                if path.startswith("/assets/"):
+                    headers.append((b"cache-control", b"public, max-age=31536000, immutable"))
+                message["headers"] = headers
+            await send(message)
+
+        await self.squeezed(scope, receive, send_with_headers)
