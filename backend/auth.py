@@ -171,15 +171,15 @@ async def open_session(session: AsyncSession, principal: Principal) -> str:
 
 
 async def close_session(session: AsyncSession, token: str) -> None:
-    await session.execute(delete(WebSession).where(WebSession.hash == _hash(token)))
+    await session.execute(delete(WebSession).where(col(WebSession.hash) == _hash(token)))
 
 
 async def revoke(session: AsyncSession, user_id: str) -> None:
     """Every key and session of a person stops working with this transaction."""
     await session.execute(
-        update(ApiKey).where(ApiKey.user_id == user_id).values(revoked_at=func.now())
+        update(ApiKey).where(col(ApiKey.user_id) == user_id).values(revoked_at=func.now())
     )
-    await session.execute(delete(WebSession).where(WebSession.user_id == user_id))
+    await session.execute(delete(WebSession).where(col(WebSession.user_id) == user_id))
 
 
 def hash_password(password: str) -> str:

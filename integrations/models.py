@@ -264,14 +264,15 @@ class ChatModels:
             max_completion_tokens=max_tokens,
             temperature=temperature,
             stop=list(stop) or None,
+            # In the body, not as an option of the client: its parsing of structured answers
+            # would hold the stream back and turn a cut answer into an exception.
+            extra_body={"response_format": dict(response_format)} if response_format else None,
         )
         extra: dict[str, Any] = {}
         if tools:
             extra["tools"] = [dict(tool) for tool in tools]
             if tool_choice is not None:
                 extra["tool_choice"] = tool_choice
-        if response_format is not None:
-            extra["response_format"] = dict(response_format)
         try:
             async with aclosing(client.astream([dict(m) for m in messages], **extra)) as pieces:  # type: ignore[type-var]
                 async for piece in pieces:
