@@ -49,7 +49,7 @@ wheel: setup
 
 lock:  ## Renew requirements.lock (hashes, no index addresses)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes \
-	  --no-emit-index-url --python-version 3.11 -q -o requirements.lock
+	  --no-emit-index-url --no-header --python-version 3.11 -q -o requirements.lock
 
 setup: .venv/.installed frontend-static/dist/.built
 
