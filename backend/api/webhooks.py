@@ -1,0 +1,82 @@
+"""Events from outside: Stripe's and the merchants'. Verified on raw bytes, taken in once."""
+
+import hashlib
+import json
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from backend import inbox
+from backend.checkout import Checkout
+from backend.errors import BadRequest, Unauthenticated
+from backend.till import Till
+from integrations.payments import PaymentRefused
+
+router = APIRouter(tags=["webhooks"])
+
+
+class BadSignature(BadRequest):
+    code = "bad_signature"
+    title = "The signature does not fit this body, or it is too old"
+
+
+class UnknownSender(Unauthenticated):
+    code = "bad_signature"
+    title = "The signature is not of a merchant that this event can come from"
+
+
+@router.post("/webhooks/stripe")
+async def stripe_event(request: Request) -> dict[str, Any]:
+    """Stripe's events. The payment itself is read again before anything is decided."""
+    till: Till = request.app.state.till
+    body = await request.body()
+    try:
+        event = till.payments.event(body, request.headers.get("stripe-signature", ""))
+    except PaymentRefused as refused:
+        raise BadSignature from refused
+    async with till.database.transaction() as session:
+        fresh = await inbox.payment_event(session, event)
+    return {"received": True, "duplicate": not fresh}
+
+
+@router.post("/agentic_checkout/webhooks/order_events")
+async def order_event(request: Request) -> dict[str, Any]:
+    """A merchant's order events (ACP): `Merchant-Signature: t=…,v1=…`, 300 s."""
+    till: Till = request.app.state.till
+    body = await request.body()
+    header = request.headers.get("merchant-signature", "")
+    kind, data = _parsed(body)
+    async with till.database.transaction() as session:
+        candidates = await inbox.senders(session, str(data.get("checkout_session_id", ""))[:200])
+    row = await _sender(till, candidates, header, body)
+    event_id = hashlib.sha256(header.encode() + body).hexdigest()
+    async with till.database.transaction() as session:
+        fresh = await inbox.order_event(session, row, event_id=event_id, kind=kind, data=data)
+    return {"received": True, "duplicate": not fresh}
+
+
+def _parsed(body: bytes) -> tuple[str, dict[str, Any]]:
+    try:
+        event = json.loads(body)
+        kind, data = event["type"], event["data"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadRequest('An order event is {"type":…,"data":{…}}') from error
+    if not isinstance(kind, str) or not isinstance(data, dict) or "\x00" in str(data):
+        raise BadRequest('An order event is {"type":…,"data":{…}}')
+    return kind.replace("\x00", "")[:100], data
+
+
+async def _sender(
+    till: Till, candidates: list[Checkout] | Any, header: str, body: bytes
+) -> Checkout:
+    """The purchase whose merchant signed this. Raises the same error for every reason not to."""
+    for row in candidates:
+        secret = await till.webhook_secret(row.merchant_id)
+        if secret is None:
+            continue
+        at = inbox.signed_at(header, body, [secret])
+        if at is not None and abs(time.time() - at) <= inbox.TOLERANCE_S:
+            found: Checkout = row
+            return found
+    raise UnknownSender

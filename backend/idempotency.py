@@ -1,0 +1,248 @@
+"""`Idempotency-Key` on native POSTs: the same key and JSON get the same answer and one effect.
+
+A router whose routes are `IdempotentRoute` (or `KeyedRoute`, which refuses a request without a
+key) needs nothing else. The claim is a row, so that any number of processes agree; a crash leaves
+a lease that runs out. Money does not rely on this table: purchases and refunds are single-use by
+their own rows. This spares the caller a second answer, not a second charge.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+import rfc8785
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
+from sqlalchemy import LargeBinary, delete, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from backend import auth
+from backend.checkout import MOMENT
+from backend.database import Database
+from backend.errors import (
+    AppError,
+    BadRequest,
+    IdempotencyConflict,
+    IdempotencyInFlight,
+    IdempotencyKeyRequired,
+)
+
+LEASE = timedelta(seconds=60)
+KEPT = timedelta(hours=48)
+KEY_MAX = 255
+RETRY_AFTER_S = 2
+# Answers about who is asking or how often say nothing about the request itself.
+_NOT_KEPT = frozenset({401, 403, 429})
+_OWN_HEADERS = frozenset({"content-length", "x-request-id", "set-cookie", "date", "server"})
+_BYTES: Any = LargeBinary()
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """One key of one caller at one address. `status` empty: the first request still runs."""
+
+    __tablename__ = "idempotency_key"
+    scope: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request_hash: str
+    claim: str
+    lease_until: datetime = Field(sa_type=MOMENT)
+    status: int | None = None
+    headers: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
+    body: bytes | None = Field(default=None, sa_type=_BYTES)
+    created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT, index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer as it was given the first time."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def request_hash(body: bytes) -> str:
+    """Equal for bodies that mean the same JSON: key order and 1.0 against 1 do not matter."""
+    try:
+        canonical = rfc8785.dumps(json.loads(body)) if body else b""
+    except (ValueError, RecursionError):
+        canonical = b"raw:" + body
+    return hashlib.sha256(canonical).hexdigest()
+
+
+async def claim(session: AsyncSession, *, scope: str, key: str, request_hash: str) -> str | Kept:
+    """A claim's token for the first request, or the answer that it got.
+
+    Raises `IdempotencyConflict` for another body, `IdempotencyInFlight` while the first runs. A
+    claim whose lease ran out (its process died) may be taken over by the same body.
+    """
+    token = secrets.token_hex(16)
+    fresh = {"claim": token, "lease_until": func.now() + LEASE}
+    query = (
+        insert(IdempotencyRow)
+        .values(
+            scope=scope,
+            key=key,
+            request_hash=request_hash,
+            headers={},
+            created_at=func.now(),
+            **fresh,
+        )
+        .on_conflict_do_update(
+            index_elements=["scope", "key"],
+            set_=fresh,
+            where=(
+                col(IdempotencyRow.status).is_(None)
+                & (col(IdempotencyRow.lease_until) <= func.now())
+                & (col(IdempotencyRow.request_hash) == request_hash)
+            ),
+        )
+        .returning(col(IdempotencyRow.claim))
+    )
+    if (await session.execute(query)).scalar_one_or_none() is not None:
+        return token
+    return await _earlier(session, scope=scope, key=key, request_hash=request_hash)
+
+
+async def _earlier(session: AsyncSession, *, scope: str, key: str, request_hash: str) -> Kept:
+    query = select(IdempotencyRow).where(
+        col(IdempotencyRow.scope) == scope, col(IdempotencyRow.key) == key
+    )
+    row = (await session.execute(query)).scalar_one_or_none()
+    if row is not None and row.request_hash != request_hash:
+        raise IdempotencyConflict
+    if row is None or row.status is None or row.body is None:
+        raise IdempotencyInFlight(headers={"Retry-After": str(RETRY_AFTER_S)})
+    return Kept(row.status, row.headers, row.body)
+
+
+async def keep(session: AsyncSession, *, scope: str, key: str, token: str, answer: Kept) -> None:
+    """Store the answer under a claim that is still ours."""
+    await session.execute(
+        update(IdempotencyRow)
+        .where(
+            col(IdempotencyRow.scope) == scope,
+            col(IdempotencyRow.key) == key,
+            col(IdempotencyRow.claim) == token,
+        )
+        .values(status=answer.status, headers=dict(answer.headers), body=answer.body)
+    )
+
+
+async def drop(session: AsyncSession, *, scope: str, key: str, token: str) -> None:
+    """Give the claim up: the request may be sent again as if it were the first."""
+    await session.execute(
+        delete(IdempotencyRow).where(
+            col(IdempotencyRow.scope) == scope,
+            col(IdempotencyRow.key) == key,
+            col(IdempotencyRow.claim) == token,
+            col(IdempotencyRow.status).is_(None),
+        )
+    )
+
+
+async def forget_old(session: AsyncSession) -> None:
+    """Keys are kept for two days; the contract promises one."""
+    await session.execute(
+        delete(IdempotencyRow).where(col(IdempotencyRow.created_at) < func.now() - KEPT)
+    )
+
+
+class IdempotentRoute(APIRoute):
+    """A route whose POSTs honour `Idempotency-Key`. Streams pass through and keep no answer."""
+
+    required: ClassVar[bool] = False
+
+    def get_route_handler(self) -> Handler:
+        original = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            key = request.headers.get("idempotency-key")
+            if request.method != "POST" or (key is None and not self.required):
+                return await original(request)
+            return await _once(request, original, _valid(key))
+
+        return handler
+
+
+class KeyedRoute(IdempotentRoute):
+    """For requests that move money: a POST without a key is refused."""
+
+    required = True
+
+
+def _valid(key: str | None) -> str:
+    if not key:
+        raise IdempotencyKeyRequired
+    if len(key) > KEY_MAX or not key.isprintable():
+        raise BadRequest(f"Idempotency-Key is at most {KEY_MAX} printable characters")
+    return key
+
+
+async def _once(request: Request, original: Handler, key: str) -> Response:
+    who = await auth.principal(request)
+    database: Database = request.app.state.database
+    at = {"scope": f"{who.id} {request.method} {request.url.path}", "key": key}
+    body_hash = request_hash(await request.body())
+    async with database.transaction() as session:
+        claimed = await claim(session, request_hash=body_hash, **at)
+    if isinstance(claimed, Kept):
+        headers = dict(claimed.headers) | {"Idempotent-Replayed": "true"}
+        return Response(claimed.body, claimed.status, headers)
+    at["token"] = claimed
+    try:
+        response = await _answered(request, original)
+    except BaseException:
+        async with database.transaction() as session:
+            await drop(session, **at)
+        raise
+    return await _kept(database, response, at)
+
+
+async def _answered(request: Request, original: Handler) -> Response:
+    """The endpoint's answer, its typed errors included: a refusal is an answer to keep as well."""
+    try:
+        return await original(request)
+    except AppError as error:
+        if error.status >= 500 or error.status in _NOT_KEPT:
+            raise
+        handlers, _ = request.scope["starlette.exception_handlers"]
+        found = (handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+        render = next(found, None)
+        if render is None:
+            raise
+        answer: Response = await render(request, error)
+        return answer
+
+
+async def _kept(database: Database, response: Response, at: Mapping[str, str]) -> Response:
+    if isinstance(response, StreamingResponse):
+        response.body_iterator = _released(database, response.body_iterator, at)
+        return response
+    async with database.transaction() as session:
+        if response.status_code >= 500 or response.status_code in _NOT_KEPT:
+            await drop(session, **at)
+        else:
+            headers = {k: v for k, v in response.headers.items() if k not in _OWN_HEADERS}
+            answer = Kept(response.status_code, headers, bytes(response.body))
+            await keep(session, answer=answer, **at)
+    return response
+
+
+async def _released(database: Database, stream: Any, at: Mapping[str, str]) -> AsyncIterator[Any]:
+    """The stream as it is; the claim holds off a second one until it ends or the lease does."""
+    try:
+        async for piece in stream:
+            yield piece
+    finally:
+        async with database.transaction() as session:
+            await drop(session, **at)

@@ -1,0 +1,147 @@
+"""What the processor and the merchants tell us unasked: each event once, and only as a hint.
+
+An event is written down and the purchase is woken in one transaction; only then is it
+acknowledged. What it says about money is never believed: the driver reads the payment again.
+What a merchant says about an order changes what the order's row tells, never an amount.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from backend import incidents, orders
+from backend.checkout import MOMENT, MOVING, Checkout
+from backend.orders import PurchaseOrder
+from backend.purchase import DRIVE
+from backend.queue import enqueue
+from integrations.payments import PaymentEvent
+
+TOLERANCE_S = 300
+_SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
+_HANDED_OVER = frozenset({"fulfilled", "delivered", "shipped", "completed"})
+_GIVEN_UP = frozenset({"canceled", "cancelled"})
+
+
+class WebhookEvent(SQLModel, table=True):
+    """An event that was taken in. The row makes us deaf to repeats."""
+
+    __tablename__ = "webhook_event"
+    source: str = Field(primary_key=True)
+    event_id: str = Field(primary_key=True)
+    type: str
+    received_at: datetime = Field(default_factory=func.now, sa_type=MOMENT, index=True)
+
+
+async def first_time(session: AsyncSession, *, source: str, event_id: str, kind: str) -> bool:
+    """Write the event down. False: it was here before."""
+    query = (
+        insert(WebhookEvent)
+        .values(source=source, event_id=event_id, type=kind[:100], received_at=func.now())
+        .on_conflict_do_nothing(index_elements=["source", "event_id"])
+        .returning(col(WebhookEvent.event_id))
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
+
+
+async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
+    """Wake the purchase that a verified payment event is about. False: it was here before."""
+    if not await first_time(session, source="stripe", event_id=event.id, kind=event.type):
+        return False
+    by_payment = col(Checkout.payment_id) == event.payment_id
+    by_purchase = col(Checkout.id) == event.purchase_id
+    query = select(Checkout).where(by_payment | by_purchase)
+    for row in (await session.execute(query)).scalars().all():
+        await _wake(session, row)
+        if event.type.startswith("charge.dispute.") and row.order_id is not None:
+            await _disputed(session, row.order_id, event)
+    return True
+
+
+async def _wake(session: AsyncSession, row: Checkout) -> None:
+    """A purchase under way is driven on; one that ended is looked at for stray holds."""
+    if row.state in MOVING:
+        await session.execute(
+            update(Checkout).where(col(Checkout.id) == row.id).values(next_drive_at=func.now())
+        )
+        await enqueue(session, DRIVE, args={"checkout_id": row.id})
+    elif row.state in {"failed", "canceled", "expired"} and row.confirmed_at is not None:
+        await session.execute(
+            update(Checkout).where(col(Checkout.id) == row.id).values(release_at=func.now())
+        )
+
+
+async def _disputed(session: AsyncSession, order_id: str, event: PaymentEvent) -> None:
+    if event.type == "charge.dispute.created":
+        await session.execute(
+            update(PurchaseOrder)
+            .where(col(PurchaseOrder.id) == order_id)
+            .values(state="disputed", updated_at=func.now())
+        )
+        await incidents.report(
+            session, "payment_disputed", subject=order_id, detail=f"event {event.id}"
+        )
+    await orders.record(session, order_id, event.type.removeprefix("charge."), ref=event.id)
+
+
+def signed_at(header: str, body: bytes, secrets: Sequence[str]) -> int | None:
+    """The time of a `t=…,v1=…` signature that one of the secrets made; None when none did.
+
+    HMAC-SHA256 of `t.body` on the raw bytes, compared in constant time. The age is not judged.
+    """
+    match = _SIGNATURE.fullmatch(header.replace(" ", ""))
+    if match is None:
+        return None
+    moment, given = match.groups()
+    signed = moment.encode() + b"." + body
+    made = [hmac.new(s.encode(), signed, hashlib.sha256).hexdigest() for s in secrets]
+    fits = [hmac.compare_digest(one, given) for one in made]
+    return int(moment) if any(fits) else None
+
+
+async def senders(session: AsyncSession, session_id: str) -> Sequence[Checkout]:
+    """The purchases an unverified event may be about: they only tell whose secret to try."""
+    query = select(Checkout).where(col(Checkout.reference) == session_id).limit(5)
+    return (await session.execute(query)).scalars().all()
+
+
+async def order_event(
+    session: AsyncSession, row: Checkout, *, event_id: str, kind: str, data: Mapping[str, Any]
+) -> bool:
+    """What a verified merchant says about its order. False: it was here before."""
+    source = f"merchant:{row.merchant_id}"
+    if not await first_time(session, source=source, event_id=event_id, kind=kind):
+        return False
+    if row.order_id is None:
+        if row.state in MOVING:
+            await _wake(session, row)
+        return True
+    status = str(data.get("status", ""))[:40]
+    await orders.record(
+        session, row.order_id, "merchant_update", ref=event_id, detail={"status": status}
+    )
+    if status in _HANDED_OVER:
+        await orders.fulfil(session, row.order_id, ref="merchant")
+    elif status in _GIVEN_UP:
+        await _given_up(session, row)
+    return True
+
+
+async def _given_up(session: AsyncSession, row: Checkout) -> None:
+    """A merchant canceled on its own: the row says so only after a refund; a person decides."""
+    query = select(col(PurchaseOrder.state)).where(col(PurchaseOrder.id) == row.order_id)
+    if (await session.execute(query)).scalar_one() in {"placed", "fulfilled"}:
+        await incidents.report(
+            session,
+            "merchant_canceled",
+            subject=row.order_id or row.id,
+            merchant_id=row.merchant_id,
+            detail="the merchant canceled an order that was paid; refund it or settle it",
+        )

@@ -1,0 +1,70 @@
+"""What a person must look at: money or goods that the machine could not bring together alone."""
+
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Index, func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from backend.checkout import MOMENT
+from backend.ids import new_id
+
+Kind = Literal[
+    "purchase_stuck",
+    "capture_failed",
+    "total_mismatch",
+    "merchant_order_orphaned",
+    "payment_mismatch",
+    "refund_stuck",
+    "refund_failed",
+    "merchant_canceled",
+    "payment_disputed",
+]
+
+
+class Incident(SQLModel, table=True):
+    """One open question. `subject` is the id of the checkout, order or refund it is about."""
+
+    __tablename__ = "incident"
+    __table_args__ = (Index("incident_subject", "subject", "kind", unique=True),)
+    id: str = Field(default_factory=lambda: new_id("inc"), primary_key=True)
+    kind: str
+    subject: str
+    merchant_id: str | None = Field(default=None, index=True)
+    detail: str
+    created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT, index=True)
+    resolved_at: datetime | None = Field(default=None, sa_type=MOMENT)
+
+
+async def report(
+    session: AsyncSession, kind: Kind, *, subject: str, detail: str, merchant_id: str | None = None
+) -> None:
+    """Opens an incident once for each subject and kind; a repeat changes nothing."""
+    query = (
+        insert(Incident)
+        .values(
+            id=new_id("inc"),
+            kind=kind,
+            subject=subject,
+            merchant_id=merchant_id,
+            detail=detail[:500],
+            created_at=func.now(),
+        )
+        .on_conflict_do_nothing(index_elements=["subject", "kind"])
+    )
+    await session.execute(query)
+
+
+async def resolve(session: AsyncSession, kind: Kind, *, subject: str) -> None:
+    """The machine found its way after all."""
+    await session.execute(
+        update(Incident)
+        .where(
+            col(Incident.subject) == subject,
+            col(Incident.kind) == kind,
+            col(Incident.resolved_at).is_(None),
+        )
+        .values(resolved_at=func.now())
+    )

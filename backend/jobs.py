@@ -1,0 +1,148 @@
+"""The queue's tasks: drive what was confirmed, re-drive what stalled, sweep what is over.
+
+Two nets hold a purchase: the job that was enqueued with its confirmation, and the row's own
+`next_drive_at`, which a periodic task reads. Jobs of a dead worker are found by its heartbeat.
+No task takes a queue lock: a dead worker's job would hold it, and the rows' leases do that work.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import procrastinate
+import structlog
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from backend import idempotency, release
+from backend.checkout import MOVING, Checkout, expire_due
+from backend.purchase import DRIVE, drive
+from backend.queue import QUEUE, enqueue, schema_sql
+from backend.refunding import drive_refund
+from backend.refunds import MOVING as REFUND_MOVING
+from backend.refunds import REFUND, OrderRefund
+from backend.till import Till
+
+__all__ = ["build", "enqueue", "redrive", "schema_sql", "sweep", "worker"]
+
+log = structlog.get_logger()
+
+# Six fields: the last one is seconds.
+REDRIVE_CRON = "* * * * * */5"
+SWEEP_CRON = "* * * * * */20"
+STALLED_CRON = "* * * * * */15"
+STALLED_AFTER_S = 30.0
+CONCURRENCY = 8
+_AT_ONCE = 8
+_BATCH = 100
+
+Sweep = Callable[[], Awaitable[object]]
+
+
+def build(till: Till, *, sweeps: Sequence[Sweep] = ()) -> procrastinate.App:
+    """The queue's application with every task bound to this till. Open it before use.
+
+    `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
+    """
+    connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
+    app = procrastinate.App(connector=connector)
+
+    @app.task(name=DRIVE, queue=QUEUE)
+    async def drive_task(checkout_id: str) -> None:
+        await drive(till, checkout_id)
+
+    @app.task(name=REFUND, queue=QUEUE)
+    async def refund_task(refund_id: str) -> None:
+        await drive_refund(till, refund_id)
+
+    @app.periodic(cron=REDRIVE_CRON)
+    @app.task(name="redrive", queue=QUEUE, queueing_lock="redrive")
+    async def redrive_task(timestamp: int) -> None:
+        del timestamp
+        await redrive(till)
+
+    @app.periodic(cron=SWEEP_CRON)
+    @app.task(name="sweep", queue=QUEUE, queueing_lock="sweep")
+    async def sweep_task(timestamp: int) -> None:
+        del timestamp
+        await sweep(till, sweeps)
+
+    @app.periodic(cron=STALLED_CRON)
+    @app.task(name="retry_stalled", queue=QUEUE, queueing_lock="retry_stalled")
+    async def stalled_task(timestamp: int) -> None:
+        del timestamp
+        await retry_stalled(app)
+
+    return app
+
+
+async def worker(app: procrastinate.App, *, concurrency: int = CONCURRENCY) -> None:
+    """Works until cancelled; inside an API process or alone. A cancel lets running jobs end.
+
+    What is cut off after the grace time is safe: the rows say what is left to do.
+    """
+    async with app.open_async():
+        await app.run_worker_async(
+            queues=[QUEUE],
+            concurrency=concurrency,
+            install_signal_handlers=False,
+            delete_jobs="successful",
+            fetch_job_polling_interval=2.0,
+            update_heartbeat_interval=5.0,
+            stalled_worker_timeout=STALLED_AFTER_S,
+            shutdown_graceful_timeout=5.0,
+        )
+
+
+async def redrive(till: Till) -> int:
+    """Drive every purchase and refund whose time has come, a few at once. Returns how many."""
+    purchases = select(col(Checkout.id)).where(
+        col(Checkout.state).in_(MOVING), col(Checkout.next_drive_at) <= func.now()
+    )
+    refunds = select(col(OrderRefund.id)).where(
+        col(OrderRefund.state).in_(REFUND_MOVING), col(OrderRefund.next_drive_at) <= func.now()
+    )
+    async with till.database.transaction() as session:
+        purchase_ids = (await session.execute(purchases.limit(_BATCH))).scalars().all()
+        refund_ids = (await session.execute(refunds.limit(_BATCH))).scalars().all()
+    work = [_guarded(drive, till, row_id) for row_id in purchase_ids]
+    work += [_guarded(drive_refund, till, row_id) for row_id in refund_ids]
+    await _in_turn(work)
+    return len(work)
+
+
+async def sweep(till: Till, sweeps: Sequence[Sweep] = ()) -> None:
+    """End what is over, free what it held, forget old idempotency keys, run the others' sweeps."""
+    async with till.database.transaction() as session:
+        await expire_due(session)
+        await idempotency.forget_old(session)
+    await _in_turn([_guarded(release.release, till, row_id) for row_id in await release.due(till)])
+    for other in sweeps:
+        await other()
+
+
+async def _guarded(task: Callable[[Till, str], Awaitable[None]], till: Till, row_id: str) -> None:
+    """One row that cannot be driven must not keep the others waiting."""
+    try:
+        await task(till, row_id)
+    except Exception:  # logged with its row; the row stays due
+        log.exception("drive_failed", row_id=row_id)
+
+
+async def _in_turn(work: Sequence[Awaitable[None]]) -> None:
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: Awaitable[None]) -> None:
+        async with room:
+            await item
+
+    await asyncio.gather(*(one(item) for item in work))
+
+
+async def retry_stalled(app: procrastinate.App) -> int:
+    """Hand the jobs of workers that stopped beating to the living. Returns how many."""
+    stalled = await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_S)
+    count = 0
+    for job in stalled:
+        await app.job_manager.retry_job(job)
+        count += 1
+    return count

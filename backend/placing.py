@@ -1,0 +1,184 @@
+"""The merchant's half of a purchase: place the order once, or undo it when the money fails."""
+
+from datetime import timedelta
+
+from backend import incidents
+from backend.checkout import Checkout, buyer_of
+from backend.lease import advance, give_up, intend, later
+from backend.till import Till
+from integrations.partner import (
+    PartnerError,
+    PartnerPayment,
+    PartnerRefused,
+    PartnerUnreachable,
+    Quote,
+)
+
+# A free seat is worth a few tries; after that the person should know that it did not work.
+_UNREACHABLE_MAX = 4
+_LOST_SESSION_MAX = 3
+_TOKEN_LIFE = timedelta(hours=24)
+_CANCELED = frozenset({"canceled", "cancelled", "refunded"})
+
+
+async def place(till: Till, work: Checkout) -> Checkout | None:
+    """One order at the merchant. After a lost answer its session is read before anything else."""
+    intent = await intend(till, work, "place")
+    if intent is None:
+        return None
+    partner = await till.partner_for(work.merchant_id)
+    reference = work.reference or ""
+    try:
+        seen = await partner.read(reference) if intent.maybe else None
+    except PartnerRefused as refused:
+        return await _lost(till, work, refused)
+    except PartnerError:
+        return await later(till, work, state="outcome_unknown")
+    if seen is not None and seen.status not in {"ready", "incomplete"}:
+        return await _placed(till, work, seen)
+    try:
+        answer = await partner.place(reference, _payment(work), buyer_of(work), key=intent.key)
+    except PartnerRefused as refused:
+        return await _refused(till, work, refused)
+    except PartnerUnreachable:
+        return await _unreachable(till, work, maybe=intent.maybe)
+    except PartnerError:
+        return await later(till, work, state="outcome_unknown")
+    return await _placed(till, work, answer)
+
+
+def _payment(work: Checkout) -> PartnerPayment:
+    """The same bytes at every try: a key may not be repeated with other contents."""
+    token = work.payment_id if work.chargeable else (work.payment_method or {}).get("token")
+    if work.confirmed_at is None:
+        raise ValueError(f"{work.id} was never confirmed")
+    return PartnerPayment(
+        token=token or f"none:{work.id}",
+        amount=work.amount,
+        merchant_id=work.merchant_id,
+        expires_at=work.confirmed_at + _TOKEN_LIFE,
+    )
+
+
+async def _placed(till: Till, work: Checkout, answer: Quote) -> Checkout | None:
+    """The merchant's status decides; an order for another total is undone, never charged."""
+    match answer.status:
+        case "completed" if answer.order is not None:
+            return await _ordered(till, work, answer)
+        case "placing" | "completed":
+            return await later(till, work, state="placing")
+        case "canceled" | "expired":
+            return await give_up(till, work, "offer_expired", "The merchant's offer ran out")
+        case "needs_handoff":
+            detail = "The merchant wants you to finish on its own site; nothing was charged"
+            return await give_up(
+                till, work, "merchant_refused", detail, handoff_url=answer.continue_url
+            )
+        case _:
+            texts = [note.text for note in answer.notes if note.severity == "error"]
+            detail = " ".join(texts) or "The merchant did not accept the order"
+            return await give_up(till, work, "merchant_refused", detail)
+
+
+async def _ordered(till: Till, work: Checkout, answer: Quote) -> Checkout | None:
+    order = answer.order
+    if order is None:
+        raise ValueError("an order was promised")
+    known = {"merchant_order_id": order.id, "permalink_url": order.permalink_url}
+    if answer.total != work.amount:
+        async with till.database.transaction() as session:
+            await incidents.report(
+                session,
+                "total_mismatch",
+                subject=work.id,
+                merchant_id=work.merchant_id,
+                detail=f"confirmed {work.amount}, ordered at {answer.total}; undoing {order.id}",
+            )
+        return await advance(
+            till,
+            work,
+            ended=("place", "refused"),
+            state="placing",
+            step="undo",
+            failure_code="offer_changed",
+            failure_detail="The merchant ordered at another total; it was canceled",
+            **known,
+        )
+    return await advance(
+        till,
+        work,
+        ended=("place", "done"),
+        state="placing",
+        step="capture" if work.chargeable else "settle",
+        **known,
+    )
+
+
+async def _refused(till: Till, work: Checkout, refused: PartnerRefused) -> Checkout | None:
+    """A no to a repeat can mean "that is done already": the session has the last word."""
+    partner = await till.partner_for(work.merchant_id)
+    try:
+        seen = await partner.read(work.reference or "")
+    except PartnerRefused:
+        return await give_up(till, work, "merchant_refused", refused.detail)
+    except PartnerError:
+        return await later(till, work, state="outcome_unknown")
+    if seen.status in {"completed", "placing"}:
+        return await _placed(till, work, seen)
+    if seen.status == "expired":
+        return await give_up(till, work, "offer_expired", refused.detail)
+    return await give_up(till, work, "merchant_refused", refused.detail)
+
+
+async def _unreachable(till: Till, work: Checkout, *, maybe: bool) -> Checkout | None:
+    if maybe:
+        return await later(till, work, state="outcome_unknown")
+    if work.attempts + 1 >= _UNREACHABLE_MAX:
+        return await give_up(
+            till,
+            work,
+            "merchant_unreachable",
+            "The merchant cannot be reached; nothing was charged",
+        )
+    return await later(till, work, unreachable="place")
+
+
+async def _lost(till: Till, work: Checkout, refused: PartnerRefused) -> Checkout | None:
+    """The merchant says it never heard of the session: believed when it says so repeatedly."""
+    if work.attempts + 1 < _LOST_SESSION_MAX:
+        return await later(till, work, state="outcome_unknown")
+    async with till.database.transaction() as session:
+        await incidents.report(
+            session,
+            "merchant_order_orphaned",
+            subject=work.id,
+            merchant_id=work.merchant_id,
+            detail=f"session {work.reference} is gone after a lost answer: {refused.detail}",
+        )
+    return await give_up(till, work, "merchant_refused", "The merchant lost this purchase")
+
+
+async def undo(till: Till, work: Checkout) -> Checkout | None:
+    """Cancel an order that will not be paid. A merchant that refuses is a person's matter."""
+    intent = await intend(till, work, "undo")
+    if intent is None:
+        return None
+    partner = await till.partner_for(work.merchant_id)
+    order_id = work.merchant_order_id or ""
+    try:
+        status = (await partner.order(order_id)).status if intent.maybe else ""
+        if status not in _CANCELED:
+            terms = await partner.cancellation(order_id, key=f"{intent.key}:quote")
+            await partner.confirm_cancellation(order_id, terms, key=intent.key)
+    except PartnerRefused as refused:
+        async with till.database.transaction() as session:
+            await incidents.report(
+                session,
+                "merchant_order_orphaned",
+                subject=work.id,
+                merchant_id=work.merchant_id,
+                detail=f"order {order_id} is unpaid and cannot be canceled: {refused.detail}",
+            )
+    except PartnerError:
+        return await later(till, work)
+    return await advance(till, work, ended=("undo", "done"), step="void")

@@ -1,0 +1,372 @@
+"""From offers to something a person can agree to: ask the merchant, hold, freeze.
+
+The row is written first, then the merchant is asked with a key made from the row's id and
+revision, then the answer is stored by compare-and-swap. Nothing here can charge anybody.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from backend import confirmation, fees
+from backend.checkout import (
+    OPEN,
+    Checkout,
+    address_of,
+    booking_of,
+    buyer_of,
+    fetch,
+    move,
+    write_booking,
+)
+from backend.errors import (
+    AlreadyCanceled,
+    Conflict,
+    MerchantFailed,
+    NotFound,
+    OfferExpired,
+    Unprocessable,
+)
+from backend.ids import new_id
+from backend.till import Item, Seller, Till
+from integrations.money import Money
+from integrations.partner import (
+    Address,
+    Basket,
+    BookingDetails,
+    Buyer,
+    Note,
+    Partner,
+    PartnerError,
+    PartnerRefused,
+    Quote,
+)
+
+OFFER_LIFE = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a person may change before they agree. None leaves a field as it is."""
+
+    lines: tuple[tuple[str, int], ...] | None = None
+    buyer: Buyer | None = None
+    address: Address | None = None
+    delivery_id: str | None = None
+    discount_codes: tuple[str, ...] | None = None
+    booking: BookingDetails | None = None
+
+
+async def quote(
+    till: Till,
+    *,
+    user_id: str,
+    lines: Sequence[tuple[str, int]],
+    thread_id: str | None = None,
+    booking: BookingDetails | None = None,
+    request_key: str | None = None,
+) -> Checkout:
+    """A checkout at one merchant for `(offer_id, quantity)` lines, asked and frozen.
+
+    `request_key` (with the person) names the request: a repeat answers with the same checkout.
+    Raises `NotFound` for an unknown offer, `Unprocessable` for several merchants or currencies,
+    `MerchantFailed` when the merchant does not answer. A merchant's clear no is in `messages`.
+    """
+    items = await _items(till, lines)
+    first = items[lines[0][0]]
+    seller = await till.seller_for(first.merchant_id)
+    if not seller.open:
+        raise NotFound
+    profile = await till.profile_for(user_id)
+    details = booking or first.booking
+    row = Checkout(
+        id=new_id("chk"),
+        user_id=user_id,
+        thread_id=thread_id,
+        request_key=request_key,
+        merchant_id=seller.id,
+        merchant_name=seller.name,
+        merchant_of_record=seller.merchant_of_record,
+        settlement=seller.settlement,
+        disclosure=seller.disclosure,
+        kind=first.kind,
+        currency=first.price.currency,
+        lines=_requested(items, lines),
+        booking=write_booking(details) if details else None,
+        buyer=asdict(profile.buyer) if profile.buyer else None,
+        address=asdict(profile.address) if profile.address else None,
+        fee_terms=fees.terms(seller.commission),
+        handoff_url=first.handoff_url,
+    )
+    async with till.database.transaction() as session:
+        kept = await _insert(session, row)
+    if kept.state != "draft" or kept.reference:
+        return kept
+    if seller.settlement == "handoff":
+        return await _hand_off(till, kept, items)
+    return await ask(till, kept, seller)
+
+
+async def _items(till: Till, lines: Sequence[tuple[str, int]]) -> Mapping[str, Item]:
+    if not lines:
+        raise Unprocessable("Name at least one offer")
+    items = await till.items_for([offer_id for offer_id, _ in lines])
+    if any(offer_id not in items for offer_id, _ in lines):
+        raise NotFound("One of these offers does not exist or is no longer offered")
+    if len({item.merchant_id for item in items.values()}) > 1:
+        raise Unprocessable(
+            "These offers belong to several merchants: open one checkout for each",
+            code="several_merchants",
+        )
+    if len({(item.price.currency, item.kind) for item in items.values()}) > 1:
+        raise Unprocessable(
+            "One checkout has one currency and either goods or a booking",
+            code="mixed_lines",
+        )
+    return items
+
+
+def _requested(items: Mapping[str, Item], lines: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    counts: dict[str, int] = {}
+    for offer_id, quantity in lines:
+        counts[offer_id] = counts.get(offer_id, 0) + quantity
+    return [
+        {
+            "offer_id": offer_id,
+            "item_id": items[offer_id].item_id,
+            "title": items[offer_id].title,
+            "quantity": quantity,
+        }
+        for offer_id, quantity in counts.items()
+    ]
+
+
+async def _insert(session: AsyncSession, row: Checkout) -> Checkout:
+    """The new row, or the one that the same request made before."""
+    values = row.model_dump(exclude={"created_at", "updated_at"})
+    query = (
+        insert(Checkout)
+        .values(**values, created_at=func.now(), updated_at=func.now())
+        .on_conflict_do_nothing(index_elements=["user_id", "request_key"])
+        .returning(Checkout)
+    )
+    made = (await session.execute(query)).scalar_one_or_none()
+    if made is not None:
+        return made
+    earlier = select(Checkout).where(
+        col(Checkout.user_id) == row.user_id, col(Checkout.request_key) == row.request_key
+    )
+    return (await session.execute(earlier)).scalar_one()
+
+
+async def _hand_off(till: Till, row: Checkout, items: Mapping[str, Item]) -> Checkout:
+    """Nothing to ask and nothing to charge: the person finishes on the merchant's own site."""
+    prices = [items[line["offer_id"]].price * line["quantity"] for line in row.lines]
+    total = sum(prices, Money.zero(row.currency))
+    note = Note("info", "handoff", f"You finish this purchase at {row.merchant_name}.")
+    async with till.database.transaction() as session:
+        moved = await move(
+            session,
+            row,
+            state="quoted",
+            total=total.amount,
+            messages=confirmation.notes([note]),
+            expires_at=func.now() + OFFER_LIFE,
+        )
+    return moved or row
+
+
+async def revise(till: Till, *, user_id: str, checkout_id: str, changes: Changes) -> Checkout:
+    """A new revision with these changes, asked and frozen anew. The old hash dies first.
+
+    Raises `Conflict` when it is already confirmed or was changed at the same time, `OfferExpired`,
+    `AlreadyCanceled`, and everything `quote` raises.
+    """
+    async with till.database.transaction() as session:
+        row = await fetch(session, checkout_id, user_id=user_id)
+    _changeable(row)
+    values = await _changed(till, row, changes)
+    seller = await till.seller_for(row.merchant_id)
+    async with till.database.transaction() as session:
+        moved = await move(
+            session,
+            row,
+            **values,
+            state="draft",
+            revision=row.revision + 1,
+            confirmation=None,
+            confirmation_hash=None,
+            messages=[],
+        )
+    if moved is None:
+        raise Conflict("This checkout was changed at the same time; read it again")
+    return await ask(till, moved, seller)
+
+
+def _changeable(row: Checkout) -> None:
+    if row.state == "canceled":
+        raise AlreadyCanceled
+    if row.state == "expired":
+        raise OfferExpired
+    if row.state not in OPEN or row.settlement == "handoff":
+        raise Conflict("This checkout can no longer be changed")
+
+
+async def _changed(till: Till, row: Checkout, changes: Changes) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if changes.lines is not None:
+        items = await _items(till, changes.lines)
+        item = next(iter(items.values()))
+        if (item.merchant_id, item.kind) != (row.merchant_id, row.kind):
+            raise Unprocessable("A checkout stays with its merchant: open another one")
+        values["lines"] = _requested(items, changes.lines)
+    if changes.buyer is not None:
+        values["buyer"] = asdict(changes.buyer)
+    if changes.address is not None:
+        values["address"] = asdict(changes.address)
+    if changes.delivery_id is not None:
+        values["delivery_id"] = changes.delivery_id
+    if changes.discount_codes is not None:
+        values["discount_codes"] = list(changes.discount_codes)
+    if changes.booking is not None:
+        values["booking"] = write_booking(changes.booking)
+    return values
+
+
+async def ask(till: Till, row: Checkout, seller: Seller) -> Checkout:
+    """The merchant's answer to this revision, held where it can be and frozen."""
+    partner = await till.partner_for(row.merchant_id)
+    key = f"purchase:{row.id}:quote:{row.revision}"
+    try:
+        if row.reference is None:
+            answer = await partner.quote(basket(row), key=key)
+        else:
+            answer = await partner.revise(row.reference, basket(row), key=key)
+        answer = await _held(partner, row, answer)
+    except PartnerRefused as refused:
+        return await _noted(till, row, refused)
+    except PartnerError as lost:
+        raise MerchantFailed(extra={"checkout_id": row.id}) from lost
+    async with till.database.transaction() as session:
+        frozen = await store(session, row, answer, seller)
+    if frozen is None:
+        raise Conflict("This checkout was changed at the same time; read it again")
+    return frozen
+
+
+def basket(row: Checkout) -> Basket:
+    """What the merchant is told: item ids, quantities, and who it is for."""
+    return Basket(
+        lines=tuple((line["item_id"], line["quantity"]) for line in row.lines),
+        currency=row.currency,
+        buyer=buyer_of(row),
+        address=address_of(row),
+        delivery_id=row.delivery_id,
+        discount_codes=tuple(row.discount_codes),
+        booking=booking_of(row),
+    )
+
+
+async def _held(partner: Partner, row: Checkout, answer: Quote) -> Quote:
+    """A booking is kept for the person while they decide. What cannot be held is not offered."""
+    if row.kind != "booking" or answer.status != "ready" or answer.hold_expires_at is not None:
+        return answer
+    try:
+        return await partner.hold(answer.reference, key=f"purchase:{row.id}:hold:{row.revision}")
+    except PartnerError as error:
+        note = Note("error", error.code, f"This could not be held for you: {error.detail}")
+        return replace(answer, status="incomplete", notes=(*answer.notes, note))
+
+
+async def _noted(till: Till, row: Checkout, refused: PartnerRefused) -> Checkout:
+    """A clear no: the checkout stays changeable and says why it cannot go on."""
+    note = Note("error", refused.code, refused.detail)
+    async with till.database.transaction() as session:
+        moved = await move(
+            session,
+            row,
+            messages=confirmation.notes([note]),
+            expires_at=func.now() + OFFER_LIFE,
+        )
+    return moved or row
+
+
+async def store(
+    session: AsyncSession,
+    row: Checkout,
+    answer: Quote,
+    seller: Seller,
+    *,
+    revision: int | None = None,
+    because: Sequence[Note] = (),
+) -> Checkout | None:
+    """The merchant's answer in the row, frozen and hashed when nothing is missing.
+
+    None when the row moved meanwhile. `because`: what changed since the person looked.
+    """
+    fresh = confirmation.quoted(answer, row.lines)
+    wrong = _quantities(row, fresh)
+    noted = [*because, *answer.notes, *wrong]
+    expires_at = await _expiry(session, answer)
+    total = Money(fresh["total"], fresh["currency"])
+    values: dict[str, Any] = {
+        "reference": answer.reference,
+        "quote": fresh,
+        "total": total.amount,
+        "currency": total.currency,
+        "fee": fees.fee(seller.commission, total).amount,
+        "fee_terms": fees.terms(seller.commission),
+        "destination": seller.destination,
+        "expires_at": expires_at,
+        "hold_expires_at": answer.hold_expires_at,
+        "handoff_url": answer.continue_url if answer.status == "needs_handoff" else None,
+        "messages": confirmation.notes(noted),
+        "revision": revision or row.revision,
+        "confirmation": None,
+        "confirmation_hash": None,
+        "state": "quoted",
+    }
+    if answer.status == "ready" and not wrong:
+        shown = confirmation.snapshot(
+            row,
+            fresh,
+            revision=values["revision"],
+            expires_at=expires_at,
+            nonce=confirmation.nonce(),
+        )
+        values |= {
+            "confirmation": shown,
+            "confirmation_hash": confirmation.digest(shown),
+            "state": "awaiting_confirmation",
+        }
+    elif answer.hold_expires_at is not None:
+        values["state"] = "held"
+    elif not noted:
+        note = Note("error", "missing", "The merchant needs more before this can be confirmed.")
+        values["messages"] = confirmation.notes([note])
+    return await move(session, row, **values)
+
+
+def _quantities(row: Checkout, fresh: Mapping[str, Any]) -> list[Note]:
+    """A merchant may not change how many: the person asked for exactly these."""
+    asked = {line["offer_id"]: line["quantity"] for line in row.lines}
+    given: dict[str, int] = {}
+    for line in fresh["lines"]:
+        given[line["offer_id"]] = given.get(line["offer_id"], 0) + line["quantity"]
+    if asked == given:
+        return []
+    text = "The merchant cannot provide exactly these items and quantities."
+    return [Note("error", "quantity_changed", text, "$.lines")]
+
+
+async def _expiry(session: AsyncSession, answer: Quote) -> datetime:
+    """The earliest of our own limit, the merchant's quote and its hold, on the database's clock."""
+    limit: datetime = (await session.execute(select(func.now() + OFFER_LIFE))).scalar_one()
+    ends = [answer.expires_at, answer.hold_expires_at]
+    return min([limit, *(end for end in ends if end is not None)])
