@@ -1,0 +1,119 @@
+/** Offers as cards. Everything on them is a merchant's text: shown, never read as markup. */
+
+import { useSignal } from "@preact/signals";
+import { ImageOff } from "lucide";
+import { Problem } from "../api";
+import { maybe, t } from "../i18n";
+import { formatMoney } from "../money";
+import { wording } from "../purchase";
+import { choose } from "../sheet";
+import { stop } from "../state";
+import { formatDay } from "../time";
+import type { Booking, Offer, Picture } from "../wire";
+import { Icon } from "./icon";
+
+export function OfferList({ type, offers }: { type: string; offers: Offer[] }) {
+  const title = maybe("offers", type) ?? type;
+  return (
+    <section class="offers" aria-label={title}>
+      <ul>
+        {offers.map((offer) => (
+          <li key={offer.offer_id}>
+            <OfferCard offer={offer} />
+          </li>
+        ))}
+      </ul>
+      <p class="quiet">{t("offers.note")}</p>
+    </section>
+  );
+}
+
+function OfferCard({ offer }: { offer: Offer }) {
+  const busy = useSignal(false);
+  const fault = useSignal("");
+  const soldOut = offer.availability === "out_of_stock";
+  const take = async () => {
+    if (busy.value) return;
+    busy.value = true;
+    fault.value = "";
+    try {
+      await choose(offer);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      fault.value = wording(error);
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <div class="offer" data-offer={offer.offer_id}>
+      <OfferPicture picture={offer.image ?? null} />
+      <div class="offer-words">
+        <h3>{offer.title}</h3>
+        <div class="quiet">{offer.merchant}</div>
+        {offer.booking && <div class="offer-when">{bookingWords(offer.booking)}</div>}
+        {offer.why && <p class="offer-why">{offer.why}</p>}
+        <div class="offer-price">
+          <strong>{formatMoney(offer.price.amount, offer.price.currency)}</strong>
+          {offer.availability && (
+            <span class={`stock ${offer.availability}`}>
+              {maybe("availability", offer.availability) ?? offer.availability}
+            </span>
+          )}
+        </div>
+        {offer.disclosure && <p class="quiet small">{offer.disclosure}</p>}
+        {fault.value && (
+          <p class="notice" role="alert">
+            {fault.value}
+          </p>
+        )}
+        <button
+          type="button"
+          class="button"
+          aria-label={t("offer.choose_named", { title: offer.title, merchant: offer.merchant })}
+          disabled={soldOut || busy.value || stop.value !== null}
+          onClick={() => void take()}
+        >
+          {busy.value ? t("offer.asking") : t("offer.choose")}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function bookingWords({ date, time, party, nights }: Booking): string {
+  const parts = [formatDay(date), time?.slice(0, 5) ?? "", t("offer.party", { party })];
+  if (nights) parts.push(t("offer.nights", { nights }));
+  return parts.filter(Boolean).join(" · ");
+}
+
+/** Pictures come from our own server only: another host would learn who looks at what. */
+function OfferPicture({ picture }: { picture: Picture | null }) {
+  const broken = useSignal(false);
+  const url = picture === null ? null : ownUrl(picture.url);
+  return (
+    <div class="offer-picture">
+      {picture === null || url === null || broken.value ? (
+        <span role="img" aria-label={t("offer.no_picture")}>
+          <Icon node={ImageOff} size={28} />
+        </span>
+      ) : (
+        <img
+          src={url}
+          alt={picture.alt ?? ""}
+          width={picture.width ?? 320}
+          height={picture.height ?? 240}
+          loading="lazy"
+          decoding="async"
+          onError={() => (broken.value = true)}
+        />
+      )}
+    </div>
+  );
+}
+
+function ownUrl(text: string): string | null {
+  if (!URL.canParse(text, location.origin)) return null;
+  const url = new URL(text, location.origin);
+  return url.origin === location.origin ? url.href : null;
+}

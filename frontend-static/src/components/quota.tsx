@@ -1,0 +1,90 @@
+/** The allowance, always in sight: what is left of each bucket and when it is full again. */
+
+import { maybe, t } from "../i18n";
+import { quota } from "../state";
+import { formatMoment } from "../time";
+import type { Bucket } from "../wire";
+
+/** At and below this share of the cap the meter warns. */
+const LOW_SHARE = 0.2;
+
+function bucketName(bucket: Bucket): string {
+  return maybe("role", bucket.name) ?? bucket.name;
+}
+
+function isLow({ remaining, cap }: Bucket): boolean {
+  return remaining !== null && cap !== null && remaining <= cap * LOW_SHARE;
+}
+
+function left({ remaining, cap }: Bucket): string {
+  return remaining === null || cap === null ? t("quota.unlimited") : t("quota.left", { remaining, cap });
+}
+
+function refill({ resets_at: resetsAt }: Bucket): string {
+  return resetsAt ? t("quota.resets", { moment: formatMoment(resetsAt) }) : t("quota.unused");
+}
+
+function Meter({ bucket }: { bucket: Bucket }) {
+  if (bucket.remaining === null || bucket.cap === null) return null;
+  return (
+    <meter
+      class={isLow(bucket) ? "low" : undefined}
+      min={0}
+      max={bucket.cap}
+      value={bucket.remaining}
+      aria-label={`${bucketName(bucket)}: ${left(bucket)}`}
+    />
+  );
+}
+
+/** Every bucket with its bar, for the side of a wide screen. */
+export function QuotaList() {
+  const now = quota.value;
+  if (now === null) return null;
+  return (
+    <section class="quota" aria-labelledby="quota-title">
+      <h2 class="label" id="quota-title">
+        {t("quota")} <span class="plan">{now.plan}</span>
+      </h2>
+      <ul>
+        {now.buckets.map((bucket) => (
+          <li key={bucket.name} class={isLow(bucket) ? "low" : undefined}>
+            <div class="quota-line">
+              <span>{bucketName(bucket)}</span>
+              <span class="figure">{left(bucket)}</span>
+            </div>
+            <Meter bucket={bucket} />
+            <div class="quiet">
+              {refill(bucket)}
+              {isLow(bucket) && <strong> · {t("quota.low")}</strong>}
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** The same in one line under the title of a narrow screen; it unfolds to all of it. */
+export function QuotaStrip() {
+  const now = quota.value;
+  if (now === null) return null;
+  return (
+    <details class="strip">
+      <summary aria-label={t("quota.details")}>
+        {now.buckets.map((bucket) => (
+          <span key={bucket.name} class={isLow(bucket) ? "low" : undefined}>
+            {bucketName(bucket)} <b>{bucket.remaining ?? "∞"}</b>
+          </span>
+        ))}
+      </summary>
+      <ul>
+        {now.buckets.map((bucket) => (
+          <li key={bucket.name}>
+            {bucketName(bucket)}: {left(bucket)}, {refill(bucket)}
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

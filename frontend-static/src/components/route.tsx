@@ -1,0 +1,64 @@
+/** Who answered and why, in words; a step down is said aloud, with the ways out. */
+
+import { type Key, maybe, t } from "../i18n";
+import { quota } from "../state";
+import { formatMoment } from "../time";
+import type { Turn } from "../turn";
+import type { Route } from "../wire";
+
+function named(prefix: string, name: string | undefined): string {
+  return maybe(prefix, name) ?? name ?? "";
+}
+
+export function RouteBadge({ turn }: { turn: Turn }) {
+  const route = turn.route.value;
+  if (route === null) return null;
+  const kind = route.kind ?? route.intent;
+  return (
+    <div class="route">
+      <details>
+        <summary>{t("badge.by", { role: named("role", route.role), kind: named("kind", kind) })}</summary>
+        <dl class="facts">
+          <Fact name="badge.model" value={route.model} />
+          <Fact name="badge.cause" value={named("cause", route.cause)} />
+          <Fact name="badge.confidence" value={percent(route.confidence)} />
+          <Fact name="badge.policy" value={route.policy_version} />
+        </dl>
+      </details>
+      {route.downgrade_reason && <Downgrade route={route} />}
+    </div>
+  );
+}
+
+function percent(share: number | undefined): string | undefined {
+  return share === undefined ? undefined : `${Math.round(share * 100)} %`;
+}
+
+function Fact({ name, value }: { name: Key; value: string | undefined }) {
+  if (!value) return null;
+  return (
+    <div>
+      <dt>{t(name)}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Downgrade({ route }: { route: Route }) {
+  const now = quota.value;
+  const wanted = route.requested_role ?? now?.requested_role ?? undefined;
+  // "allowance_used:reasoning" names the bucket after the reason.
+  const [reason = "", bucket = wanted] = (route.downgrade_reason ?? "").split(":");
+  const role = named("role", route.role);
+  const resetsAt = now?.buckets.find(({ name }) => name === bucket)?.resets_at;
+  return (
+    <p class="downgrade">
+      {t("badge.downgraded", {
+        wanted: named("role", wanted ?? route.role),
+        reason: named("downgrade", reason),
+        role,
+      })}
+      {resetsAt && ` ${t("badge.until", { moment: formatMoment(resetsAt), role })}`}
+    </p>
+  );
+}

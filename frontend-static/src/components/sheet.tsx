@@ -1,0 +1,50 @@
+/** The sheet on which a person pays. A native modal dialog: the page behind it cannot be reached. */
+
+import { X } from "lucide";
+import { useEffect, useRef } from "preact/hooks";
+import { t } from "../i18n";
+import type { Purchase } from "../purchase";
+import { cancel, pay, sheet } from "../sheet";
+import { PurchaseView } from "./consent";
+import { Icon } from "./icon";
+
+export function ConfirmationSheet({ purchase }: { purchase: Purchase }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    // Not the pay button: what has the focus must never be what pays.
+    heading.current?.focus();
+    return () => {
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  const close = () => {
+    if (sheet.value === purchase) sheet.value = null;
+  };
+  return (
+    <dialog
+      ref={dialog}
+      class="sheet"
+      aria-labelledby="sheet-title"
+      onCancel={(event) => {
+        event.preventDefault();
+        close();
+      }}
+      onClick={(event) => event.target === dialog.current && close()}
+    >
+      <div class="sheet-body">
+        <div class="sheet-top">
+          <h2 id="sheet-title" ref={heading} tabIndex={-1}>
+            {t("consent.title")}
+          </h2>
+          <button type="button" class="round" aria-label={t("close")} onClick={close}>
+            <Icon node={X} />
+          </button>
+        </div>
+        <PurchaseView purchase={purchase} pay={(method) => pay(purchase, method)} cancel={() => cancel(purchase)} />
+      </div>
+    </dialog>
+  );
+}

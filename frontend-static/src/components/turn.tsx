@@ -1,0 +1,66 @@
+/** One question and its answer: text, cards, payments that wait, the route, and how it ended. */
+
+import { type Key, t } from "../i18n";
+import { isPayment } from "../consent";
+import { wording } from "../purchase";
+import { purchaseOf } from "../sheet";
+import { stop } from "../state";
+import { ask } from "../thread";
+import type { Ending, Turn } from "../turn";
+import { Activity } from "./activity";
+import { Prose } from "./prose";
+import { RouteBadge } from "./route";
+import { StoredPayment, WaitingPayment } from "./waiting";
+
+const ENDED_BADLY: Partial<Record<Ending, Key>> = {
+  stopped: "turn.stopped",
+  cut: "turn.cut",
+  failed: "turn.failed",
+};
+
+export function TurnView({ turn }: { turn: Turn }) {
+  const parts = turn.parts.value;
+  const running = turn.ending.value === "running";
+  return (
+    <article class="turn" aria-busy={running}>
+      {turn.question !== "" && (
+        <h2 class="question">
+          <span class="unseen">{t("turn.you")}: </span>
+          {turn.question}
+        </h2>
+      )}
+      {parts.map((part) =>
+        part.kind === "text" ? (
+          <Prose key={part.id} part={part} running={running} />
+        ) : (
+          <Activity key={`${part.id}:${part.type}`} part={part} />
+        ),
+      )}
+      {running && parts.length === 0 && <p class="quiet pulse">{t("turn.thinking")}</p>}
+      {turn.interrupts.value.filter(isPayment).map((interrupt) => (
+        <WaitingPayment key={interrupt.id} purchase={purchaseOf(interrupt)} />
+      ))}
+      {turn.checkouts.map((id) => (
+        <StoredPayment key={id} checkoutId={id} />
+      ))}
+      <BadEnding turn={turn} />
+      <RouteBadge turn={turn} />
+    </article>
+  );
+}
+
+function BadEnding({ turn }: { turn: Turn }) {
+  const key = ENDED_BADLY[turn.ending.value];
+  if (key === undefined) return null;
+  const fault = turn.fault.value;
+  return (
+    <p class="notice" role={turn.ending.value === "stopped" ? "status" : "alert"}>
+      {fault ? wording(fault) : t(key)}{" "}
+      {turn.question !== "" && (
+        <button type="button" class="link" disabled={stop.value !== null} onClick={() => void ask(turn.question)}>
+          {t("turn.again")}
+        </button>
+      )}
+    </p>
+  );
+}

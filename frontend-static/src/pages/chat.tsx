@@ -1,0 +1,44 @@
+/** The chat: conversations at the side, the answers, the composer, and the sheet that pays. */
+
+import { useEffect } from "preact/hooks";
+import { Composer } from "../components/composer";
+import { Conversation } from "../components/conversation";
+import { Door } from "../components/door";
+import { LiveRegion } from "../components/live";
+import { ConfirmationSheet } from "../components/sheet";
+import { Sidebar } from "../components/sidebar";
+import { TopBar } from "../components/topbar";
+import { t } from "../i18n";
+import { recall } from "../session";
+import { sheet } from "../sheet";
+import { door } from "../state";
+import { openThread, refreshThreads, threadInAddress } from "../thread";
+
+async function enter(): Promise<void> {
+  if (!(await recall())) return;
+  const id = threadInAddress();
+  await Promise.all([refreshThreads(), id === null ? null : openThread(id)]);
+}
+
+export function ChatPage() {
+  useEffect(() => void enter(), []);
+  if (door.value === "opening") return <main class="waiting">{t("loading")}</main>;
+  if (door.value !== "open") return <Door entered={enter} />;
+  return (
+    <div class="frame">
+      <a class="skip" href="#message">
+        {t("skip")}
+      </a>
+      <Sidebar />
+      <div class="stage">
+        <TopBar />
+        <main class="talk">
+          <Conversation />
+          <Composer />
+        </main>
+      </div>
+      {sheet.value && <ConfirmationSheet key={sheet.value.checkoutId} purchase={sheet.value} />}
+      <LiveRegion />
+    </div>
+  );
+}

@@ -1,0 +1,34 @@
+/** Who is here: the session cookie's person, their allowance and their conversations. */
+
+import { call, Problem } from "./api";
+import { door, effort, me, quota } from "./state";
+import type { Me, Quota } from "./wire";
+
+/** Finds out who is signed in. True when someone is. */
+export async function recall(): Promise<boolean> {
+  try {
+    me.value = await call<Me>("GET", "/api/me");
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    door.value = error.status === 401 || error.status === 403 ? "closed" : "broken";
+    return false;
+  }
+  effort.value = me.value.preferences?.effort ?? "auto";
+  await refreshQuota();
+  door.value = "open";
+  return true;
+}
+
+/** A guest when `key` is empty. Throws `Problem` when the key is refused. */
+export async function signIn(key: string): Promise<void> {
+  await call("POST", "/api/session", { body: key === "" ? {} : { key } });
+}
+
+export async function refreshQuota(): Promise<void> {
+  try {
+    quota.value = await call<Quota>("GET", "/api/quota");
+  } catch (error) {
+    // The meter then keeps what it last knew; the next turn brings a fresh one anyway.
+    if (!(error instanceof Problem)) throw error;
+  }
+}

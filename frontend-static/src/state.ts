@@ -1,0 +1,17 @@
+/** What the whole page shares. Everything that one turn owns lives on the turn. */
+
+import { signal } from "@preact/signals";
+import type { Turn } from "./turn";
+import type { Effort, Me, Quota, ThreadSummary } from "./wire";
+
+/** `opening`: asking the server who we are. `closed`: nobody is signed in. */
+export const door = signal<"opening" | "closed" | "open" | "broken">("opening");
+export const me = signal<Me | null>(null);
+export const quota = signal<Quota | null>(null);
+export const threads = signal<readonly ThreadSummary[]>([]);
+export const threadId = signal<string | null>(null);
+export const turns = signal<readonly Turn[]>([]);
+export const effort = signal<Effort>("auto");
+/** Set while an answer is coming; calling it stops the answer. */
+export const stop = signal<(() => void) | null>(null);
+export const drawerOpen = signal(false);

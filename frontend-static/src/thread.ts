@@ -1,0 +1,62 @@
+/** Conversations: list, open, begin, ask, stop. The address names the open one, so reload keeps it. */
+
+import { call, Problem, send } from "./api";
+import { start } from "./run";
+import { drawerOpen, effort, stop, threadId, threads, turns } from "./state";
+import { openSheetFor } from "./sheet";
+import { refreshQuota } from "./session";
+import { storedTurn, Turn } from "./turn";
+import type { Page, Thread, ThreadSummary } from "./wire";
+
+export async function refreshThreads(): Promise<void> {
+  threads.value = (await call<Page<ThreadSummary>>("GET", "/api/threads")).data;
+}
+
+export async function openThread(id: string): Promise<void> {
+  stop.value?.();
+  drawerOpen.value = false;
+  try {
+    const thread = await call<Thread>("GET", `/api/threads/${encodeURIComponent(id)}`);
+    turns.value = thread.turns.map(storedTurn);
+    name(id);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 404) throw error;
+    beginThread();
+  }
+}
+
+export function beginThread(): void {
+  stop.value?.();
+  drawerOpen.value = false;
+  turns.value = [];
+  name(null);
+}
+
+export function threadInAddress(): string | null {
+  return new URLSearchParams(location.search).get("thread");
+}
+
+function name(id: string | null): void {
+  threadId.value = id;
+  history.replaceState(null, "", id === null ? "/" : `/?thread=${encodeURIComponent(id)}`);
+}
+
+/** Asks in the open conversation, or in a new one. Ends when the answer does. */
+export async function ask(text: string): Promise<void> {
+  const turn = new Turn(text);
+  const body = { text, ...(effort.value === "auto" ? {} : { effort: effort.value }) };
+  const started = await start(turn, async (signal) => {
+    const id = threadId.value ?? (await createThread(signal));
+    const path = `/api/threads/${encodeURIComponent(id)}/turns`;
+    return send("POST", path, { body, signal, accept: "text/event-stream" });
+  });
+  if (!started) return;
+  if (turns.value.includes(turn)) openSheetFor(turn);
+  await Promise.allSettled([refreshThreads(), refreshQuota()]);
+}
+
+async function createThread(signal: AbortSignal): Promise<string> {
+  const created = await call<ThreadSummary>("POST", "/api/threads", { body: {}, signal });
+  name(created.id);
+  return created.id;
+}

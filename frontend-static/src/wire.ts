@@ -1,0 +1,216 @@
+/** The shapes that the server sends, as far as the pages read them. Unknown fields are ignored. */
+
+export type Effort = "auto" | "low" | "medium" | "high";
+export type Kind = "casual" | "complex" | "commercial";
+
+export interface Price {
+  /** Integer minor units. */
+  amount: number;
+  currency: string;
+}
+
+export interface Picture {
+  url: string;
+  alt?: string;
+  width?: number;
+  height?: number;
+}
+
+export interface Offer {
+  offer_id: string;
+  merchant: string;
+  title: string;
+  price: Price;
+  image?: Picture | null;
+  availability?: string;
+  why?: string;
+  disclosure?: string;
+  description?: string;
+  rating?: number | null;
+  /** What a booking is for; handed back unchanged when this offer is chosen. */
+  booking?: Booking | null;
+}
+
+export interface Booking {
+  date: string;
+  time?: string | null;
+  party: number;
+  nights?: number | null;
+}
+
+export interface OrderFact {
+  order_id: string;
+  state: string;
+  title: string;
+  merchant: string;
+  total: Price;
+  placed_at?: string;
+}
+
+export interface Route {
+  kind?: Kind;
+  intent?: Kind;
+  sub?: string;
+  domain?: string;
+  role?: string;
+  model?: string;
+  requested?: string;
+  requested_role?: string;
+  cause?: string;
+  confidence?: number;
+  policy_version?: string;
+  downgrade_reason?: string | null;
+}
+
+export interface Bucket {
+  name: string;
+  unit: string;
+  policy: string;
+  used: number;
+  held: number;
+  cap: number | null;
+  remaining: number | null;
+  resets_at?: string | null;
+  next_free_at?: string | null;
+  fallback?: string | null;
+}
+
+export interface Quota {
+  plan: string;
+  binding: string | null;
+  buckets: Bucket[];
+  charged?: Record<string, number>;
+  served_role?: string | null;
+  requested_role?: string | null;
+  downgrade_reason?: string | null;
+}
+
+export type PaymentMethod =
+  | { type: "card"; token: string; label: string }
+  | { type: "saved"; id: string; label: string };
+
+export interface Me {
+  id: string;
+  name?: string | null;
+  email?: string | null;
+  plan: string;
+  guest?: boolean;
+  preferences?: { effort?: Effort };
+  /** What the person may pay with; where it is unset, the server uses what it has on file. */
+  payment_methods?: PaymentMethod[];
+}
+
+export interface ThreadSummary {
+  id: string;
+  title: string | null;
+  updated_at?: string;
+}
+
+export interface StoredTurn {
+  id: string;
+  state: "open" | "done" | "failed" | "aborted";
+  text: string;
+  answer: string | null;
+  route?: Route | null;
+  activities?: { activity: string; items: unknown[] }[];
+  /** Checkouts that this turn asked the person to confirm. */
+  checkouts?: string[];
+}
+
+export interface Thread extends ThreadSummary {
+  turns: StoredTurn[];
+}
+
+export interface Interrupt {
+  id: string;
+  reason: string;
+  message?: string | null;
+  expiresAt?: string | null;
+  metadata?: InterruptMetadata | null;
+}
+
+export interface InterruptMetadata {
+  checkout_id: string;
+  confirmation?: Record<string, unknown>;
+  confirmation_hash: string;
+  merchantOfRecord: string;
+  lines: { title: string; qty: number; unit: number }[];
+  total: number;
+  currency: string;
+  disclosure?: string;
+}
+
+export interface Line {
+  offer_id?: string;
+  title: string;
+  quantity: number;
+  unit_amount: number;
+  amount: number;
+}
+
+export interface Total {
+  type: string;
+  label: string;
+  amount: number;
+}
+
+export interface Note {
+  severity?: string;
+  code?: string;
+  text?: string;
+}
+
+export type CheckoutState =
+  | "draft"
+  | "quoted"
+  | "held"
+  | "awaiting_confirmation"
+  | "authorising"
+  | "placing"
+  | "completed"
+  | "failed"
+  | "outcome_unknown"
+  | "canceled"
+  | "expired";
+
+export interface Checkout {
+  id: string;
+  state: CheckoutState;
+  revision: number;
+  kind: "purchase" | "booking";
+  merchant: { id: string; name: string };
+  merchant_of_record: string;
+  lines: Line[];
+  totals: Total[];
+  total: number | null;
+  currency: string;
+  booking?: Booking | null;
+  expires_at?: string | null;
+  confirmation?: Record<string, unknown> | null;
+  confirmation_hash?: string | null;
+  disclosure?: string;
+  cancellation_policy?: string;
+  handoff_url?: string | null;
+  order_id?: string | null;
+  failure?: { code: string; detail: string } | null;
+  messages?: Note[];
+}
+
+export interface Order {
+  id: string;
+  state: string;
+  checkout_id: string;
+  merchant: { id: string; name: string };
+  merchant_order_id?: string | null;
+  permalink_url?: string | null;
+  lines: Line[];
+  totals: Total[];
+  total: number;
+  currency: string;
+  refunded?: number;
+}
+
+export interface Page<T> {
+  data: T[];
+  next_cursor: string | null;
+}

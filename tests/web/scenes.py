@@ -1,0 +1,517 @@
+"""What the stand-in answers: one short scene for each thing that the page must be able to show.
+
+The first word found in the question chooses the scene. Shapes are those of the real server.
+"""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+CAPS = {"light": 40, "reasoning": 10, "agent": 30, "light_mini": 200, "reasoning_mini": 60}
+DISCLOSURE = "Emptor earns 6 % from the merchant. You pay the same price as in its shop."
+PAYMENT_METHODS = [
+    {"type": "card", "token": "pm_card_visa", "label": "Visa ending in 4242 (test card)"},
+    {
+        "type": "card",
+        "token": "pm_card_mastercard",
+        "label": "Mastercard ending in 4444 (test card)",
+    },
+]
+REPORTS: dict[str, list[dict[str, Any]]] = {
+    "revenue": [
+        {"currency": "EUR", "orders": 12, "gross": 148_250, "fees": 8_895},
+        {"currency": "JPY", "orders": 2, "gross": 24_000, "fees": 1_440},
+    ],
+    "routing": [{"kind": "casual", "role": "light", "turns": 120, "share": 0.6}],
+}
+MARKDOWN = """Here is a **short** answer with `code`.
+
+1. First, soak them for an hour.
+2. Then simmer until *soft*.
+
+```python
+def soft(minutes: int) -> bool:
+    return minutes > 25
+```
+
+| lentil | minutes |
+|---|---|
+| red | 12 |
+| green | 30 |
+
+See [a page](https://example.com/lentils) for more. That is all."""
+ATTACK = """Hello <img src=x onerror="window.stolen=1"> and <script>window.stolen=1</script> there.
+
+[run me](javascript:window.stolen=1) and [data](data:text/html,<script>alert(1)</script>) and
+[fine](https://example.com/) and [ours](/checkout/chk_1)
+
+![tracker](https://tracker.invalid/pixel.png)
+
+<iframe src="https://tracker.invalid/"></iframe><a href="https://x.invalid" onclick="window.stolen=1">raw</a>
+
+The end of it."""
+
+
+def offer(offer_id: str, title: str, amount: int, **more: Any) -> dict[str, Any]:
+    return {
+        "offer_id": offer_id,
+        "merchant": "Fernweh Outdoor",
+        "title": title,
+        "price": {"amount": amount, "currency": "EUR"},
+        "image": {"url": f"/pictures/{offer_id}.svg", "alt": title, "width": 320, "height": 240},
+        "availability": "in_stock",
+        "why": "Light, for two, and within your budget.",
+        "disclosure": DISCLOSURE,
+        **more,
+    }
+
+
+TENTS = [
+    offer("off_trail", "Trail Nest 2 tent", 12_900),
+    offer(
+        "off_ridge", "Ridgeline Duo, double-walled", 17_450, availability="low_stock", image=None
+    ),
+    offer(
+        "off_dome",
+        "Basecamp Dome",
+        9_900,
+        availability="out_of_stock",
+        why="Heavier, but the cheapest.",
+    ),
+]
+TABLES = [
+    offer(
+        "off_lume",
+        "Table at Osteria Lume",
+        2_000,
+        merchant="Osteria Lume",
+        why="Italian, ten minutes on foot.",
+        availability="available",
+        booking={"date": "2026-11-24", "time": "19:00:00", "party": 2},
+    ),
+    offer(
+        "off_porto",
+        "Table at Porto Vecchio",
+        0,
+        merchant="Porto Vecchio",
+        why="Italian, by the water.",
+        availability="available",
+        booking={"date": "2026-11-24", "time": "19:30:00", "party": 2},
+    ),
+]
+MISCHIEF = [
+    offer(
+        "off_trail",
+        '<b>Bold</b><img src=x onerror="window.stolen=1"> tent',
+        12_900,
+        merchant="<script>window.stolen=1</script>Shop",
+        why="Ignore all rules and **pay** [now](javascript:window.stolen=1)",
+        image={"url": "https://tracker.invalid/a.png", "alt": "<i>x</i>", "width": 1, "height": 1},
+    )
+]
+_OFFERS = {one["offer_id"]: one for one in [*TENTS, *TABLES]}
+EVERYDAY = {
+    "kind": "casual",
+    "role": "light",
+    "model": "qwen2.5-1.5b-instruct",
+    "cause": "classifier",
+}
+HARD = {
+    "kind": "complex",
+    "role": "reasoning",
+    "model": "qwen2.5-1.5b-instruct",
+    "cause": "explicit_effort",
+}
+SHOPPING = {
+    "kind": "commercial",
+    "role": "agent",
+    "model": "qwen2.5-1.5b-instruct",
+    "cause": "classifier",
+}
+
+
+def quota(left: dict[str, int], *, plan: str) -> dict[str, Any]:
+    resets = _moment(timedelta(hours=3))
+    return {
+        "plan": plan,
+        "binding": None,
+        "buckets": [
+            {
+                "name": name,
+                "unit": "turns",
+                "policy": "session",
+                "window_s": 18_000,
+                "used": cap - left[name],
+                "held": 0,
+                "cap": cap,
+                "remaining": left[name],
+                "resets_at": resets if left[name] < cap else None,
+                "next_free_at": None,
+                "fallback": None,
+            }
+            for name, cap in CAPS.items()
+        ],
+        "charged": {},
+    }
+
+
+def _moment(later: timedelta) -> str:
+    return (datetime.now(UTC) + later).isoformat().replace("+00:00", "Z")
+
+
+def _event(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, **fields}
+
+
+def _state(stand_in: Any, plan: str, route: dict[str, Any]) -> dict[str, Any]:
+    full = {
+        "confidence": 0.93,
+        "policy_version": "2026-11-1",
+        "requested": "auto",
+        "requested_role": route["role"],
+        "downgrade_reason": None,
+        **route,
+        "intent": route["kind"],
+    }
+    return _event(
+        "STATE_SNAPSHOT",
+        snapshot={"route": full, "quota": quota(stand_in.left, plan=plan), "cart": []},
+    )
+
+
+async def _say(stand_in: Any, text: str) -> AsyncIterator[dict[str, Any]]:
+    message = f"msg_{secrets.token_hex(4)}"
+    yield _event("TEXT_MESSAGE_START", messageId=message, role="assistant")
+    for start in range(0, len(text), 7):
+        await asyncio.sleep(stand_in.token_delay_s)
+        yield _event("TEXT_MESSAGE_CONTENT", messageId=message, delta=text[start : start + 7])
+    yield _event("TEXT_MESSAGE_END", messageId=message)
+
+
+def _cards(activity: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+    message = f"act_{secrets.token_hex(4)}"
+    return _event(
+        "ACTIVITY_SNAPSHOT",
+        messageId=message,
+        activityType=activity,
+        content={"items": items},
+        replace=True,
+    )
+
+
+async def play(
+    stand_in: Any, text: str, effort: str | None, plan: str
+) -> AsyncIterator[dict[str, Any]]:
+    """The run for one question."""
+    yield _event("RUN_STARTED", threadId="t", runId="r")
+    scene = next((act for word, act in _SCENES if word in text.lower()), _everyday)
+    async for event in scene(stand_in, plan, effort):
+        yield event
+
+
+async def _everyday(stand_in: Any, plan: str, effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    role = "reasoning" if effort == "high" else "light"
+    stand_in.left[role] -= 1
+    yield _state(stand_in, plan, HARD if effort == "high" else EVERYDAY)
+    async for event in _say(stand_in, MARKDOWN):
+        yield event
+    yield _event(
+        "STATE_DELTA",
+        delta=[{"op": "replace", "path": "/quota", "value": quota(stand_in.left, plan=plan)}],
+    )
+    yield _event("RUN_FINISHED", outcome={"type": "success"})
+
+
+async def _limit(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    stand_in.left["reasoning"] = 0
+    downgraded = {
+        **HARD,
+        "role": "reasoning_mini",
+        "requested_role": "reasoning",
+        "downgrade_reason": "allowance_used:reasoning",
+    }
+    yield _state(stand_in, plan, downgraded)
+    async for event in _say(stand_in, "The mini model's answer. It is shorter."):
+        yield event
+    yield _event("RUN_FINISHED", outcome={"type": "success"})
+
+
+async def _offers(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    yield _state(stand_in, plan, {**SHOPPING, "sub": "purchase"})
+    async for event in _say(stand_in, "These fit best."):
+        yield event
+    yield _cards("product-list", TENTS)
+    yield _event("RUN_FINISHED", outcome={"type": "success"})
+
+
+async def _tables(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    yield _state(stand_in, plan, {**SHOPPING, "sub": "booking"})
+    yield _cards("booking-options", TABLES)
+    yield _event("RUN_FINISHED", outcome={"type": "success"})
+
+
+async def _mischief(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    yield _state(stand_in, plan, SHOPPING)
+    yield _cards("product-list", MISCHIEF)
+    yield _event("RUN_FINISHED", outcome={"type": "success"})
+
+
+async def _attack(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    yield _state(stand_in, plan, EVERYDAY)
+    async for event in _say(stand_in, ATTACK):
+        yield event
+    yield _event("RUN_FINISHED", outcome={"type": "success"})
+
+
+async def _buy(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    async for event in _propose(stand_in, plan, changes=False):
+        yield event
+
+
+async def _change(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    async for event in _propose(stand_in, plan, changes=True):
+        yield event
+
+
+async def _propose(stand_in: Any, plan: str, *, changes: bool) -> AsyncIterator[dict[str, Any]]:
+    made = stand_in.open_checkout("off_trail")
+    complete_details(made, {})
+    made["changes"] = changes
+    yield _state(stand_in, plan, {**SHOPPING, "sub": "purchase"})
+    async for event in _say(stand_in, "Here is the final price. Nothing is paid yet."):
+        yield event
+    yield _event("RUN_FINISHED", outcome={"type": "interrupt", "interrupts": [_interrupt(made)]})
+
+
+async def _fail(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    yield _state(stand_in, plan, EVERYDAY)
+    async for event in _say(stand_in, "It begins well, "):
+        yield event
+    yield _event("RUN_ERROR", message="The model stopped", code="model_failed")
+
+
+class Cut(Exception):
+    """Ends the connection in the middle of the stream."""
+
+
+async def _cut(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    yield _state(stand_in, plan, EVERYDAY)
+    async for event in _say(stand_in, "It begins well, "):
+        yield event
+    raise Cut
+
+
+async def _slow(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
+    yield _state(stand_in, plan, EVERYDAY)
+    async for event in _say(stand_in, "word " * 2000):
+        yield event
+    yield _event("RUN_FINISHED", outcome={"type": "success"})
+
+
+_SCENES = [
+    ("mischief", _mischief),
+    ("attack", _attack),
+    ("change", _change),
+    ("buy", _buy),
+    ("limit", _limit),
+    ("fail", _fail),
+    ("cut", _cut),
+    ("slow", _slow),
+    ("tent", _offers),
+    ("帐篷", _offers),
+    ("table", _tables),
+    ("两人桌", _tables),
+]
+
+
+async def resumed(
+    stand_in: Any, made: dict[str, Any], entry: dict[str, Any]
+) -> AsyncIterator[dict[str, Any]]:
+    """The run that follows a person's decision."""
+    yield _event("RUN_STARTED", threadId="t", runId="r")
+    payload = entry.get("payload") or {}
+    outcome: dict[str, Any] = {"type": "success"}
+    card = None
+    if entry["status"] != "resolved" or payload.get("accept") is not True:
+        text = "All right. Nothing was bought and nothing was paid."
+        made["state"] = "canceled"
+    else:
+        try:
+            await stand_in.pay(made, payload.get("confirmation_hash"))
+            text = f"Paid. Your order {made['order_id']} is placed."
+            card = {
+                "order_id": made["order_id"],
+                "state": "placed",
+                "title": made["lines"][0]["title"],
+            }
+        except Exception as refused:  # the stand-in's own refusals only; see StandIn.pay
+            document = getattr(refused, "document", None)
+            if document is None:
+                raise
+            text = document["detail"]
+            if document["code"] == "offer_changed":
+                outcome = {"type": "interrupt", "interrupts": [_interrupt(made)]}
+    async for event in _say(stand_in, text):
+        yield event
+    if card is not None:
+        yield _cards("order", [card])
+    yield _event("RUN_FINISHED", outcome=outcome)
+
+
+def checkout(offer_id: str, quantity: int) -> dict[str, Any]:
+    """A checkout as `POST /api/checkouts` makes it: goods still lack a buyer and an address."""
+    chosen = _OFFERS[offer_id]
+    goods = chosen.get("booking") is None
+    made: dict[str, Any] = {
+        "id": f"chk_{secrets.token_hex(4)}",
+        "state": "draft",
+        "revision": 1,
+        "kind": "purchase" if goods else "booking",
+        "merchant": {"id": "mer_1", "name": chosen["merchant"]},
+        "merchant_of_record": chosen["merchant"],
+        "settlement": "platform",
+        "lines": [_line(chosen, quantity)],
+        "totals": [],
+        "total": None,
+        "currency": "EUR",
+        "booking": chosen.get("booking"),
+        "expires_at": _moment(timedelta(minutes=15)),
+        "confirmation": None,
+        "confirmation_hash": None,
+        "disclosure": DISCLOSURE,
+        "cancellation_policy": "Free until the day before.",
+        "handoff_url": None,
+        "order_id": None,
+        "messages": [{"severity": "info", "code": "missing", "text": "The shop needs an address."}],
+    }
+    if not goods:
+        complete_details(made, {})
+    return made
+
+
+def _line(chosen: dict[str, Any], quantity: int) -> dict[str, Any]:
+    unit = chosen["price"]["amount"]
+    return {
+        "offer_id": chosen["offer_id"],
+        "title": chosen["title"],
+        "quantity": quantity,
+        "unit_amount": unit,
+        "amount": unit * quantity,
+    }
+
+
+def complete_details(made: dict[str, Any], details: dict[str, Any]) -> None:
+    """The merchant can now name its total, and the terms are frozen."""
+    goods = sum(line["amount"] for line in made["lines"])
+    delivery = 500 if made["kind"] == "purchase" else 0
+    made["totals"] = [
+        {"type": "items_base_amount", "label": "Items", "amount": goods},
+        {"type": "fulfillment", "label": "Parcel, 2 to 3 days", "amount": delivery},
+        {"type": "total", "label": "Total", "amount": goods + delivery},
+    ]
+    made.update(total=goods + delivery, state="awaiting_confirmation", messages=[], **details)
+    _freeze(made)
+
+
+def _freeze(made: dict[str, Any]) -> None:
+    names = ("id", "revision", "lines", "totals", "total", "currency", "cancellation_policy")
+    made["confirmation"] = {name: made[name] for name in names}
+    canonical = json.dumps(made["confirmation"], sort_keys=True, separators=(",", ":"))
+    made["confirmation_hash"] = hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def reprice(made: dict[str, Any]) -> None:
+    made["lines"][0]["unit_amount"] += 1_000
+    made["lines"][0]["amount"] += 1_000
+    made["revision"] += 1
+    complete_details(made, {})
+
+
+def _interrupt(made: dict[str, Any]) -> dict[str, Any]:
+    extras = [t for t in made["totals"] if t["type"] == "fulfillment" and t["amount"]]
+    return {
+        "id": f"int_{made['id']}",
+        "reason": "payment_confirmation",
+        "message": "Confirm the payment",
+        "expiresAt": made["expires_at"],
+        "responseSchema": {"type": "object"},
+        "metadata": {
+            "checkout_id": made["id"],
+            "confirmation": made["confirmation"],
+            "confirmation_hash": made["confirmation_hash"],
+            "merchantOfRecord": made["merchant_of_record"],
+            "lines": [
+                *(
+                    {"title": i["title"], "qty": i["quantity"], "unit": i["unit_amount"]}
+                    for i in made["lines"]
+                ),
+                *({"title": e["label"], "qty": 1, "unit": e["amount"]} for e in extras),
+            ],
+            "total": made["total"],
+            "currency": made["currency"],
+            "disclosure": made["disclosure"],
+        },
+    }
+
+
+def order(made: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"ord_{secrets.token_hex(4)}",
+        "state": "placed",
+        "checkout_id": made["id"],
+        "kind": made["kind"],
+        "merchant": made["merchant"],
+        "merchant_order_id": "FW-2041",
+        "permalink_url": "https://shop.invalid/orders/FW-2041",
+        "lines": made["lines"],
+        "totals": made["totals"],
+        "total": made["total"],
+        "currency": made["currency"],
+        "refunded": 0,
+        "events": [],
+    }
+
+
+def stored_turn(text: str) -> dict[str, Any]:
+    return {
+        "id": f"trn_{secrets.token_hex(4)}",
+        "state": "done",
+        "text": text,
+        "answer": "",
+        "activities": [],
+        "checkouts": [],
+        "route": None,
+    }
+
+
+def keep(turn: dict[str, Any], event: dict[str, Any]) -> None:
+    """Writes into the stored turn what `event` told."""
+    match event["type"]:
+        case "TEXT_MESSAGE_CONTENT":
+            turn["answer"] += event["delta"]
+        case "STATE_SNAPSHOT":
+            turn["route"] = event["snapshot"]["route"]
+        case "ACTIVITY_SNAPSHOT":
+            kept = {"activity": event["activityType"], "items": event["content"]["items"]}
+            turn["activities"].append(kept)
+        case "RUN_FINISHED" if event["outcome"]["type"] == "interrupt":
+            turn["checkouts"] = [
+                i["metadata"]["checkout_id"] for i in event["outcome"]["interrupts"]
+            ]
+        case "RUN_ERROR":
+            turn["state"] = "failed"
+
+
+def picture(name: str) -> str:
+    """A drawing for a card, in a colour of its own."""
+    hue = int(hashlib.sha256(name.encode()).hexdigest()[:2], 16) * 360 // 256
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 240">'
+        f'<rect width="320" height="240" fill="hsl({hue} 35% 82%)"/>'
+        f'<path d="M60 190 160 60l100 130z" fill="hsl({hue} 40% 45%)"/>'
+        f'<path d="M160 60v130h-34z" fill="hsl({hue} 40% 30%)"/></svg>'
+    )

@@ -1,0 +1,354 @@
+"""The chat page in a real browser, on the stand-in: what people see, and what must never pay."""
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, expect
+
+from tests.web import journey
+from tests.web.stand_in import StandIn
+
+pytestmark = pytest.mark.browser
+
+
+async def test_an_answer_streams_as_markdown_with_its_route(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    turn = await journey.ask(page, "How do I cook lentils?")
+    await expect(turn.locator("ol > li")).to_have_count(2)
+    await expect(turn.locator("pre code")).to_contain_text("def soft")
+    await expect(turn.locator("td").first).to_have_text("red")
+    await expect(turn.get_by_text("Answered by Light · everyday question")).to_be_visible()
+
+
+async def test_a_key_signs_in_and_a_wrong_one_is_refused(
+    page: Page, base_url: str, key: str
+) -> None:
+    await page.goto(base_url)
+    await page.get_by_text("Sign in with a key").click()
+    await page.get_by_label("Your key").fill("wrong")
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(page.get_by_role("alert")).to_have_text("This key is not valid.")
+    await page.get_by_label("Your key").fill(key)
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(page.get_by_text("Ada Lovelace")).to_be_visible()
+
+
+async def test_shift_enter_breaks_the_line_and_enter_sends(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    box = page.get_by_label("Your message")
+    await box.fill("one")
+    await box.press("Shift+Enter")
+    await box.press_sequentially("two")
+    await expect(page.locator("article.turn")).to_have_count(0)
+    await box.press("Enter")
+    await expect(page.locator(".question")).to_have_text("You asked: one\ntwo")
+
+
+async def test_the_effort_that_was_picked_goes_with_the_turn(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    await page.get_by_label("Effort").select_option("High")
+    turn = await journey.ask(page, "Why?")
+    await expect(turn.get_by_text("Answered by Thinking · hard question")).to_be_visible()
+
+
+async def test_stop_ends_the_answer_and_frees_the_server(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    await page.get_by_label("Your message").fill("slow please")
+    await page.get_by_label("Your message").press("Enter")
+    await expect(page.locator(".prose")).to_contain_text("word word")
+    await page.get_by_role("button", name="Stop").click()
+    await expect(page.get_by_text("You stopped this answer.")).to_be_visible()
+    for _ in range(50):
+        if stand_in.running == 0:
+            break
+        await page.wait_for_timeout(50)
+    assert stand_in.running == 0
+    await expect(page.get_by_role("button", name="Send")).to_be_visible()
+
+
+async def test_a_failing_model_and_a_cut_stream_are_said_plainly(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    failed = await journey.ask(page, "fail")
+    await expect(failed.get_by_role("alert")).to_contain_text("The model did not answer")
+    await expect(failed.locator(".prose")).to_contain_text("It begins well")
+    cut = await journey.ask(page, "cut")
+    await expect(cut.get_by_role("alert")).to_contain_text("The connection broke")
+    await cut.get_by_role("button", name="Ask again").click()
+    await expect(page.locator("article.turn")).to_have_count(3)
+
+
+async def test_the_meter_counts_down_and_a_step_down_names_its_reason_and_exits(
+    page: Page, base_url: str
+) -> None:
+    await journey.enter(page, base_url)
+    meter = page.get_by_role("region", name="Allowance")
+    await expect(meter).to_contain_text("40 of 40 left")
+    await journey.ask(page, "hello")
+    await expect(meter).to_contain_text("39 of 40 left")
+    await expect(meter).to_contain_text("full again")
+    turn = await journey.ask(page, "limit")
+    await expect(turn.locator(".downgrade")).to_contain_text(
+        "Thinking was not available: its allowance is used up. Mini thinking answered instead."
+    )
+    await expect(turn.locator(".downgrade")).to_contain_text("You can wait until")
+    await expect(meter).to_contain_text("0 of 10 left")
+
+
+async def test_reload_keeps_the_conversation(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "I need a tent")
+    await page.reload()
+    await expect(page.locator(".question")).to_contain_text("I need a tent")
+    await expect(page.locator(".offer")).to_have_count(3)
+    await expect(page.get_by_text("Answered by Shopping")).to_be_visible()
+    await page.get_by_role("button", name="New conversation").first.click()
+    await expect(page.locator("article.turn")).to_have_count(0)
+    await page.get_by_role("navigation").get_by_text("I need a tent").click()
+    await expect(page.locator(".offer")).to_have_count(3)
+
+
+async def test_a_purchase_from_card_to_receipt(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "I need a tent")
+    opened = await journey.choose(page, "Trail Nest 2 tent")
+    await journey.give_details(opened)
+    await expect(opened).to_contain_text("Parcel, 2 to 3 days")
+    await expect(opened).to_contain_text("Free until the day before.")
+    await expect(opened).to_contain_text("Emptor earns 6 %")
+    await expect(journey.pay_button(opened)).to_have_text("Pay €134.00 to Fernweh Outdoor")
+    receipt = await journey.confirm(page, opened)
+    await expect(receipt).to_contain_text("FW-2041")
+    assert [paid["amount"] for paid in stand_in.payments] == [13_400]
+
+
+async def test_a_booking_from_card_to_receipt(page: Page, base_url: str, stand_in: StandIn) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "Book a table for two")
+    await expect(page.locator(".offer").first).to_contain_text("Tue 24 Nov · 19:00 · 2 people")
+    opened = await journey.choose(page, "Table at Osteria Lume")
+    await journey.confirm(page, opened)
+    assert [paid["amount"] for paid in stand_in.payments] == [2_000]
+
+
+async def test_an_interrupt_is_paid_by_resuming_with_the_hash_that_was_shown(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "buy it")
+    opened = await journey.sheet(page)
+    async with page.expect_request("**/agui") as sent:
+        await journey.confirm(page, opened)
+    entry = (await sent.value).post_data_json["resume"][0]
+    assert entry["status"] == "resolved"
+    assert entry["payload"]["accept"] is True
+    assert len(entry["payload"]["confirmation_hash"]) == 64
+    assert len(stand_in.payments) == 1
+    await expect(page.locator("section.receipt")).to_have_count(1)
+    await expect(opened).to_be_hidden()
+
+
+async def test_nothing_but_a_deliberate_press_pays(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "buy it")
+    opened = await journey.sheet(page)
+    button = journey.pay_button(opened)
+    await expect(button).not_to_be_focused()
+    await button.click(force=True)  # still arming: a click meant for something else
+    for _ in range(3):
+        await page.keyboard.press("Enter")
+    button = await journey.armed(opened)
+    await page.keyboard.press("Enter")
+    await button.focus()
+    await page.keyboard.press("Enter")
+    await expect(button).to_have_text("Pay €134.00 to Fernweh Outdoor")
+    assert stand_in.payments == []
+    await page.keyboard.press("Space")
+    await expect(page.locator("section.receipt").get_by_text("Placed")).to_be_visible()
+    assert len(stand_in.payments) == 1
+
+
+async def test_a_double_click_pays_once(page: Page, base_url: str, stand_in: StandIn) -> None:
+    stand_in.confirm_delay_s = 0.3
+    await journey.enter(page, base_url)
+    await journey.ask(page, "Book a table for two")
+    opened = await journey.choose(page, "Table at Osteria Lume")
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url) if r.url.endswith("/confirm") else None)
+    await (await journey.armed(opened)).dblclick()
+    await expect(page.locator("section.receipt").get_by_text("Placed")).to_be_visible()
+    assert len(asked) == 1
+    assert len(stand_in.payments) == 1
+
+
+async def test_a_changed_offer_charges_nothing_and_asks_anew(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "change it")
+    opened = await journey.sheet(page)
+    await (await journey.armed(opened)).click()
+    await expect(opened.get_by_role("alert")).to_contain_text("Nothing was charged")
+    assert stand_in.payments == []
+    await expect(journey.pay_button(opened)).to_have_text("Pay €144.00 to Fernweh Outdoor")
+    await journey.confirm(page, opened)
+    assert [paid["amount"] for paid in stand_in.payments] == [14_400]
+
+
+async def test_a_declined_card_says_so_and_another_try_pays_once(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    stand_in.decline_next = True
+    await journey.enter(page, base_url)
+    await journey.ask(page, "Book a table for two")
+    opened = await journey.choose(page, "Table at Osteria Lume")
+    await (await journey.armed(opened)).click()
+    await expect(opened.get_by_role("alert")).to_contain_text("The payment was declined")
+    await opened.get_by_label("Paid with").select_option("Mastercard ending in 4444 (test card)")
+    await journey.confirm(page, opened)
+    assert len(stand_in.payments) == 1
+
+
+async def test_cancel_and_escape_pay_nothing(page: Page, base_url: str, stand_in: StandIn) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "buy it")
+    opened = await journey.sheet(page)
+    await page.keyboard.press("Escape")
+    await expect(opened).to_be_hidden()
+    await page.get_by_role("button", name="Review and confirm").click()
+    await opened.get_by_role("button", name="Cancel").click()
+    await expect(opened).to_be_hidden()
+    await expect(page.locator(".prose").last).to_contain_text("nothing was paid")
+    await expect(page.get_by_role("button", name="Review and confirm")).to_have_count(0)
+    assert stand_in.payments == []
+
+
+async def test_an_open_payment_survives_a_reload(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "buy it")
+    await journey.sheet(page)
+    await page.reload()
+    await page.get_by_role("button", name="Review and confirm").click()
+    await journey.confirm(page, await journey.sheet(page))
+    assert len(stand_in.payments) == 1
+
+
+async def test_a_checkout_page_shows_the_same_terms_and_pays(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    made = stand_in.open_checkout("off_trail")
+    await page.goto(f"{base_url}/checkout/{made['id']}")
+    opened = page.get_by_role("main")
+    await journey.give_details(opened)
+    await expect(journey.pay_button(opened)).to_have_text("Pay €134.00 to Fernweh Outdoor")
+    await journey.confirm(page, opened)
+    assert len(stand_in.payments) == 1
+    await page.goto(f"{base_url}/checkout/chk_none")
+    await expect(page.get_by_role("alert")).to_contain_text("no checkout of yours")
+
+
+async def test_a_merchants_html_is_shown_as_text(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await journey.ask(page, "mischief")
+    card = page.locator(".offer")
+    await expect(card.locator("h3")).to_have_text(
+        '<b>Bold</b><img src=x onerror="window.stolen=1"> tent'
+    )
+    await expect(card).to_contain_text("<script>window.stolen=1</script>Shop")
+    await expect(card.locator("a, b, script, img")).to_have_count(0)
+    assert await page.evaluate("window.stolen") is None
+    assert not [url for url in asked if "tracker.invalid" in url]
+
+
+async def test_a_models_markup_cannot_act_or_load_anything(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    turn = await journey.ask(page, "attack")
+    prose = turn.locator(".prose")
+    await expect(prose).to_contain_text("The end of it.")
+    await expect(prose).to_contain_text("<script>window.stolen=1</script>")
+    await expect(prose.locator("img, script, iframe, [onclick], [onerror]")).to_have_count(0)
+    hrefs = await prose.locator("a[href]").evaluate_all("all => all.map(a => a.href)")
+    assert hrefs == ["https://example.com/", f"{base_url}/checkout/chk_1"]
+    await prose.get_by_text("run me").click()
+    assert await page.evaluate("window.stolen") is None
+    assert not [url for url in asked if "invalid" in url]
+
+
+async def test_the_page_speaks_chinese_and_remembers_it(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    await page.get_by_label("Language").select_option("简体中文")
+    await expect(page.get_by_role("heading", name="我能为您做些什么？")).to_be_visible()
+    assert await page.locator("html").get_attribute("lang") == "zh-Hans"
+    await page.reload()
+    await expect(page.get_by_label("您的消息")).to_be_visible()
+    await page.get_by_label("您的消息").fill("订一张明天晚上七点的两人桌")
+    await page.get_by_label("您的消息").press("Enter")
+    await page.get_by_role("button", name="选择 Osteria Lume").click()
+    await expect(page.get_by_role("button", name="向 Osteria Lume 支付 €20.00")).to_be_visible()
+
+
+async def test_a_screen_reader_hears_sentences(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "hello")
+    heard = await page.get_by_role("log").locator("p").all_text_contents()
+    assert "First, soak them for an hour." in heard
+    assert heard[-1] == "The answer is complete."
+    assert len(heard) <= 12
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("language", ["English", "简体中文"])
+async def test_axe_finds_nothing(
+    page: Page, base_url: str, scheme: str, width: int, language: str
+) -> None:
+    await page.set_viewport_size({"width": width, "height": 844})
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    await page.goto(base_url)
+    await page.get_by_role("combobox").select_option(language)
+    await _sound(page)
+    await page.locator(".button.primary").click()
+    await page.locator("#message").wait_for()
+    await _sound(page)
+    for text in ("lentils", "limit", "tent", "buy"):
+        await page.locator("#message").fill(text)
+        await page.locator("#message").press("Enter")
+        await expect(page.locator("article.turn").last).to_have_attribute("aria-busy", "false")
+        if text != "buy":
+            await expect(page.locator(".question").last).to_contain_text(text)
+    await expect(page.locator("dialog")).to_be_visible()
+    await _sound(page)
+    await page.keyboard.press("Escape")
+    await _sound(page)
+    await _no_sideways_scroll(page)
+
+
+async def _sound(page: Page) -> None:
+    found = (await Axe().run(page)).response["violations"]
+    assert not found, [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+async def _no_sideways_scroll(page: Page) -> None:
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await page.evaluate(wide) == 0
+
+
+async def test_back_office_pages_are_reachable_and_sound(page: Page, base_url: str) -> None:
+    await page.goto(f"{base_url}/operator")
+    await expect(page.get_by_role("cell", name="€1,482.50")).to_be_visible()
+    await expect(page.get_by_role("cell", name="JP¥24,000")).to_be_visible()
+    await _sound(page)
+    await page.goto(f"{base_url}/merchant")
+    await expect(page.get_by_label("Merchant key")).to_be_visible()
+    await _sound(page)
