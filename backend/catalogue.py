@@ -1,0 +1,289 @@
+"""What can be had: products from feeds and live answers of booking partners, as offers in order.
+
+Implements `graphs.state.Shelf`. Commission is not read here at all: the ranking gets facts, the
+disclosure is joined afterwards by merchant.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+from sqlalchemy import select
+from sqlmodel import col
+
+from backend import merchants, offers, products
+from backend.database import Database
+from backend.merchants import Language, Merchant
+from backend.products import Product
+from graphs.ranking import Rankable, rank, reasons
+from graphs.state import Image, Offer, Wish
+from integrations.money import Money
+from integrations.partner import (
+    BookingDetails,
+    BookingSearch,
+    BookingWish,
+    Found,
+    PartnerError,
+    clean_text,
+)
+
+log = structlog.get_logger()
+
+Encode = Callable[[list[str]], NDArray[np.float32]]
+SEARCH_DEADLINE_S = 4.0
+# Feeds name no size; this is the shape of the place that the page keeps free for a picture.
+_IMAGE_WIDTH, _IMAGE_HEIGHT = 400, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """An offer id as the checkout needs it. `price` is one unit's, as last heard."""
+
+    offer_id: str
+    merchant_id: str
+    item_id: str
+    title: str
+    kind: Literal["purchase", "booking"]
+    price: Money
+    booking: BookingDetails | None = None
+    handoff_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One thing at one merchant with its fit, before it is ranked and told."""
+
+    offer_id: str
+    kind: Literal["purchase", "booking"]
+    merchant: Merchant
+    found: Found
+    fit: float = 1.0
+
+
+class Catalogue:
+    """`encode` turns texts into rows of 512 floats (CPU-heavy: it runs in a thread).
+
+    `searcher` gives the live search of a merchant that speaks the booking API.
+    """
+
+    def __init__(
+        self, database: Database, encode: Encode, searcher: Callable[[Merchant], BookingSearch]
+    ) -> None:
+        self.database = database
+        self._encode = encode
+        self._searcher = searcher
+
+    async def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(len(texts), 512), each of length 1."""
+        return await asyncio.to_thread(self._encode, list(texts))
+
+    async def search(self, wish: Wish, *, limit: int = 6) -> Sequence[Offer]:
+        """Best first. Products for `product`, live answers for `table` and `room`."""
+        if wish.vertical == "product":
+            found = await self._products(wish)
+        else:
+            found = await self._bookings(wish)
+        quantity = wish.quantity if wish.vertical == "product" else 1
+        by_id = {candidate.offer_id: candidate for candidate in found}
+        ranked = rank(wish.query, [_rankable(c, quantity) for c in by_id.values()])[:limit]
+        why = reasons(ranked, wish.language)
+        return [_offer(by_id[r.offer_id], wish.language, why[r.offer_id]) for r in ranked]
+
+    async def get(self, offer_ids: Sequence[str], *, language: Language = "en") -> Sequence[Offer]:
+        """Those that are still offered, in the order asked."""
+        known = await self._known(offer_ids)
+        return [_offer(known[id_], language, "") for id_ in offer_ids if id_ in known]
+
+    async def resolve(self, offer_ids: Sequence[str]) -> Mapping[str, Resolved]:
+        """For a checkout. An id that is unknown, expired or of a merchant not live is missing."""
+        known = await self._known(offer_ids)
+        return {id_: _resolved(candidate) for id_, candidate in known.items()}
+
+    async def _products(self, wish: Wish) -> list[_Candidate]:
+        vector = (await self.vectors([wish.query]))[0]
+        most = wish.max_total
+        unit = Money(most.amount // max(1, wish.quantity), most.currency) if most else None
+        async with self.database.transaction() as session:
+            hits = await products.search(session, wish.query, vector, price_max=unit)
+            sellers = await _by_id(session, {hit.merchant_id for hit in hits})
+        return [
+            _Candidate(
+                hit.product["id"],
+                "purchase",
+                sellers[hit.merchant_id],
+                _from_feed(hit.product),
+                hit.fit,
+            )
+            for hit in hits
+        ]
+
+    async def _bookings(self, wish: Wish) -> list[_Candidate]:
+        if wish.date is None or wish.party is None or wish.vertical == "product":
+            return []
+        asked = BookingWish(
+            vertical=wish.vertical,
+            details=BookingDetails(wish.date, wish.party, wish.time, wish.nights),
+            query=wish.query,
+            place=wish.place,
+            max_total=wish.max_total,
+        )
+        async with self.database.transaction() as session:
+            partners = await merchants.live(session, protocol="booking")
+        answers = await self._ask(partners, asked)
+        within = [(m, f) for m, f in answers if _affordable(f, wish.max_total)]
+        async with self.database.transaction() as session:
+            await offers.keep(session, [(m.id, f) for m, f in within])
+        fits = await self._fits(wish.query, [f for _, f in within])
+        return [
+            _Candidate(offers.booking_id(m.id, f), "booking", m, f, fit)
+            for (m, f), fit in zip(within, fits, strict=True)
+        ]
+
+    async def _ask(
+        self, partners: Sequence[Merchant], asked: BookingWish
+    ) -> list[tuple[Merchant, Found]]:
+        """All at once, with one deadline: who fails or is late is missing, not waited for."""
+        tasks = {asyncio.create_task(self._one(m, asked)): m for m in partners}
+        if not tasks:
+            return []
+        done, late = await asyncio.wait(tasks, timeout=SEARCH_DEADLINE_S)
+        for task in late:
+            task.cancel()
+            log.warning("partner_search_late", merchant=tasks[task].id)
+        await asyncio.gather(*late, return_exceptions=True)
+        ordered = sorted(done, key=lambda task: tasks[task].id)
+        return [(tasks[task], found) for task in ordered for found in task.result()]
+
+    async def _one(self, merchant: Merchant, asked: BookingWish) -> Sequence[Found]:
+        try:
+            found = await self._searcher(merchant).search(asked)
+        except PartnerError as error:
+            log.warning("partner_search_failed", merchant=merchant.id, code=error.code)
+            return []
+        return [one for one in found if one.availability != "out_of_stock"]
+
+    async def _fits(self, query: str, found: Sequence[Found]) -> list[float]:
+        """How near each answer is to the words, relative to the nearest. No words: all alike."""
+        if not query.strip() or not found:
+            return [1.0] * len(found)
+        texts = [f"{f.title}. {f.title_zh} {f.category} {f.description[:160]}" for f in found]
+        vectors = await self.vectors([query, *texts])
+        cosines = np.clip(vectors[1:] @ vectors[0], 0.0, 1.0)
+        best = float(cosines.max())
+        return [float(c) / best if best > 0 else 1.0 for c in cosines]
+
+    async def _known(self, offer_ids: Sequence[str]) -> dict[str, _Candidate]:
+        ids = list(dict.fromkeys(offer_ids))[:200]
+        async with self.database.transaction() as session:
+            goods = await session.execute(select(Product).where(col(Product.id).in_(ids)))
+            rows = list(goods.scalars())
+            kept = await offers.load(session, ids)
+            wanted = {row.merchant_id for row in rows} | {k.merchant_id for k in kept.values()}
+            sellers = await _by_id(session, wanted)
+        known = {
+            row.id: _Candidate(
+                row.id, "purchase", sellers[row.merchant_id], _from_feed(row.model_dump())
+            )
+            for row in rows
+            if row.merchant_id in sellers
+        }
+        return known | {
+            id_: _Candidate(id_, k.kind, sellers[k.merchant_id], k.found)
+            for id_, k in kept.items()
+            if k.merchant_id in sellers
+        }
+
+
+async def _by_id(session: Any, ids: set[str]) -> dict[str, Merchant]:
+    query = select(Merchant).where(col(Merchant.id).in_(ids), col(Merchant.status) == "live")
+    return {row.id: row for row in (await session.execute(query)).scalars()}
+
+
+def _affordable(found: Found, most: Money | None) -> bool:
+    if most is None:
+        return True
+    return found.price.currency == most.currency and found.price <= most
+
+
+def _rankable(candidate: _Candidate, quantity: int) -> Rankable:
+    found = candidate.found
+    return Rankable(
+        offer_id=candidate.offer_id,
+        fit=candidate.fit,
+        total=found.price * max(1, quantity),
+        availability=found.availability,
+        delivery_days=found.delivery_days,
+        rating=found.rating,
+    )
+
+
+def _from_feed(row: Mapping[str, Any]) -> Found:
+    return Found(
+        item_id=row["item_id"],
+        title=row["title"],
+        price=Money(row["price_amount"], row["currency"]),
+        availability=row["availability"],
+        description=row["description"],
+        category=row["category"],
+        image_url=row["image_url"],
+        rating=row["rating"],
+        delivery_days=row["delivery_days"],
+        attributes=row["attributes"],
+        title_zh=row["title_zh"],
+        description_zh=row["description_zh"],
+    )
+
+
+def _offer(candidate: _Candidate, language: Language, why: str) -> Offer:
+    found = candidate.found
+    chinese = language == "zh"
+    title = clean_text((chinese and found.title_zh) or found.title, 200)
+    description = clean_text((chinese and found.description_zh) or found.description, 500)
+    image = None
+    if found.image_url:
+        image = Image(found.image_url, title, _IMAGE_WIDTH, _IMAGE_HEIGHT)
+    return Offer(
+        offer_id=candidate.offer_id,
+        kind=candidate.kind,
+        merchant=candidate.merchant.name,
+        title=title,
+        price=found.price,
+        availability=found.availability,
+        why=why,
+        disclosure=merchants.disclosure(candidate.merchant, language),
+        description=description,
+        image=image,
+        rating=found.rating,
+        attributes=_attributes(found),
+    )
+
+
+def _attributes(found: Found) -> dict[str, str]:
+    """The merchant's own, and when and for how many a booking is."""
+    shown = {clean_text(k, 60): clean_text(v, 200) for k, v in found.attributes.items()}
+    if found.delivery_days is not None:
+        shown["delivery_days"] = str(found.delivery_days)
+    if found.booking is not None:
+        booking = {k: str(v) for k, v in (offers.write(found.booking) or {}).items() if v}
+        shown |= booking
+    return shown
+
+
+def _resolved(candidate: _Candidate) -> Resolved:
+    found, merchant = candidate.found, candidate.merchant
+    return Resolved(
+        offer_id=candidate.offer_id,
+        merchant_id=merchant.id,
+        item_id=found.item_id,
+        title=clean_text(found.title, 200),
+        kind=candidate.kind,
+        price=found.price,
+        booking=found.booking,
+        handoff_url=merchants.handoff_url(
+            merchant, item_id=found.item_id, offer_id=candidate.offer_id
+        ),
+    )

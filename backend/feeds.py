@@ -1,0 +1,346 @@
+"""Feeds: a merchant's products, row by row into an intake, then all at once into the catalogue.
+
+A whole feed replaces the merchant's products in one transaction: a search sees the old ones or the
+new ones. A row that is wrong is reported and left out; a feed without one good row changes nothing.
+"""
+
+import asyncio
+import csv
+import io
+import json
+import tempfile
+from collections.abc import AsyncIterable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend import products
+from backend.catalogue import Catalogue
+from backend.errors import Conflict, PayloadTooLarge, Unprocessable
+from backend.feed_rows import FeedRow, from_csv
+from backend.ids import new_id
+from backend.products import literal, offer_id
+
+Format = Literal["jsonl", "csv"]
+FEED_BYTES_MAX = 64 * 2**20
+PATCH_BYTES_MAX = 2**20
+ROW_BYTES_MAX = 64 * 1024
+ERRORS_SHOWN = 1000
+_BATCH = 256
+_SPOOL_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """`row` counts from 1; the header of a CSV is not a row."""
+
+    row: int
+    field: str
+    message: str
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of a feed. `errors` shows the first thousand."""
+
+    accepted: int = 0
+    rejected: int = 0
+    errors: list[RowError] = field(default_factory=list)
+
+    def reject(self, errors: Sequence[RowError]) -> None:
+        self.rejected += 1
+        self.errors += errors[: ERRORS_SHOWN - len(self.errors)]
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "accepted": self.accepted,
+            "rejected": self.rejected,
+            "errors": [asdict(error) for error in self.errors],
+        }
+
+
+async def replace(
+    catalogue: Catalogue,
+    merchant_id: str,
+    content: bytes | AsyncIterable[bytes],
+    *,
+    version: str,
+    format: Format = "jsonl",
+) -> Taken:
+    """The merchant's whole feed. Raises `PayloadTooLarge`, or `Unprocessable` for one without rows.
+
+    If every row is wrong, the products stay as they were.
+    """
+    load = new_id("fed")
+    try:
+        taken = await _take_in(catalogue, merchant_id, load, content, format, FEED_BYTES_MAX)
+        if not taken.accepted and not taken.rejected:
+            raise Unprocessable("The feed has no rows; pause the merchant to show nothing")
+        if taken.accepted:
+            async with catalogue.database.transaction() as session:
+                await _swap(session, merchant_id, load, version=version)
+    finally:
+        async with catalogue.database.transaction() as session:
+            await session.execute(
+                text("DELETE FROM feed_intake WHERE load_id = :load"), {"load": load}
+            )
+    return taken
+
+
+async def upsert(
+    catalogue: Catalogue,
+    merchant_id: str,
+    content: bytes | AsyncIterable[bytes],
+    *,
+    format: Format = "jsonl",
+) -> Taken:
+    """Some products: new ones whole, known ones by the fields that change (and `item_id`)."""
+    load = new_id("fed")
+    try:
+        taken = await _take_in(
+            catalogue, merchant_id, load, content, format, PATCH_BYTES_MAX, merge=True
+        )
+        async with catalogue.database.transaction() as session:
+            await _apply(session, merchant_id, load, version=None)
+    finally:
+        async with catalogue.database.transaction() as session:
+            await session.execute(
+                text("DELETE FROM feed_intake WHERE load_id = :load"), {"load": load}
+            )
+    return taken
+
+
+async def _take_in(
+    catalogue: Catalogue,
+    merchant_id: str,
+    load: str,
+    content: bytes | AsyncIterable[bytes],
+    format: Format,
+    bytes_max: int,
+    *,
+    merge: bool = False,
+) -> Taken:
+    taken = Taken()
+    seen: set[str] = set()
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
+        await _spool(content, file, bytes_max)
+        rows = _READERS[format](file)
+        while batch := await asyncio.to_thread(_next, rows, _BATCH):
+            if merge:
+                batch = await _merged(catalogue, merchant_id, batch)
+            good = _checked(batch, seen, taken)
+            await _stage(catalogue, merchant_id, load, good)
+    return taken
+
+
+async def _spool(content: bytes | AsyncIterable[bytes], file: IO[bytes], bytes_max: int) -> None:
+    """To the end before anything is read: a body that is cut off changes nothing."""
+    size = 0
+    async for chunk in _chunks(content):
+        size += len(chunk)
+        if size > bytes_max:
+            raise PayloadTooLarge(f"A feed has at most {bytes_max // 2**20} MiB here")
+        await asyncio.to_thread(file.write, chunk)
+    file.seek(0)
+
+
+async def _chunks(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+    if isinstance(content, bytes):
+        yield content
+        return
+    async for chunk in content:
+        yield chunk
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A row as it was read: its fields, or why there are none."""
+
+    number: int
+    fields: Mapping[str, Any] | None
+    problem: str = ""
+
+
+def _jsonl(file: IO[bytes]) -> Iterator[_Raw]:
+    number = 0
+    while line := file.readline(ROW_BYTES_MAX + 1):
+        if len(line) > ROW_BYTES_MAX and not line.endswith(b"\n"):
+            while (rest := file.readline(ROW_BYTES_MAX)) and not rest.endswith(b"\n"):
+                pass
+            number += 1
+            yield _Raw(number, None, f"a row has at most {ROW_BYTES_MAX // 1024} KiB")
+            continue
+        if not line.strip():
+            continue
+        number += 1
+        yield _json_row(number, line)
+
+
+def _json_row(number: int, line: bytes) -> _Raw:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return _Raw(number, None, f"not JSON: {type(error).__name__}")
+    if not isinstance(value, dict):
+        return _Raw(number, None, "not a JSON object")
+    return _Raw(number, value)
+
+
+def _csv(file: IO[bytes]) -> Iterator[_Raw]:
+    lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+    reader = csv.DictReader(lines)
+    number = 0
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            number += 1
+            yield _Raw(number, None, f"not CSV: {error}")
+            continue
+        number += 1
+        try:
+            yield _Raw(number, from_csv(row))
+        except ValueError as error:
+            yield _Raw(number, None, str(error))
+    lines.detach()
+
+
+_READERS: Mapping[Format, Callable[[IO[bytes]], Iterator[_Raw]]] = {"jsonl": _jsonl, "csv": _csv}
+
+
+def _next(rows: Iterator[_Raw], count: int) -> list[_Raw]:
+    return [row for _, row in zip(range(count), rows, strict=False)]
+
+
+def _checked(batch: Sequence[_Raw], seen: set[str], taken: Taken) -> list[FeedRow]:
+    good: list[FeedRow] = []
+    for raw in batch:
+        if raw.fields is None:
+            taken.reject([RowError(raw.number, "", raw.problem)])
+            continue
+        try:
+            row = FeedRow.model_validate(raw.fields)
+        except ValidationError as error:
+            taken.reject(
+                [
+                    RowError(raw.number, ".".join(map(str, e["loc"])), e["msg"])
+                    for e in error.errors(include_url=False, include_input=False)
+                ]
+            )
+            continue
+        if row.item_id in seen:
+            taken.reject([RowError(raw.number, "item_id", "occurs twice; the first one stands")])
+            continue
+        seen.add(row.item_id)
+        taken.accepted += 1
+        good.append(row)
+    return good
+
+
+async def _merged(catalogue: Catalogue, merchant_id: str, batch: Sequence[_Raw]) -> list[_Raw]:
+    """Rows completed from the product that they change."""
+    ids = {
+        offer_id(merchant_id, str(raw.fields["item_id"])): raw
+        for raw in batch
+        if raw.fields is not None and "item_id" in raw.fields
+    }
+    names = ", ".join(FeedRow.model_fields)
+    query = text(f"SELECT id, {names} FROM product WHERE id = ANY(:ids)")  # noqa: S608 (our names)
+    async with catalogue.database.transaction() as session:
+        stored = await session.execute(query, {"ids": list(ids)})
+        known = {row["id"]: dict(row) for row in stored.mappings()}
+    merged: list[_Raw] = []
+    for raw in batch:
+        item = raw.fields.get("item_id") if raw.fields is not None else None
+        base = known.get(offer_id(merchant_id, str(item)), {})
+        old = {name: base[name] for name in FeedRow.model_fields if name in base}
+        merged.append(_Raw(raw.number, old | dict(raw.fields)) if raw.fields is not None else raw)
+    return merged
+
+
+async def _stage(
+    catalogue: Catalogue, merchant_id: str, load: str, rows: Sequence[FeedRow]
+) -> None:
+    """Into the intake; only texts that have changed are encoded."""
+    if not rows:
+        return
+    fields = {offer_id(merchant_id, row.item_id): row.model_dump(mode="json") for row in rows}
+    staged = {id_: one | products.indexed(one) for id_, one in fields.items()}
+    async with catalogue.database.transaction() as session:
+        known = await products.known_meanings(session, list(staged))
+    new = [id_ for id_, one in staged.items() if known.get(id_) != one["meaning"]]
+    vectors: NDArray[np.float32] | list[Any] = []
+    if new:
+        vectors = await catalogue.vectors([staged[id_]["meaning"] for id_ in new])
+    encoded = {id_: literal(vector) for id_, vector in zip(new, vectors, strict=True)}
+    async with catalogue.database.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO feed_intake (load_id, id, merchant_id, fields, embedding, created_at)"
+                " VALUES (:load, :id, :merchant, CAST(:fields AS jsonb),"
+                " CAST(:embedding AS vector), now())"
+            ),
+            [
+                {
+                    "load": load,
+                    "id": id_,
+                    "merchant": merchant_id,
+                    "fields": json.dumps(one),
+                    "embedding": encoded.get(id_),
+                }
+                for id_, one in staged.items()
+            ],
+        )
+
+
+_COLUMNS = (*FeedRow.model_fields, "about", "title_grams", "about_grams", "meaning")
+_NAMES = ", ".join(_COLUMNS)
+_UPDATES = ", ".join(f"{name} = EXCLUDED.{name}" for name in (*_COLUMNS, "feed_version"))
+_PICKED = ", ".join(f"r.{name}" for name in _COLUMNS)
+_APPLY = text(  # every name comes from the model above, every value is bound
+    f"INSERT INTO product (id, merchant_id, {_NAMES}, feed_version, embedding, updated_at)"  # noqa: S608
+    f" SELECT i.id, i.merchant_id, {_PICKED}, coalesce(:version, p.feed_version, ''),"
+    "   coalesce(i.embedding, CASE WHEN p.meaning = r.meaning THEN p.embedding END), now()"
+    " FROM feed_intake i"
+    " CROSS JOIN LATERAL jsonb_populate_record(NULL::product, i.fields) r"
+    " LEFT JOIN product p ON p.id = i.id"
+    " WHERE i.load_id = :load ORDER BY i.id"
+    f" ON CONFLICT (id) DO UPDATE SET {_UPDATES}, embedding = EXCLUDED.embedding,"
+    "   updated_at = now()"
+)
+
+
+async def _apply(
+    session: AsyncSession, merchant_id: str, load: str, *, version: str | None
+) -> None:
+    # One feed of a merchant at a time; the last one to get here stands.
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:merchant, 7))"),
+        {"merchant": merchant_id},
+    )
+    try:
+        await session.execute(_APPLY, {"load": load, "version": version})
+    except IntegrityError as error:
+        # A product that was not encoded again because we had it is gone by now.
+        raise Conflict(
+            "Another feed of yours was applied meanwhile; send this one again"
+        ) from error
+
+
+async def _swap(session: AsyncSession, merchant_id: str, load: str, *, version: str) -> None:
+    await _apply(session, merchant_id, load, version=version)
+    await session.execute(
+        text(
+            "DELETE FROM product p WHERE p.merchant_id = :merchant AND NOT EXISTS"
+            " (SELECT 1 FROM feed_intake i WHERE i.load_id = :load AND i.id = p.id)"
+        ),
+        {"merchant": merchant_id, "load": load},
+    )

@@ -1,0 +1,276 @@
+"""Partner merchants: who they are, how they are reached, what they pay, what people are told.
+
+Outbound keys and signing secrets are sealed before they reach a row, and no document shows them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import httpx
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from backend.errors import Conflict, NotFound, Unprocessable
+from backend.fees import Commission, FeeError
+from backend.ids import new_id
+from backend.vault import Vault
+from integrations.acp import AcpPartner
+from integrations.booking import BookingPartner
+from integrations.money import MoneyError
+from integrations.partner import clean_text
+
+Protocol = Literal["acp", "ucp", "booking"]
+Status = Literal["draft", "testing", "live", "paused"]
+Settlement = Literal["platform", "merchant", "handoff"]
+Language = Literal["en", "zh"]
+
+_MOMENT: Any = DateTime(timezone=True)  # an instance, which SQLModel's stubs do not foresee
+_SECRETS = ("outbound_key", "webhook_secret")
+_SETTABLE = frozenset(
+    {
+        "name",
+        "protocol",
+        "base_url",
+        "discovery_url",
+        "status",
+        "settlement",
+        "handoff_template",
+        "commission_bps",
+        "commission_fixed",
+        "commission_currency",
+        "stripe_account",
+        *_SECRETS,
+    }
+)
+
+
+class Merchant(SQLModel, table=True):
+    """`outbound_key` and `webhook_secret` are sealed by the vault. Amounts are minor units."""
+
+    __tablename__ = "merchant"
+    __table_args__ = (
+        CheckConstraint("protocol IN ('acp', 'ucp', 'booking')", name="merchant_protocol"),
+        CheckConstraint("status IN ('draft', 'testing', 'live', 'paused')", name="merchant_status"),
+        CheckConstraint(
+            "settlement IN ('platform', 'merchant', 'handoff')", name="merchant_settlement"
+        ),
+        CheckConstraint("commission_bps BETWEEN 0 AND 10000", name="merchant_bps"),
+        CheckConstraint("commission_fixed >= 0", name="merchant_fixed"),
+    )
+    id: str = Field(default_factory=lambda: new_id("mer"), primary_key=True)
+    name: str
+    protocol: str
+    base_url: str | None = None
+    discovery_url: str | None = None
+    status: str = Field(default="draft", index=True)
+    settlement: str = "platform"
+    handoff_template: str | None = None
+    commission_bps: int = 0
+    commission_fixed: int = Field(default=0, sa_type=BigInteger)
+    commission_currency: str = Field(default="EUR", max_length=3)
+    stripe_account: str | None = None
+    outbound_key: str | None = None
+    webhook_secret: str | None = None
+    created_at: datetime = Field(default_factory=func.now, sa_type=_MOMENT)
+    updated_at: datetime = Field(default_factory=func.now, sa_type=_MOMENT)
+
+
+async def create(
+    session: AsyncSession, *, vault: Vault, id: str | None = None, **given: Any
+) -> Merchant:
+    """A new merchant, a draft unless `status` says more. `id` only for demo data and tests.
+
+    Raises `Conflict` for an id that exists and `Unprocessable` for terms that cannot work.
+    """
+    row = Merchant(id=id or new_id("mer"), name="", protocol="acp")
+    _set(row, given, vault)
+    session.add(row)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        raise Conflict(f"There is a merchant {row.id} already") from error
+    return row
+
+
+async def find(session: AsyncSession, merchant_id: str) -> Merchant | None:
+    return await session.get(Merchant, merchant_id)
+
+
+async def fetch(session: AsyncSession, merchant_id: str) -> Merchant:
+    row = await find(session, merchant_id)
+    if row is None:
+        raise NotFound
+    return row
+
+
+async def newest(session: AsyncSession, *, limit: int) -> list[Merchant]:
+    query = select(Merchant).order_by(col(Merchant.created_at).desc(), col(Merchant.id))
+    return list((await session.execute(query.limit(limit))).scalars())
+
+
+async def live(session: AsyncSession, *, protocol: Protocol) -> list[Merchant]:
+    """Those that may appear in a search now."""
+    query = select(Merchant).where(
+        col(Merchant.status) == "live", col(Merchant.protocol) == protocol
+    )
+    return list((await session.execute(query.order_by(col(Merchant.id)))).scalars())
+
+
+async def change(
+    session: AsyncSession, merchant_id: str, *, vault: Vault | None = None, **given: Any
+) -> Merchant:
+    """Only what is given changes. Secrets need the `vault`. Raises as `create` does."""
+    row = await fetch(session, merchant_id)
+    _set(row, given, vault)
+    now: Any = func.now()  # the database's clock
+    row.updated_at = now
+    session.add(row)
+    await session.flush()
+    await session.refresh(row)
+    return row
+
+
+async def connect(
+    session: AsyncSession, merchant_id: str, *, vault: Vault, base_url: str, outbound_key: str
+) -> Merchant:
+    """Where the merchant is reached now, and with which key."""
+    return await change(
+        session, merchant_id, vault=vault, base_url=base_url, outbound_key=outbound_key
+    )
+
+
+def _set(row: Merchant, given: Mapping[str, Any], vault: Vault | None) -> None:
+    if unknown := set(given) - _SETTABLE:
+        raise TypeError(f"not fields of a merchant: {', '.join(sorted(unknown))}")
+    for name, value in given.items():
+        if name in _SECRETS:
+            if value is not None:
+                if vault is None:
+                    raise TypeError("a secret needs the vault")
+                setattr(row, name, vault.seal(value))
+        else:
+            setattr(row, name, value)
+    _check(row)
+
+
+def _check(row: Merchant) -> None:
+    row.name = clean_text(row.name, 200)
+    if not row.name:
+        raise Unprocessable("name: say what people know you as")
+    for name in ("base_url", "discovery_url", "handoff_template"):
+        value = getattr(row, name)
+        if value is not None:
+            _check_url(name, value)
+    try:
+        commission(row)
+    except (FeeError, MoneyError) as error:
+        raise Unprocessable(f"commission: {error}") from error
+    if row.status == "live":
+        _check_live(row)
+
+
+def _check_live(row: Merchant) -> None:
+    if row.settlement == "handoff":
+        if not row.handoff_template:
+            raise Unprocessable("handoff_template: a merchant that people are sent to needs one")
+        return
+    if row.protocol == "ucp":
+        raise Unprocessable(
+            "protocol: UCP merchants cannot go live yet, except by settlement `handoff`"
+        )
+    if not row.base_url:
+        raise Unprocessable("base_url: set it before the merchant goes live")
+
+
+def _check_url(name: str, value: str) -> None:
+    """Its form only; what it may reach is decided at each call by the egress guard."""
+    try:
+        parts = urlsplit(value)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise Unprocessable(f"{name}: not a web address") from error
+    wrong = parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine
+    if wrong or parts.username or parts.password or value != clean_text(value, 2000):
+        raise Unprocessable(f"{name}: give an absolute http(s) address without user and password")
+
+
+def commission(row: Merchant) -> Commission:
+    return Commission(row.commission_bps, row.commission_fixed, row.commission_currency)
+
+
+def document(row: Merchant) -> dict[str, Any]:
+    """As operators see it. Of a secret only whether it is set."""
+    return profile(row) | {
+        "commission": {
+            "bps": row.commission_bps,
+            "fixed": row.commission_fixed,
+            "currency": row.commission_currency,
+        },
+        "stripe_account": row.stripe_account,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def profile(row: Merchant) -> dict[str, Any]:
+    """As the merchant sees itself."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "status": row.status,
+        "protocol": row.protocol,
+        "base_url": row.base_url,
+        "discovery_url": row.discovery_url,
+        "settlement": row.settlement,
+        "handoff_template": row.handoff_template,
+        "outbound_key_set": row.outbound_key is not None,
+        "webhook_secret_set": row.webhook_secret is not None,
+    }
+
+
+_DISCLOSURE: Mapping[tuple[Language, bool], str] = {
+    ("en", True): "Emptor may earn a fee from {name} when you buy. It never changes the order of"
+    " offers.",
+    ("en", False): "{name} pays Emptor nothing. Payments never change the order of offers.",
+    ("zh", True): "您购买后，Emptor 可能从 {name} 获得佣金；佣金不会影响结果的排序。",
+    ("zh", False): "{name} 不向 Emptor 支付任何费用；付费不会影响结果的排序。",
+}
+
+
+def disclosure(row: Merchant, language: Language = "en") -> str:
+    """What is said beside every offer, before anybody decides (FTC 16 CFR 255, P2B art. 5)."""
+    pays = row.commission_bps > 0 or row.commission_fixed > 0
+    return _DISCLOSURE[language, pays].format(name=row.name)
+
+
+def handoff_url(row: Merchant, *, item_id: str, offer_id: str) -> str | None:
+    """Where a person finishes: the template with `{item_id}` and `{offer_id}` filled in."""
+    if row.handoff_template is None:
+        return None
+    filled = row.handoff_template.replace("{item_id}", quote(item_id, safe=""))
+    return filled.replace("{offer_id}", quote(offer_id, safe=""))
+
+
+def webhook_secret(row: Merchant, vault: Vault) -> str | None:
+    return vault.open(row.webhook_secret) if row.webhook_secret else None
+
+
+def partner_for(
+    row: Merchant, *, http: httpx.AsyncClient, vault: Vault
+) -> AcpPartner | BookingPartner:
+    """The client that speaks to this merchant. `http` is the guarded one of `egress`.
+
+    Raises `Unprocessable` for a merchant that cannot be spoken to.
+    """
+    if row.base_url is None:
+        raise Unprocessable(f"{row.name} has no base_url yet", code="merchant_not_connected")
+    key = vault.open(row.outbound_key) if row.outbound_key else ""
+    if row.protocol == "acp":
+        return AcpPartner(http, row.base_url, key)
+    if row.protocol == "booking":
+        return BookingPartner(http, row.base_url, key)
+    raise Unprocessable("UCP is not spoken yet", code="protocol_unsupported")
