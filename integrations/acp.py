@@ -1,0 +1,296 @@
+"""A merchant that speaks the Agentic Commerce Protocol: checkout sessions over REST.
+
+Built to the JSON Schemas and examples of 2026-04-17 (its OpenAPI contradicts them). Requests carry
+no quantity there: n units of an item are n entries of it, and the merchant's lines say what it
+understood. If that is not what was asked, the session is not ready.
+
+The protocol has no orders API. A merchant that lists `orders` among its services in
+`/.well-known/acp.json` is asked at `GET /orders/{id}`; one that also lists our extension
+`dev.emptor.order_cancellation` gives a cancellation quote (`POST /orders/{id}/cancellations`, then
+`.../{cancellation}/confirm`, as in booking.openapi.json). With any other merchant an order is
+cancelled outside the protocol, and we say so: `PartnerRefused`, code `not_supported`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from integrations.acp_session import Inconsistent, order_of, quote_of
+from integrations.cancellations import cancellation_of
+from integrations.partner import (
+    Basket,
+    Buyer,
+    CancellationQuote,
+    Note,
+    PartnerOrder,
+    PartnerPayment,
+    PartnerRefused,
+    PartnerUnknown,
+    Quote,
+)
+from integrations.wire import Wire, object_at, objects_at, segment, text_at
+
+VERSIONS = frozenset({"2026-04-17", "2026-01-30"})
+CANCELLATION_EXTENSION = "dev.emptor.order_cancellation"
+UNITS_MAX = 200
+
+_CARD_HANDLER = "dev.acp.tokenized.card"
+_SESSIONS = "/checkout_sessions"
+
+
+class AcpPartner:
+    """`Partner` over ACP at `base_url`. `publisher` names us in the affiliate attribution."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        base_url: str,
+        key: str,
+        *,
+        api_version: str = "2026-04-17",
+        publisher: str = "emptor",
+        locale: str = "en-US",
+    ) -> None:
+        if api_version not in VERSIONS:
+            raise ValueError(f"ACP {api_version} is not one of {sorted(VERSIONS)}")
+        headers = {"API-Version": api_version, "Accept-Language": locale}
+        self._wire = Wire(http, base_url, key, headers)
+        self._discovery = Wire(http, _origin(base_url), key, headers)
+        self._publisher = publisher
+        self._locale = locale
+
+    async def quote(self, basket: Basket, *, key: str) -> Quote:
+        body = {
+            **_contents(basket),
+            "currency": basket.currency.lower(),
+            # No intervention can be shown inside a chat: such a session is handed off.
+            "capabilities": {"interventions": {"supported": []}, "extensions": ["discount"]},
+            "locale": self._locale,
+            "affiliate_attribution": self._attribution(key, "first"),
+        }
+        made = self._quote(await self._wire.post(_SESSIONS, body, key=key))
+        wanted = basket.delivery_id
+        if wanted and all(option.id != wanted or not option.selected for option in made.deliveries):
+            return await self.revise(made.reference, basket, key=f"{key}:delivery")
+        return _as_asked(made, basket)
+
+    async def revise(self, reference: str, basket: Basket, *, key: str) -> Quote:
+        path = f"{_SESSIONS}/{segment(reference)}"
+        body = _contents(basket)
+        if basket.delivery_id:
+            session = await self._wire.get(path)
+            body["selected_fulfillment_options"] = [_selection(session, basket)]
+        return _as_asked(self._quote(await self._wire.post(path, body, key=key)), basket)
+
+    async def read(self, reference: str) -> Quote:
+        return self._quote(await self._wire.get(f"{_SESSIONS}/{segment(reference)}"))
+
+    async def hold(self, reference: str, *, key: str) -> Quote:  # noqa: ARG002 (nothing to write)
+        """ACP keeps no stock before completion: this reads the session."""
+        return await self.read(reference)
+
+    async def place(
+        self, reference: str, payment: PartnerPayment, buyer: Buyer | None, *, key: str
+    ) -> Quote:
+        """Complete the session if it still costs what the payment covers.
+
+        A session that is already completed is returned as it is, so this doubles as the look-up
+        after a lost answer. `needs_handoff` and `placing` come back as such; a clear no raises.
+        """
+        path = f"{_SESSIONS}/{segment(reference)}"
+        session = await self._wire.get(path)
+        now = self._quote(session)
+        if now.status in ("completed", "placing", "needs_handoff"):
+            return now
+        if now.status != "ready":
+            raise _refusal(now)
+        if now.total != payment.amount:
+            raise PartnerRefused(
+                f"the total is {now.total}, not {payment.amount}", code="price_changed"
+            )
+        body: dict[str, Any] = {
+            "payment_data": _payment_data(session, payment),
+            "affiliate_attribution": self._attribution(key, "last"),
+        }
+        if buyer is not None:
+            body["buyer"] = _buyer(buyer)
+        answer = await self._wire.post(f"{path}/complete", body, key=key)
+        try:
+            return _placed(self._quote(answer), text_at(answer, "status", 60))
+        except Inconsistent as error:
+            raise PartnerUnknown(error.detail, code=error.code) from error
+
+    async def cancel(self, reference: str, *, key: str) -> Quote:
+        body = {"intent_trace": {"reason_code": "other"}}
+        try:
+            path = f"{_SESSIONS}/{segment(reference)}/cancel"
+            return self._quote(await self._wire.post(path, body, key=key))
+        except PartnerRefused:
+            # 405 tells a canceled and a completed session alike: look which it is.
+            now = await self.read(reference)
+            if now.status in ("canceled", "expired"):
+                return now
+            raise
+
+    async def order(self, order_id: str) -> PartnerOrder:
+        if "orders" not in (await self._capabilities()).get("services", ()):
+            raise _not_supported()
+        answer = await self._wire.get(f"/orders/{segment(order_id)}")
+        return order_of(answer, base_url=self._wire.base_url)
+
+    async def cancellation(self, order_id: str, *, key: str) -> CancellationQuote:
+        await self._check_cancellation()
+        path = f"/orders/{segment(order_id)}/cancellations"
+        return cancellation_of(await self._wire.post(path, {}, key=key))
+
+    async def confirm_cancellation(
+        self, order_id: str, quote: CancellationQuote, *, key: str
+    ) -> PartnerOrder:
+        await self._check_cancellation()
+        path = f"/orders/{segment(order_id)}/cancellations/{segment(quote.id)}/confirm"
+        answer = await self._wire.post(path, {}, key=key)
+        return order_of(answer, base_url=self._wire.base_url)
+
+    def _quote(self, session: Mapping[str, Any]) -> Quote:
+        return quote_of(session, base_url=self._wire.base_url)
+
+    def _attribution(self, token: str, touchpoint: str) -> Mapping[str, str]:
+        """Write-only at the merchant; the token is our own key, so both books name one purchase."""
+        return {
+            "provider": self._publisher,
+            "publisher_id": self._publisher,
+            "token": token,
+            "touchpoint": touchpoint,
+        }
+
+    async def _capabilities(self) -> Mapping[str, Any]:
+        try:
+            document = await self._discovery.get("/.well-known/acp.json")
+        except PartnerRefused:
+            return {}
+        return object_at(document, "capabilities")
+
+    async def _check_cancellation(self) -> None:
+        extensions = objects_at(await self._capabilities(), "extensions")
+        if all(extension.get("name") != CANCELLATION_EXTENSION for extension in extensions):
+            raise _not_supported()
+
+
+def _origin(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _not_supported() -> PartnerRefused:
+    return PartnerRefused("this merchant takes no such request from us", code="not_supported")
+
+
+def _contents(basket: Basket) -> dict[str, Any]:
+    """What create and update share. Raises `PartnerRefused` beyond `UNITS_MAX` units."""
+    if sum(quantity for _, quantity in basket.lines) > UNITS_MAX:
+        raise PartnerRefused("too many units for one order", code="quantity_exceeded")
+    entries = [{"id": item} for item, quantity in basket.lines for _ in range(quantity)]
+    body: dict[str, Any] = {
+        "line_items": entries,
+        "discounts": {"codes": list(basket.discount_codes)},
+    }
+    if basket.buyer is not None:
+        body["buyer"] = _buyer(basket.buyer)
+    if basket.address is not None:
+        body["fulfillment_details"] = _fulfillment(basket)
+    return body
+
+
+def _buyer(buyer: Buyer) -> Mapping[str, str]:
+    body = {"first_name": buyer.first_name, "last_name": buyer.last_name, "email": buyer.email}
+    return {**body, "phone_number": buyer.phone} if buyer.phone else body
+
+
+def _fulfillment(basket: Basket) -> Mapping[str, Any]:
+    address = basket.address
+    assert address is not None
+    lines: dict[str, Any] = {
+        "name": address.name,
+        "address": {
+            "name": address.name,
+            "line_one": address.line_one,
+            "line_two": address.line_two,
+            "city": address.city,
+            "state": address.state,
+            "country": address.country,
+            "postal_code": address.postal_code,
+        },
+    }
+    if basket.buyer is not None:
+        lines["email"] = basket.buyer.email
+        if basket.buyer.phone:
+            lines["phone_number"] = basket.buyer.phone
+    return lines
+
+
+def _selection(session: Mapping[str, Any], basket: Basket) -> Mapping[str, Any]:
+    """The wanted delivery as the session names it. Raises `PartnerRefused` if it is not there."""
+    for option in objects_at(session, "fulfillment_options"):
+        if option.get("id") == basket.delivery_id:
+            return {
+                "type": text_at(option, "type", 40),
+                "option_id": basket.delivery_id,
+                "item_ids": list(dict.fromkeys(item for item, _ in basket.lines)),
+            }
+    raise PartnerRefused("that delivery is not on offer", code="unknown_delivery")
+
+
+def _as_asked(quote: Quote, basket: Basket) -> Quote:
+    """The quote, not ready if it is for other goods, quantities or money than were asked for."""
+    if quote.total.currency != basket.currency:
+        raise PartnerRefused(f"the merchant sells in {quote.total.currency}", code="currency")
+    asked: Counter[str] = Counter()
+    for item, quantity in basket.lines:
+        asked[item] += quantity
+    offered: Counter[str] = Counter()
+    for line in quote.lines:
+        offered[line.item_id] += line.quantity
+    if asked == offered:
+        return quote
+    note = Note("error", "lines_differ", "the merchant's lines are not the ones asked for")
+    status = "incomplete" if quote.status in ("ready", "placing") else quote.status
+    return replace(quote, status=status, notes=(*quote.notes, note))
+
+
+def _payment_data(session: Mapping[str, Any], payment: PartnerPayment) -> Mapping[str, Any]:
+    """Payment by the merchant's own handler for tokenised cards.
+
+    Raises `PartnerRefused` when it offers none: another kind would need data that we never hold.
+    """
+    offered = objects_at(object_at(object_at(session, "capabilities"), "payment"), "handlers")
+    cards = [handler for handler in offered if handler.get("name") == _CARD_HANDLER]
+    if not cards:
+        raise PartnerRefused("no way of paying that we can use", code="no_payment_handler")
+    # `display_order` is a suggestion and may be absent; the id settles the rest, so that a repeat
+    # of this request has the same body.
+    chosen = min(cards, key=lambda h: (str(h.get("display_order", "~")), text_at(h, "id", 200)))
+    return {
+        "handler_id": text_at(chosen, "id", 200),
+        "instrument": {"type": "card", "credential": {"type": "spt", "token": payment.token}},
+    }
+
+
+def _placed(quote: Quote, word: str) -> Quote:
+    """The session after completion. Raises unless it is completed, in work or to be handed off."""
+    if quote.status in ("completed", "placing", "needs_handoff"):
+        return quote
+    if any(note.code == "unknown_status" for note in quote.notes):
+        raise PartnerUnknown(f"the merchant says {word}", code="unknown_status")
+    raise _refusal(quote)
+
+
+def _refusal(quote: Quote) -> PartnerRefused:
+    for note in quote.notes:
+        if note.severity == "error":
+            return PartnerRefused(note.text or note.code, code=note.code)
+    code = quote.status if quote.status in ("canceled", "expired") else "not_ready"
+    return PartnerRefused(f"the session is {quote.status}", code=code)

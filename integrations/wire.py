@@ -1,0 +1,204 @@
+"""One request to a partner and its answer as typed values: shared by every JSON protocol we speak.
+
+Owns what a failed answer means: a clear no is `PartnerRefused`, silence or nonsense is
+`PartnerUnknown`. Foreign JSON is read through the small functions below, never trusted by shape.
+"""
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from integrations.partner import (
+    PartnerRefused,
+    PartnerUnknown,
+    PartnerUnreachable,
+    clean_text,
+)
+
+IN_FLIGHT_WAITS_S = (0.2, 0.4, 0.8)
+_ID = re.compile(r"(?!\.{1,2}$)[\w.:~-]{1,200}", re.ASCII)
+
+
+class Unreadable(PartnerUnknown):
+    """The answer came but is not what the protocol says, so nobody knows what it means."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="unreadable")
+
+
+class Wire:
+    """Requests to one partner at `base_url`. `headers` go with each of them."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, base_url: str, key: str, headers: Mapping[str, str]
+    ) -> None:
+        self._http = http
+        self.base_url = base_url.rstrip("/")
+        self._headers = {
+            "Authorization": f"Bearer {key}",
+            "Accept": "application/json",
+            "User-Agent": "emptor/0.1",
+            **headers,
+        }
+
+    async def get(self, path: str) -> Mapping[str, Any]:
+        return await self._call("GET", path, None, None)
+
+    async def ask(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A POST that only reads, such as a search: it has no key."""
+        return await self._call("POST", path, body, None)
+
+    async def post(self, path: str, body: Mapping[str, Any], *, key: str) -> Mapping[str, Any]:
+        """One write. While the same key is at work at the partner, waits a little and asks again.
+
+        Repeating is safe because the key and the body are the same. A key known with another body
+        is `PartnerUnknown`: what the first request did with it is not known here.
+        """
+        for wait_s in (*IN_FLIGHT_WAITS_S, None):
+            try:
+                return await self._call("POST", path, body, key)
+            except PartnerUnknown as error:
+                if error.code != "idempotency_in_flight" or wait_s is None:
+                    raise
+                await asyncio.sleep(wait_s)
+        raise AssertionError("the loop returns or raises")
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None, key: str | None
+    ) -> Mapping[str, Any]:
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        headers = {**self._headers, "Timestamp": now}
+        content = None
+        if body is not None:
+            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+            headers["Content-Type"] = "application/json"
+        if key is not None:
+            headers |= {"Idempotency-Key": key, "Request-Id": key}
+        try:
+            answer = await self._http.request(
+                method, self.base_url + path, content=content, headers=headers
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise PartnerUnreachable("no connection was made", code="unreachable") from error
+        except httpx.HTTPError as error:
+            raise PartnerUnknown("the answer was lost", code="connection_cut") from error
+        if answer.is_success:
+            return _object(answer.content)
+        raise _failure(answer)
+
+
+def _failure(answer: httpx.Response) -> Exception:
+    """The error of a status outside 2xx. The partner's own words are data, cleaned and short."""
+    try:
+        body: Mapping[str, Any] = _object(answer.content)
+    except Unreadable:
+        body = {}
+    code = re.sub(r"[^a-z0-9_]", "", clean_text(body.get("code"), 60).lower())
+    detail = clean_text(body.get("message"), 300) or f"the partner answered {answer.status_code}"
+    code = code or f"http_{answer.status_code}"
+    # Neither of the last two says what became of the first request with the key.
+    unclear = answer.status_code == 408 or code in ("idempotency_in_flight", "idempotency_conflict")
+    if 400 <= answer.status_code < 500 and not unclear:
+        return PartnerRefused(detail, code=code)
+    return PartnerUnknown(detail, code=code)
+
+
+def _object(content: bytes) -> Mapping[str, Any]:
+    """The JSON object in `content`; a key given twice or a NaN makes it unreadable."""
+    try:
+        value = json.loads(content, object_pairs_hook=_once, parse_constant=_never)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable("the answer is not JSON") from error
+    if not isinstance(value, dict):
+        raise Unreadable("the answer is not a JSON object")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return made
+
+
+def _never(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def segment(identifier: str) -> str:
+    """A partner's id as one path segment. Raises `PartnerRefused` for one that could climb."""
+    if not _ID.fullmatch(identifier):
+        raise PartnerRefused("that is not an id this partner can have given", code="not_found")
+    return quote(identifier, safe=":~")
+
+
+def text_at(value: Mapping[str, Any], name: str, limit: int = 500) -> str:
+    return clean_text(value.get(name), limit)
+
+
+def integer_at(value: Mapping[str, Any], name: str) -> int:
+    """A whole number (`1.0` counts, as in JSON). Raises `Unreadable` for anything else."""
+    found = value.get(name)
+    if isinstance(found, float) and math.isfinite(found) and found.is_integer():
+        found = int(found)
+    if type(found) is not int or abs(found) > 2**53 - 1:
+        raise Unreadable(f"{name} is not a whole number")
+    return found
+
+
+def objects_at(value: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    """A list of objects, empty when absent. Raises `Unreadable` for any other shape."""
+    found = value.get(name)
+    if found is None:
+        return ()
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise Unreadable(f"{name} is not a list of objects")
+    return found
+
+
+def object_at(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object, empty when absent or null. Raises `Unreadable` for any other shape."""
+    found = value.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise Unreadable(f"{name} is not an object")
+    return found
+
+
+def time_at(value: Mapping[str, Any], name: str) -> datetime | None:
+    """An RFC 3339 time, None when absent. One without a zone, or none at all, is `Unreadable`."""
+    found = value.get(name)
+    if found is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(found)
+    except (TypeError, ValueError) as error:
+        raise Unreadable(f"{name} is not a time") from error
+    if moment.tzinfo is None:
+        raise Unreadable(f"{name} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def link_at(value: Mapping[str, Any], name: str, *, base_url: str) -> str | None:
+    """A web address that a person may be sent to: https, or http on the partner's own host."""
+    found = value.get(name)
+    if not isinstance(found, str) or len(found) > 2000 or clean_text(found, 2000) != found:
+        return None
+    try:
+        parts = urlsplit(found)
+        home = urlsplit(base_url)
+    except ValueError:
+        return None
+    if not parts.hostname or parts.username is not None or "\\" in found:
+        return None
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.netloc == home.netloc):
+        return found
+    return None
