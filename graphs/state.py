@@ -3,9 +3,11 @@
 Nothing here knows SQL, HTTP or a payment provider. The ports are Protocols; `backend` fills them.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date as day
+from datetime import datetime
+from datetime import time as clock
 from typing import Any, Literal, Protocol
 
 from integrations.models import Chunk, Usage
@@ -119,8 +121,8 @@ class Wish:
     quantity: int = 1
     max_total: Money | None = None
     place: str = ""
-    date: date | None = None
-    time: time | None = None
+    date: day | None = None
+    time: clock | None = None
     party: int | None = None
     nights: int | None = None
 
@@ -224,7 +226,7 @@ class Models(Protocol):
         temperature: float | None = None,
         stop: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
-    ) -> AsyncIterator[Chunk]:
+    ) -> AsyncGenerator[Chunk, None]:
         """The model's answer as it comes. Closing the iterator frees the model."""
         ...
 
@@ -317,7 +319,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    reason: Literal["stop", "length", "tool_calls", "content_filter"] = "stop"
+    reason: str = "stop"  # the model's word: stop, length, tool_calls, content_filter
 
 
 Event = Routed | TextDelta | ToolCallDelta | Cards | Consent | Remembered | Called | Finished
