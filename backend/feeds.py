@@ -277,10 +277,7 @@ async def _stage(
     async with catalogue.database.transaction() as session:
         known = await products.known_meanings(session, list(staged))
     new = [id_ for id_, one in staged.items() if known.get(id_) != one["meaning"]]
-    vectors: NDArray[np.float32] | list[Any] = []
-    if new:
-        vectors = await catalogue.vectors([staged[id_]["meaning"] for id_ in new])
-    encoded = {id_: literal(vector) for id_, vector in zip(new, vectors, strict=True)}
+    encoded = await _encode(catalogue, {id_: staged[id_]["meaning"] for id_ in new})
     async with catalogue.database.transaction() as session:
         await session.execute(
             text(
@@ -299,6 +296,18 @@ async def _stage(
                 for id_, one in staged.items()
             ],
         )
+
+
+async def _encode(catalogue: Catalogue, meanings: Mapping[str, str]) -> dict[str, str]:
+    """id → embedding as pgvector reads it."""
+    parts = [(id_, line) for id_, lines in meanings.items() for line in lines.splitlines()]
+    if not parts:
+        return {}
+    vectors = await catalogue.vectors([line for _, line in parts])
+    grouped: dict[str, list[NDArray[np.float32]]] = {}
+    for (id_, _), vector in zip(parts, vectors, strict=True):
+        grouped.setdefault(id_, []).append(vector)
+    return {id_: literal(products.embed(several)) for id_, several in grouped.items()}
 
 
 _COLUMNS = (*FeedRow.model_fields, "about", "title_grams", "about_grams", "meaning")
