@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import huggingface_hub.utils
 from huggingface_hub import hf_hub_download, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils.tqdm import tqdm
 
 from integrations.embedded.process import Command, start
 from integrations.embedded.weights import Progress, Report, Source, SourceFailed, Weights
@@ -70,9 +70,9 @@ async def _probe_hub(weights: Weights) -> None:
 def _reporting(advance: Any, total: int) -> type:
     """The hub's client shows progress by a tqdm class: this one reports and draws nothing."""
 
-    class Reporting(huggingface_hub.utils.tqdm):  # type: ignore[misc]
+    class Reporting(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
             self._done = int(kwargs.get("initial") or 0)
 
         def update(self, n: float | None = 1) -> bool | None:
