@@ -1,0 +1,194 @@
+"""What one shopping turn leaves for the next: the offers shown, the wish behind them, the question.
+
+It travels as a private block behind the assistant's stored message. `forget` removes it before
+anything is shown or sent to a model. It holds ids, and nothing in it is believed: offers are read
+again from the shelf and priced again by the merchant, so a forged block can at most name an offer.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, get_args
+
+from graphs.budgets import Budget, Per
+from graphs.state import Message, Offer
+from integrations.money import Money, MoneyError
+
+Vertical = Literal["product", "table", "room"]
+Fact = Literal["what", "date", "time", "party", "nights", "which", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A wish while it is being understood. None and '' mean: not said."""
+
+    vertical: Vertical | None = None
+    words: str = ""
+    cuisine: str = ""
+    place: str = ""
+    day: date | None = None
+    until: date | None = None
+    hour: time | None = None
+    assumed: bool = False  # the half of the day is our reading
+    party: int | None = None
+    nights: int | None = None
+    quantity: int | None = None
+    budget: Budget | None = None
+    cheapest: bool = False
+    vague: bool = False  # 'a gift', 'something', 'tents': too open to propose one thing
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMemory:
+    offer_id: str
+    title: str
+    merchant: str
+    price: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`wanted`: the person asked to buy or book it, so the next fact may lead to a proposal.
+    `asked` is the question that stands; `lines` and `key` are of the open proposal; `nth` is the
+    position last picked where the offers themselves are not remembered."""
+
+    offers: tuple[OfferMemory, ...] = ()
+    draft: Draft = field(default_factory=Draft)
+    wanted: bool = False
+    asked: Fact = ""
+    lines: tuple[tuple[str, int], ...] = ()
+    key: str = ""
+    nth: int | None = None
+
+    @property
+    def proposed(self) -> tuple[int, ...]:
+        """Indices of the offers that wait for confirmation."""
+        ids = {offer_id for offer_id, _ in self.lines}
+        return tuple(i for i, offer in enumerate(self.offers) if offer.offer_id in ids)
+
+
+_BLOCK = re.compile(r"\s*<!--emptor:v1 (?P<json>\{.*?\})-->", re.DOTALL)
+
+
+def remember(
+    offers: Sequence[Offer],
+    *,
+    draft: Draft,
+    wanted: bool = False,
+    asked: Fact = "",
+    lines: Sequence[tuple[str, int]] = (),
+    key: str = "",
+) -> str:
+    """The private block to store behind the answer. Merchant text in it cannot end it early."""
+    data = {
+        "offers": [
+            [o.offer_id, o.title[:80], o.merchant[:40], o.price.amount, o.price.currency]
+            for o in offers
+        ],
+        "draft": _draft_data(draft),
+        "wanted": wanted,
+        "asked": asked,
+        "lines": [list(line) for line in lines],
+        "key": key,
+    }
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return f"\n\n<!--emptor:v1 {safe}-->"
+
+
+def forget(text: str) -> str:
+    """The message without its private block: what people and models may see."""
+    return _BLOCK.sub("", text)
+
+
+def recall(messages: Sequence[Message]) -> Memory | None:
+    """The newest readable memory among the assistant's messages, or None."""
+    for message in reversed(messages):
+        if message.role != "assistant":
+            continue
+        for block in reversed(list(_BLOCK.finditer(message.text))):
+            memory = _read(block["json"])
+            if memory:
+                return memory
+    return None
+
+
+def _draft_data(draft: Draft) -> dict[str, Any]:
+    budget = draft.budget
+    return {
+        "vertical": draft.vertical,
+        "words": draft.words,
+        "cuisine": draft.cuisine,
+        "place": draft.place,
+        "day": draft.day.isoformat() if draft.day else None,
+        "until": draft.until.isoformat() if draft.until else None,
+        "hour": draft.hour.isoformat() if draft.hour else None,
+        "assumed": draft.assumed,
+        "party": draft.party,
+        "nights": draft.nights,
+        "quantity": draft.quantity,
+        "budget": [str(budget.amount), budget.currency, budget.per] if budget else None,
+        "cheapest": draft.cheapest,
+        "vague": draft.vague,
+    }
+
+
+def _read(text: str) -> Memory | None:
+    """A memory from its JSON, or None: clients send history back, so any of it may be broken."""
+    try:
+        data = json.loads(text)
+        return Memory(
+            offers=tuple(
+                OfferMemory(str(i), str(t), str(m), Money(a, c)) for i, t, m, a, c in data["offers"]
+            ),
+            draft=_draft(data["draft"]),
+            wanted=data["wanted"] is True,
+            asked=data["asked"] if data["asked"] in get_args(Fact) else "",
+            lines=tuple((str(i), _count(q)) for i, q in data["lines"]),
+            key=str(data["key"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, MoneyError):
+        return None
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 < value <= 1_000_000:
+        raise ValueError("a count is a positive whole number")
+    return value
+
+
+def _draft(data: Mapping[str, Any]) -> Draft:
+    def optional(name: str) -> int | None:
+        return None if data[name] is None else _count(data[name])
+
+    vertical = data["vertical"]
+    budget = data["budget"]
+    return Draft(
+        vertical=vertical if vertical in get_args(Vertical) else None,
+        words=str(data["words"]),
+        cuisine=str(data["cuisine"]),
+        place=str(data["place"]),
+        day=date.fromisoformat(data["day"]) if data["day"] else None,
+        until=date.fromisoformat(data["until"]) if data["until"] else None,
+        hour=time.fromisoformat(data["hour"]) if data["hour"] else None,
+        assumed=data["assumed"] is True,
+        party=optional("party"),
+        nights=optional("nights"),
+        quantity=optional("quantity"),
+        budget=_budget(budget) if budget else None,
+        cheapest=data["cheapest"] is True,
+        vague=data["vague"] is True,
+    )
+
+
+def _budget(data: Sequence[Any]) -> Budget:
+    amount, currency, per = data
+    if per not in get_args(Per) or not (currency is None or isinstance(currency, str)):
+        raise ValueError("not a budget")
+    value = Decimal(amount)
+    if not value.is_finite():
+        raise ValueError("not an amount")
+    return Budget(value, currency, per)

@@ -1,0 +1,107 @@
+"""Making a proposal out of offers, and showing an open one again. Nothing here can confirm one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeGuard
+
+from graphs import sentences
+from graphs.fits import Plan, plan
+from graphs.memory import Draft, remember
+from graphs.state import Blocked, Cards, Consent, Offer, Proposal
+from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
+from graphs.wishes import wish
+
+
+async def propose(
+    visit: Visit,
+    offers: Sequence[Offer],
+    *,
+    draft: Draft | None = None,
+    frozen: Plan | None = None,
+    shown: Sequence[Offer] = (),
+) -> Outcome:
+    """Ask the desk to freeze the merchants' totals for `offers` and let the person decide.
+
+    `frozen` is the plan made before the offers were read; without one (a pick from what was
+    shown) it is made here, from the person's words and positions alone.
+    """
+    draft = draft or visit.reading.draft
+    if frozen is None:
+        draft = replace(draft, vertical=draft.vertical or "product")
+        frozen = plan(draft, wish(draft, language=visit.turn.language), key=f"{visit.turn.id}:1")
+    listed = _leading(offers, shown)
+    visit.emit(Cards(activity(draft), tuple(listed)))
+    if not visit.may_propose:
+        return Outcome(sentences.refused(visit.language), remember(listed, draft=draft))
+    lines = [frozen.line(o) for o in offers]
+    made = await visit.context.desk.propose(lines, key=frozen.key)
+    good, problems = _checked(visit, frozen, offers, made)
+    if not good:
+        return Outcome("\n".join(problems), remember(listed, draft=draft))
+    visit.emit(Consent(tuple(good)))
+    text = _announce(visit, frozen, draft, offers, good)
+    kept = remember(listed, draft=draft, wanted=True, lines=lines, key=frozen.key)
+    return Outcome("\n".join([text, *problems]), kept, tuple(good))
+
+
+async def show_again(visit: Visit) -> Outcome | None:
+    """The open proposal once more: the same key gives the same checkout. None when none is open."""
+    memory = visit.memory
+    if not memory.lines or not visit.may_propose:
+        return None
+    made = await visit.context.desk.propose(list(memory.lines), key=memory.key)
+    still = [one for one in made if _is_open(one, visit)]
+    if not still:
+        return None
+    visit.emit(Consent(tuple(still)))
+    text = "\n".join([sentences.button(still, visit.language), *(one.url for one in still)])
+    offers = await visit.shown()
+    kept = remember(offers, draft=memory.draft, wanted=True, lines=memory.lines, key=memory.key)
+    return Outcome(text, kept, tuple(still))
+
+
+def _is_open(made: Proposal | Blocked, visit: Visit) -> TypeGuard[Proposal]:
+    return isinstance(made, Proposal) and made.expires_at > visit.turn.now
+
+
+def _leading(offers: Sequence[Offer], shown: Sequence[Offer]) -> list[Offer]:
+    ids = {o.offer_id for o in offers}
+    return [*offers, *(o for o in shown if o.offer_id not in ids)][:SHOWN_MAX]
+
+
+def _checked(
+    visit: Visit, frozen: Plan, offers: Sequence[Offer], made: Sequence[Proposal | Blocked]
+) -> tuple[list[Proposal], list[str]]:
+    """The proposals that keep to the plan, and a sentence for each that does not."""
+    good: list[Proposal] = []
+    problems: list[str] = []
+    for one in made:
+        if isinstance(one, Blocked):
+            problems.append(sentences.blocked(one, visit.language))
+        elif not frozen.kept_by(one, offers):
+            problems.append(sentences.changed(visit.language))
+        elif not frozen.affords(one.total):
+            problems.append(sentences.over_limit(one, frozen.limit_text(), visit.language))
+        else:
+            good.append(one)
+    if not made:
+        problems.append(sentences.changed(visit.language))
+    return good, problems
+
+
+def _announce(
+    visit: Visit, frozen: Plan, draft: Draft, offers: Sequence[Offer], good: Sequence[Proposal]
+) -> str:
+    language = visit.language
+    about = sentences.facts(frozen.wish, language) if draft.vertical != "product" else ""
+    told = [
+        sentences.proposal(
+            one,
+            about=about,
+            place=next((sentences.where(o) for o in offers if frozen.kept_by(one, [o])), ""),
+            language=language,
+        )
+        for one in good
+    ]
+    said = [sentences.ready(language), *told, sentences.assumption(draft, language)]
+    return "\n".join(part for part in said if part)

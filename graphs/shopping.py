@@ -1,0 +1,370 @@
+"""The commercial turn: understand → freeze a plan → search → compare → propose, or ask one thing.
+
+The person's words settle every fact; a model may only point at words. A proposal waits for the
+person's own confirmation, and no sentence of the chat, whoever wrote it, can stand in for that.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from graphs import acts, sentences
+from graphs.choices import Choice
+from graphs.fits import Plan, fitting, plan
+from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
+from graphs.proposing import propose, show_again
+from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
+from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
+from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
+from graphs.wishes import Reading, missing, read, wish
+
+FILL_TIMEOUT_S = 8.0
+SEARCH_LIMIT = 12
+_FACTS = ("day", "until", "hour", "party", "nights", "place", "cuisine")
+
+
+async def shop(
+    turn: Turn,
+    route: Route,
+    admission: Admission,
+    context: TurnContext,
+    emit: Callable[[Event], None],
+) -> Outcome:
+    """Answer one commercial turn. Emits cards, model calls and consent; says the rest as text."""
+    today = turn.now.astimezone(ZoneInfo(turn.timezone)).date()
+    memory = recall(turn.ask.context) or _replay(turn, today)
+    reading = read(
+        turn.ask.text,
+        today=today,
+        language=turn.language,
+        memory=memory,
+        hint=_hint(route),
+        goods=route.sub != "booking" or acts.browses(turn.ask.text),
+    )
+    visit = Visit(turn, route, admission, context, emit, memory, reading, today)
+    step = _STEPS.get(reading.act)
+    outcome = await step(visit) if step else None
+    if outcome is not None:
+        return outcome
+    if reading.unsupported:
+        return Outcome(sentences.unsupported(reading.unsupported, visit.language))
+    if reading.choice:
+        return await _chosen(visit, reading.choice)
+    nth = memory.nth if not reading.fresh else None
+    return await _revised(visit) or await _search(visit, nth=nth)
+
+
+def _hint(route: Route) -> Vertical | None:
+    """The router's idea of the vertical, for messages whose own words leave it open."""
+    domain = route.domain.lower()
+    if any(word in domain for word in ("restaurant", "dining", "table")):
+        return "table"
+    if any(word in domain for word in ("hotel", "lodging", "room", "stay")):
+        return "room"
+    return "product" if route.sub == "purchase" else None
+
+
+def _replay(turn: Turn, today: date) -> Memory:
+    """Without a stored memory (a client that keeps its own history) the person's earlier messages
+    are read again. Nothing shown is remembered then, so a pick searches again."""
+    memory = Memory()
+    for message in turn.ask.context:
+        if message.role != "user":
+            continue
+        text = forget(message.text)
+        chinese = any("\u4e00" <= c <= "\u9fff" for c in text)
+        language: Literal["en", "zh"] = "zh" if chinese else "en"
+        goods = acts.browses(text)
+        reading = read(text, today=today, language=language, memory=memory, goods=goods)
+        picked = reading.choice.indices[:1] if reading.choice else ()
+        if reading.draft.vertical is None or (reading.draft == memory.draft and not picked):
+            continue  # small talk, or nothing that changes the wish
+        wanted = reading.act == "acquire" or (memory.wanted and not reading.fresh)
+        asked = missing(reading.draft, today=today) if wanted else ""
+        nth = picked[0] if picked else (None if reading.fresh else memory.nth)
+        memory = Memory(draft=reading.draft, wanted=wanted, asked=asked, nth=nth)
+    return memory
+
+
+# --- acts that need no search -------------------------------------------------------------------
+
+
+async def _status(visit: Visit) -> Outcome | None:
+    rows = tuple(await visit.context.desk.orders())
+    if rows:
+        visit.emit(Cards("order", orders=rows))
+    text = sentences.orders(rows, timezone=visit.turn.timezone, language=visit.language)
+    return Outcome(text, _kept(visit, await visit.shown()))
+
+
+async def _cancel(visit: Visit) -> Outcome | None:
+    rows = tuple(await visit.context.desk.orders())
+    if rows:
+        visit.emit(Cards("order", orders=rows))
+    text = sentences.cancelling(rows, timezone=visit.turn.timezone, language=visit.language)
+    return Outcome(text, _kept(visit, await visit.shown()))
+
+
+async def _decline(visit: Visit) -> Outcome | None:
+    """Nothing is kept open: the proposal lapses by itself, the offers may still be picked."""
+    memory = remember(await visit.shown(), draft=visit.memory.draft)
+    return Outcome(sentences.declined(visit.language), memory)
+
+
+async def _confirm(visit: Visit) -> Outcome | None:
+    """'Yes, buy it': the open proposal again, a lapsed one anew, else a pick or a question."""
+    memory = visit.memory
+    again = await show_again(visit)
+    if again:
+        return again
+    if memory.lines:
+        return await _pick(visit, memory.proposed or (0,))
+    if len(memory.offers) == 1:
+        return await _pick(visit, (0,))
+    return await _ask_which(visit) if memory.offers else None
+
+
+async def _compare(visit: Visit) -> Outcome | None:
+    """Side by side from the rows: those that were named, or all that were shown."""
+    named = visit.reading.choice.indices if visit.reading.choice else ()
+    indices = named if len(named) > 1 else tuple(range(len(visit.memory.offers)))
+    offers = tuple(await visit.context.shelf.get(_ids(visit, indices)))
+    if len(offers) < 2:
+        return None
+    visit.emit(Cards("compare", offers))
+    told = [f"{i}. {sentences.details(o, visit.language)}" for i, o in enumerate(offers, 1)]
+    text = "\n\n".join([*told, sentences.which_one(visit.language)])
+    return Outcome(text, remember(offers, draft=visit.memory.draft))
+
+
+async def _details(visit: Visit) -> Outcome | None:
+    chosen = visit.reading.choice
+    if chosen is None:
+        return None
+    if chosen.unclear:
+        return await _ask_which(visit)
+    offers = await visit.context.shelf.get(_ids(visit, chosen.indices))
+    if not offers:  # not remembered or gone: the list again
+        return await _search(visit)
+    told = "\n\n".join(sentences.details(o, visit.language) for o in offers)
+    return Outcome(told, _kept(visit, await visit.shown()))
+
+
+def _ids(visit: Visit, indices: Sequence[int]) -> list[str]:
+    shown = visit.memory.offers
+    return [shown[i].offer_id for i in indices if i < len(shown)]
+
+
+def _kept(visit: Visit, offers: Sequence[Offer]) -> str:
+    """The memory as it was, with the offers that still stand."""
+    memory = visit.memory
+    if memory == Memory():
+        return ""
+    return remember(
+        offers,
+        draft=memory.draft,
+        wanted=memory.wanted,
+        asked=memory.asked,
+        lines=memory.lines,
+        key=memory.key,
+    )
+
+
+async def _ask_which(visit: Visit) -> Outcome:
+    offers = await visit.shown()
+    text = sentences.ask("which", visit.language)
+    if offers:
+        text += "\n" + sentences.listing(offers, visit.language)
+    return Outcome(text, _kept(visit, offers))
+
+
+# --- picking one of what was shown, or changing what is proposed --------------------------------
+
+
+async def _chosen(visit: Visit, chosen: Choice) -> Outcome:
+    if chosen.unclear:
+        return await _ask_which(visit)
+    if not visit.memory.offers:
+        return await _search(visit, nth=chosen.indices[0])
+    if chosen.indices == visit.memory.proposed and visit.reading.draft == visit.memory.draft:
+        again = await show_again(visit)
+        if again:
+            return again
+    return await _pick(visit, chosen.indices)
+
+
+async def _pick(visit: Visit, indices: Sequence[int]) -> Outcome:
+    """Propose what was picked, read again from the shelf. Changed facts mean a new search."""
+    ids = _ids(visit, indices)
+    draft = visit.reading.draft
+    if _facts_changed(visit):
+        return await _search(visit, same_as=ids[0])
+    fact = _unmet(draft, visit)
+    if fact:
+        text = sentences.ask(fact, visit.language)
+        shown = await visit.context.shelf.get(ids)
+        return Outcome(text, remember(shown, draft=draft, wanted=True, asked=fact))
+    offers = list(await visit.context.shelf.get(ids))
+    return await propose(visit, offers, draft=draft) if offers else await _search(visit)
+
+
+async def _revised(visit: Visit) -> Outcome | None:
+    """A change to what is already proposed or picked: 'make it two', 'make it 8pm instead'."""
+    memory, draft = visit.memory, visit.reading.draft
+    started = [i for i, _ in memory.lines] or [o.offer_id for o in memory.offers[:1]]
+    pending = bool(memory.lines) or (memory.wanted and len(memory.offers) == 1)
+    if not pending or visit.reading.fresh or visit.reading.act not in {"plain", "acquire"}:
+        return None
+    if _facts_changed(visit):
+        return await _search(visit, same_as=started[0])
+    if replace(memory.draft, quantity=draft.quantity) != draft or draft == memory.draft:
+        return None
+    offers = list(await visit.context.shelf.get(started))
+    return await propose(visit, offers, draft=draft) if offers else None
+
+
+def _facts_changed(visit: Visit) -> bool:
+    """Whether a booking's facts differ from those that the shown offers were found for."""
+    old, new = visit.memory.draft, visit.reading.draft
+    return new.vertical != "product" and any(getattr(old, n) != getattr(new, n) for n in _FACTS)
+
+
+def _unmet(draft: Draft, visit: Visit) -> Fact:
+    """The fact that a booking still needs; a picked product needs none."""
+    return "" if draft.vertical in {None, "product"} else missing(draft, today=visit.today)
+
+
+# --- searching ----------------------------------------------------------------------------------
+
+
+async def _search(visit: Visit, *, nth: int | None = None, same_as: str = "") -> Outcome:
+    """Freeze the plan, search, and either propose the best fit, show what there is, or ask."""
+    draft = await _settled(visit)
+    wants = visit.may_propose and _wants(visit, draft, nth=nth)
+    fact = missing(draft, today=visit.today)
+    if fact == "what" or (fact and wants) or (draft.day and draft.day < visit.today):
+        return _question(visit, draft, fact)
+    query = wish(draft, language=visit.turn.language)
+    frozen = plan(draft, query, key=f"{visit.turn.id}:1")
+    offers = await _offers(visit, frozen)
+    over = not offers and query.max_total is not None
+    if over:
+        frozen = replace(frozen, wish=replace(query, max_total=None))
+        offers = await _offers(visit, frozen)
+    if not offers:
+        if fact:
+            return _question(visit, draft, fact)
+        kept = remember((), draft=draft, wanted=wants)
+        return Outcome(sentences.nothing(query, visit.language), kept)
+    fit = _narrowed(visit, fitting(offers, draft, frozen), offers, nth=nth, same_as=same_as)
+    if wants and fit:
+        return await propose(visit, fit[:1], draft=draft, frozen=frozen, shown=offers)
+    return _show(visit, draft, frozen, offers, fit=fit, over=over)
+
+
+def _wants(visit: Visit, draft: Draft, *, nth: int | None) -> bool:
+    """Whether the person asked for one thing to be bought or booked, not for a look around."""
+    reading = visit.reading
+    pending = visit.memory.wanted and not reading.fresh and reading.act == "plain"
+    asked = reading.act in {"acquire", "confirm"} or pending
+    return asked and (nth is not None or not draft.vague)
+
+
+def _question(visit: Visit, draft: Draft, fact: Fact) -> Outcome:
+    """One short question; the wish so far is kept for the answer."""
+    text = sentences.ask(fact, visit.language)
+    if fact == "date" and draft.day is not None:
+        text = sentences.past_day(draft.day, visit.language)
+        draft = replace(draft, day=None)
+    wanted = visit.reading.act == "acquire" or (visit.memory.wanted and not visit.reading.fresh)
+    return Outcome(text, remember((), draft=draft, wanted=wanted, asked=fact))
+
+
+async def _settled(visit: Visit) -> Draft:
+    """The draft, with a model's pointing where the words left the kind or the thing open."""
+    draft, text = visit.reading.draft, visit.turn.ask.text
+    open_kind = draft.vertical is None or (draft.vertical == "product" and not draft.words)
+    if not open_kind or visit.memory.asked not in {"", "what"} or not text.strip():
+        return draft
+    answer, usage = await visit.context.models.fill(
+        visit.admission.model,
+        [*EXAMPLES, {"role": "user", "content": text[:1000]}],
+        SPAN_SCHEMA,
+        max_tokens=120,
+        timeout_s=FILL_TIMEOUT_S,
+    )
+    visit.emit(Called(visit.admission.model, usage))
+    return with_spans(draft, text, answer)
+
+
+async def _offers(visit: Visit, frozen: Plan) -> list[Offer]:
+    """What the shelf has; for 'anything else?' what was not shown, for 'cheaper' what is below."""
+    found = list(await visit.context.shelf.search(frozen.wish, limit=SEARCH_LIMIT))
+    if visit.reading.act == "more":
+        seen = {o.offer_id for o in visit.memory.offers}
+        return [o for o in found if o.offer_id not in seen]
+    if visit.reading.act == "cheaper" and visit.memory.offers:
+        proposed = [visit.memory.offers[i] for i in visit.memory.proposed]
+        mark = (proposed or list(visit.memory.offers))[0].price
+        below = [o for o in found if o.price.currency == mark.currency and o.price < mark]
+        return sorted(below, key=lambda o: o.price.amount)
+    return found
+
+
+def _narrowed(
+    visit: Visit, fit: list[Offer], offers: list[Offer], *, nth: int | None, same_as: str
+) -> list[Offer]:
+    """The position that was named, or the same house at the new time if it has one."""
+    if nth is not None:
+        return [offers[nth]] if -len(offers) <= nth < len(offers) else []
+    old = next((o for o in visit.memory.offers if o.offer_id == same_as), None)
+    if old is None:
+        return fit
+    return [o for o in fit if (o.title, o.merchant) == (old.title, old.merchant)] or fit
+
+
+def _show(
+    visit: Visit,
+    draft: Draft,
+    frozen: Plan,
+    offers: Sequence[Offer],
+    *,
+    fit: Sequence[Offer],
+    over: bool,
+) -> Outcome:
+    """Cards, the numbered list, and one question."""
+    fitting_ids = {o.offer_id for o in fit}
+    rest = [o for o in offers if o.offer_id not in fitting_ids]
+    ordered = [*fit, *rest][:SHOWN_MAX]
+    visit.emit(Cards(activity(draft), tuple(ordered)))
+    fact = _unmet(draft, visit)
+    head = sentences.found(len(ordered), frozen.wish, visit.language)
+    listing = sentences.listing(ordered, visit.language)
+    closing = _closing(visit, fact, fits=bool(fit), over=over)
+    wanted = visit.reading.act == "acquire" and not draft.vague
+    kept = remember(ordered, draft=draft, asked=fact, wanted=wanted and bool(fact))
+    return Outcome("\n".join([head, listing, closing]), kept)
+
+
+def _closing(visit: Visit, fact: Fact, *, fits: bool, over: bool) -> str:
+    if over:
+        return sentences.above_budget(visit.language)
+    if not visit.may_propose:
+        return sentences.refused(visit.language)
+    if visit.reading.act == "acquire" and not fits:
+        return sentences.not_quite(visit.language)
+    return sentences.ask(fact, visit.language) if fact else sentences.which_one(visit.language)
+
+
+_Step = Callable[[Visit], Awaitable[Outcome | None]]
+_STEPS: dict[acts.Act, _Step] = {
+    "status": _status,
+    "cancel": _cancel,
+    "decline": _decline,
+    "confirm": _confirm,
+    "compare": _compare,
+    "details": _details,
+}
+__all__ = ["FILL_TIMEOUT_S", "Outcome", "Reading", "shop"]
