@@ -1,0 +1,373 @@
+"""What operators read: revenue, funnel, partners, quota and routing. Read-only SQL over the rows
+that turns, purchases, allowances and the ledger wrote.
+
+Days, weeks and months are those of the time zone asked for, by the database's own calendar, so a
+day on which the clocks change has 23 or 25 hours. Amounts are minor units and never summed across
+currencies: every row that holds money names one.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.errors import BadRequest, NotFound, Unprocessable
+
+DAYS_MAX = 1_100
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,60}")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Rows in the order of `columns`. `since` is included and `until` is not; both are UTC."""
+
+    name: str
+    since: datetime
+    until: datetime
+    tz: str
+    group_by: str
+    as_of: datetime | None
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, Cell], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """`groups` maps what may be asked for to SQL; the first is the default.
+
+    `sql` has `{group}` where the grouping goes, and binds :since, :until, :tz and :as_of.
+    """
+
+    groups: Mapping[str, str]
+    sql: str
+
+
+def _periods(moment: str) -> dict[str, str]:
+    local = f"{moment} AT TIME ZONE :tz"
+    return {
+        "day": f"to_char({local}, 'YYYY-MM-DD')",
+        "week": f"to_char(date_trunc('week', {local}), 'YYYY-MM-DD')",
+        "month": f"to_char({local}, 'YYYY-MM')",
+    }
+
+
+# --- the reports --------------------------------------------------------------------------------
+
+# Recorded by `as_of`, effective within the period: a closed month prints the same for ever.
+_REVENUE = """
+WITH booked AS (
+  SELECT {booked} AS grp, t.kind, e.currency, split_part(e.account, ':', 1) AS root, e.amount
+  FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id
+  WHERE t.effective_at >= :since AND t.effective_at < :until
+    AND (CAST(:as_of AS timestamptz) IS NULL OR t.created_at <= :as_of)
+), income AS (
+  SELECT grp, currency,
+    -COALESCE(sum(amount) FILTER (WHERE root = 'fee_accrued' AND amount < 0), 0) AS fee_accrued,
+    -COALESCE(sum(amount) FILTER (WHERE root = 'fee_recognised'), 0) AS fee_recognised,
+    COALESCE(sum(amount) FILTER (WHERE root = 'fee_refunded'), 0) AS fee_refunded,
+    COALESCE(sum(amount) FILTER (WHERE root = 'processor_fee'), 0) AS processor_fee,
+    -COALESCE(sum(amount) FILTER (WHERE root = 'subscription'), 0) AS subscription,
+    -COALESCE(sum(amount) FILTER (WHERE root = 'cash'), 0) AS refunded
+  FROM booked
+  WHERE root IN ('fee_accrued', 'fee_recognised', 'fee_refunded', 'processor_fee', 'subscription')
+    OR (root = 'cash' AND kind = 'refunded')
+  GROUP BY grp, currency
+), placed AS (
+  SELECT {placed} AS grp, o.currency, count(*) AS orders, sum(o.total) AS gross
+  FROM purchase_order o WHERE o.placed_at >= :since AND o.placed_at < :until
+    AND (CAST(:as_of AS timestamptz) IS NULL OR o.placed_at <= :as_of)
+  GROUP BY grp, o.currency
+)
+SELECT COALESCE(i.grp, p.grp) AS "{name}", COALESCE(i.currency, p.currency) AS currency,
+  COALESCE(p.orders, 0) AS orders, COALESCE(p.gross, 0) AS gross,
+  COALESCE(i.refunded, 0) AS refunded, COALESCE(i.fee_accrued, 0) AS fee_accrued,
+  COALESCE(i.fee_refunded, 0) AS fee_refunded, COALESCE(i.fee_recognised, 0) AS fee_recognised,
+  COALESCE(i.subscription, 0) AS subscription, COALESCE(i.processor_fee, 0) AS processor_fee,
+  COALESCE(i.fee_accrued - i.fee_refunded + i.subscription - i.processor_fee, 0) AS net_revenue,
+  CASE WHEN p.gross > 0 THEN round(COALESCE(i.fee_accrued, 0) * 10000.0 / p.gross, 1) END
+    AS take_rate_bps
+FROM income i FULL JOIN placed p ON p.grp = i.grp AND p.currency = i.currency
+ORDER BY 1, 2
+"""
+_BOOKED = _periods("t.effective_at") | {
+    "merchant": "COALESCE((SELECT max(NULLIF(split_part(m.account, ':merchant:', 2), ''))"
+    " FROM ledger_entry m WHERE m.transaction_id = t.id), 'platform')",
+    "total": "'total'",
+}
+_PLACED = _periods("o.placed_at") | {"merchant": "o.merchant_id", "total": "'total'"}
+
+# A turn that was refunded used no allowance: it is counted, and said apart.
+_QUOTA = """
+SELECT {group} AS "{name}", count(*) AS turns,
+  count(*) FILTER (WHERE h.binding IS NOT NULL) AS fallback_turns,
+  round(avg(CASE WHEN h.binding IS NULL THEN 0 ELSE 1 END), 4) AS fallback_share,
+  count(*) FILTER (WHERE h.state IN ('reserved', 'in_flight')) AS open,
+  count(*) FILTER (WHERE h.state = 'released') AS released,
+  count(*) FILTER (WHERE h.state = 'expired') AS expired,
+  count(DISTINCT h.subject) AS people,
+  count(DISTINCT h.subject) FILTER (WHERE h.binding IS NOT NULL) AS people_exhausted
+FROM quota_hold h WHERE h.created_at >= :since AND h.created_at < :until
+GROUP BY 1 ORDER BY 1
+"""
+# `mismatches` counts windows whose meter and holds disagree; it is always zero.
+_QUOTA_BUCKETS = """
+WITH open AS (
+  SELECT u.id, sum(u.amount) AS held
+  FROM quota_hold h CROSS JOIN unnest(h.bucket_ids, h.amounts) AS u(id, amount)
+  WHERE h.state IN ('reserved', 'in_flight') GROUP BY u.id
+)
+SELECT b.name AS "{name}", b.unit, count(*) AS windows, count(DISTINCT b.subject) AS people,
+  sum(b.used) AS used, sum(b.held) AS held, sum(b.cap) AS cap,
+  percentile_disc(0.5) WITHIN GROUP (ORDER BY s.share) AS used_share_p50,
+  percentile_disc(0.95) WITHIN GROUP (ORDER BY s.share) AS used_share_p95,
+  count(*) FILTER (WHERE b.used + b.held >= b.cap) AS exhausted,
+  COALESCE(sum(GREATEST(b.used - b.cap, 0)), 0) AS overage,
+  count(*) FILTER (WHERE b.held <> COALESCE(o.held, 0)) AS mismatches
+FROM quota_bucket b LEFT JOIN open o ON o.id = b.id
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN b.cap > 0 THEN round((b.used + b.held) * 1.0 / b.cap, 4) ELSE 1 END AS share
+) s
+WHERE b.window_start >= :since AND b.window_start < :until AND b.policy <> 'rolling'
+GROUP BY b.name, b.unit ORDER BY 1, 2
+"""
+
+_ROUTING = """
+SELECT {group} AS "{name}", count(*) AS turns,
+  round(count(*) / sum(count(*)) OVER (), 4) AS share,
+  count(*) FILTER (WHERE t.downgrade_reason IS NOT NULL) AS downgraded,
+  count(*) FILTER (WHERE t.state = 'failed') AS failed,
+  count(*) FILTER (WHERE t.state = 'aborted') AS aborted,
+  count(*) FILTER (WHERE t.wrong_route) AS wrong_route,
+  COALESCE(sum(t.cost_usd_micros), 0) AS cost_usd_micros,
+  count(*) FILTER (WHERE t.cost_usd_micros IS NULL AND t.state <> 'open') AS cost_unknown,
+  round(avg(t.cost_usd_micros), 1) AS cost_usd_micros_mean,
+  sum(t.input_tokens) AS input_tokens, sum(t.output_tokens) AS output_tokens,
+  percentile_disc(0.5) WITHIN GROUP (ORDER BY t.latency_ms) AS latency_ms_p50,
+  percentile_disc(0.95) WITHIN GROUP (ORDER BY t.latency_ms) AS latency_ms_p95,
+  percentile_disc(0.5) WITHIN GROUP (ORDER BY t.first_token_ms) AS first_token_ms_p50,
+  percentile_disc(0.95) WITHIN GROUP (ORDER BY t.first_token_ms) AS first_token_ms_p95,
+  round(CAST(sum(t.energy_wh_min) AS numeric), 4) AS energy_wh_min,
+  round(CAST(sum(t.energy_wh_max) AS numeric), 4) AS energy_wh_max
+FROM turn t WHERE t.created_at >= :since AND t.created_at < :until AND NOT t.housekeeping
+GROUP BY 1 ORDER BY 1
+"""
+
+_FUNNEL = """
+WITH made AS (
+  SELECT c.id, c.confirmation, c.confirmed_at, c.state, o.state AS order_state, c.total, c.order_id
+  FROM checkout c LEFT JOIN purchase_order o ON o.id = c.order_id
+  WHERE c.created_at >= :since AND c.created_at < :until
+)
+SELECT place, stage AS "{name}", count FROM (
+  SELECT 1 AS place, 'commercial turns' AS stage, count(*) AS count FROM turn t
+    WHERE t.kind = 'commercial' AND t.created_at >= :since AND t.created_at < :until
+  UNION ALL SELECT 2, 'offers shown', count(*) FROM turn t
+    WHERE t.cards <> '[]' AND t.created_at >= :since AND t.created_at < :until
+  UNION ALL SELECT 3, 'checkouts', count(*) FROM made
+  UNION ALL SELECT 4, 'confirmation asked', count(*) FROM made WHERE confirmation IS NOT NULL
+  UNION ALL SELECT 5, 'confirmed', count(*) FROM made WHERE confirmed_at IS NOT NULL
+  UNION ALL SELECT 6, 'ordered', count(*) FROM made WHERE order_id IS NOT NULL
+  UNION ALL SELECT 7, 'fulfilled', count(*) FROM made WHERE order_state = 'fulfilled'
+  UNION ALL SELECT 8, 'refunded or canceled', count(*) FROM made
+    WHERE order_state IN ('partially_refunded', 'refunded', 'canceled')
+) stages ORDER BY place
+"""
+
+_PARTNERS = """
+SELECT o.merchant_id AS "{name}", max(o.merchant_name) AS name, o.settlement, o.currency,
+  count(*) AS orders, sum(o.total) AS gross, sum(o.refunded) AS refunded, sum(o.fee) AS fee,
+  sum(o.fee_refunded) AS fee_refunded,
+  count(*) FILTER (WHERE o.state = 'fulfilled') AS fulfilled,
+  count(*) FILTER (WHERE o.state IN ('canceled', 'refunded')) AS undone
+FROM purchase_order o WHERE o.placed_at >= :since AND o.placed_at < :until
+GROUP BY 1, o.settlement, o.currency ORDER BY 1, 3, 4
+"""
+
+DEFINITIONS: Mapping[str, Definition] = {
+    "revenue": Definition(
+        {key: key for key in _BOOKED},
+        _REVENUE,
+    ),
+    "quota": Definition(
+        _periods("h.created_at")
+        | {
+            "plan": "h.plan",
+            "role": "h.requested_role",
+            "served_role": "h.served_role",
+            "binding": "COALESCE(h.binding, 'none')",
+            "bucket": "b.name",
+        },
+        _QUOTA,
+    ),
+    "routing": Definition(
+        {"kind": "COALESCE(t.kind, 'none')"}
+        | {
+            column: f"COALESCE(t.{column}, 'none')"
+            for column in ("role", "served_role", "model", "cause", "domain", "policy_version")
+        }
+        | {"plan": "t.plan", "surface": "t.surface"}
+        | _periods("t.created_at"),
+        _ROUTING,
+    ),
+    "funnel": Definition({"stage": "stage"}, _FUNNEL),
+    "partners": Definition({"merchant": "o.merchant_id"}, _PARTNERS),
+}
+
+
+async def run(
+    session: AsyncSession,
+    name: str,
+    *,
+    from_: str,
+    to: str,
+    tz: str = "UTC",
+    group_by: str | None = None,
+    as_of: str | None = None,
+) -> Report:
+    """One report over a period.
+
+    `from_` and `to` are days of `tz`, both included, or instants with an offset, the last one
+    excluded. Raises `NotFound` for another report, `BadRequest` for what cannot be read and
+    `Unprocessable` for a period that is empty or too long.
+    """
+    definition = DEFINITIONS.get(name)
+    if definition is None:
+        raise NotFound(f"There is no report {name!r}; there are {', '.join(DEFINITIONS)}")
+    key = group_by or next(iter(definition.groups))
+    if key not in definition.groups:
+        known = ", ".join(definition.groups)
+        raise BadRequest(f"group_by: {key!r} is not one of {known}", param="group_by")
+    await _known_zone(session, tz)
+    since, until = await _bounds(session, from_, to, tz)
+    known_at = _instant("as_of", as_of) if as_of else None
+    values = {"since": since, "until": until, "tz": tz, "as_of": known_at}
+    result = await session.execute(text(_sql(name, key)), values)
+    columns = tuple(column for column in result.keys() if column != "place")  # noqa: SIM118
+    rows = tuple({c: _cell(row[c]) for c in columns} for row in result.mappings())
+    return Report(name, since, until, tz, key, known_at, columns, rows)
+
+
+def _sql(name: str, key: str) -> str:
+    """The statement for a grouping that `run` has looked up: no word of a caller gets in here."""
+    if name == "revenue":
+        return _REVENUE.format(booked=_BOOKED[key], placed=_PLACED[key], name=key)
+    if (name, key) == ("quota", "bucket"):
+        return _QUOTA_BUCKETS.format(name=key)
+    definition = DEFINITIONS[name]
+    return definition.sql.format(group=definition.groups[key], name=key)
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return str(value)
+
+
+# --- the period ---------------------------------------------------------------------------------
+
+
+async def _known_zone(session: AsyncSession, tz: str) -> None:
+    if tz == "UTC":
+        return
+    known = text("SELECT EXISTS (SELECT 1 FROM pg_timezone_names WHERE name = :tz)")
+    if not _ZONE.fullmatch(tz) or not (await session.execute(known, {"tz": tz})).scalar_one():
+        raise BadRequest(f"tz: {tz!r} is not a time zone's name, such as Europe/Berlin", param="tz")
+
+
+async def _bounds(
+    session: AsyncSession, since: str, until: str, tz: str
+) -> tuple[datetime, datetime]:
+    start = await _moment(session, "from", since, tz, after=False)
+    end = await _moment(session, "to", until, tz, after=True)
+    if start >= end:
+        raise Unprocessable("The period is empty: from is not before to", param="to")
+    if end - start > timedelta(days=DAYS_MAX):
+        raise Unprocessable(f"The period is longer than {DAYS_MAX} days; ask for less", param="to")
+    return start, end
+
+
+async def _moment(session: AsyncSession, key: str, said: str, tz: str, *, after: bool) -> datetime:
+    """The start of a day, or with `after` of the day that follows; or the instant that was said."""
+    if not _DAY.fullmatch(said):
+        return _instant(key, said)
+    try:
+        day = date.fromisoformat(said)
+        local = datetime.combine(day + timedelta(days=after), datetime.min.time())
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{key}: {said!r} is not a day: {error}", param=key) from error
+    query = text("SELECT CAST(:local AS timestamp) AT TIME ZONE :tz")
+    found = (await session.execute(query, {"local": local.isoformat(), "tz": tz})).scalar_one()
+    return _utc(key, found)
+
+
+def _instant(key: str, said: str) -> datetime:
+    if not _INSTANT.fullmatch(said):
+        raise BadRequest(
+            f"{key}: {said!r} is neither a day (2026-11-21) nor an instant (2026-11-21T08:00:00Z)",
+            param=key,
+        )
+    try:
+        return _utc(key, datetime.fromisoformat(said))
+    except ValueError as error:
+        raise BadRequest(f"{key}: {said!r} is not an instant: {error}", param=key) from error
+
+
+def _utc(key: str, at: datetime) -> datetime:
+    if not 2000 <= at.year <= 2100:
+        raise BadRequest(f"{key}: the year must be from 2000 to 2100", param=key)
+    return at.astimezone(UTC)
+
+
+# --- as text ------------------------------------------------------------------------------------
+
+
+def as_json(report: Report) -> str:
+    """One JSON object; `data` holds the rows."""
+    said = {
+        "report": report.name,
+        "from": _rfc3339(report.since),
+        "to": _rfc3339(report.until),
+        "tz": report.tz,
+        "group_by": report.group_by,
+        "as_of": _rfc3339(report.as_of) if report.as_of else None,
+        "columns": list(report.columns),
+        "data": [dict(row) for row in report.rows],
+    }
+    return json.dumps(said, ensure_ascii=False)
+
+
+def as_csv(report: Report) -> str:
+    """RFC 4180 with a header. No cell of text can start a formula in a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(report.columns)
+    writer.writerows([_harmless(row[c]) for c in report.columns] for row in report.rows)
+    return out.getvalue()
+
+
+def _harmless(cell: Cell) -> Cell:
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(
+        ("=", "+", "-", "@", "\t", "\r", "\n")
+    ):
+        return "'" + cell
+    return cell
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+__all__: Sequence[str] = ("DEFINITIONS", "Report", "as_csv", "as_json", "run")

@@ -1,0 +1,432 @@
+"""Reports agree with the rows they are made of, by day and currency, and cannot be misread."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from backend import fees, ledger, reports
+from backend.checkout import Checkout
+from backend.database import Database
+from backend.errors import BadRequest, NotFound, Unprocessable
+from backend.orders import PurchaseOrder
+from backend.reports import Report
+from backend.threads import TurnRow
+from integrations.money import Money
+from quotas import usage
+from tests.quotas.fakes_plans import light, plan
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+async def run(
+    database: Database,
+    name: str,
+    *,
+    from_: str = "2026-11-01",
+    to: str = "2026-11-30",
+    **other: Any,
+) -> Report:
+    async with database.transaction() as session:
+        return await reports.run(session, name, from_=from_, to=to, **other)
+
+
+async def sell(
+    database: Database,
+    ref: str,
+    gross: Money,
+    *,
+    fee: int,
+    processor: int = 0,
+    merchant: str = "m1",
+    at: datetime = NOON,
+) -> None:
+    """An order and its capture, as the purchase writes them."""
+    row = {"merchant_id": merchant, "merchant_name": merchant, "settlement": "platform"}
+    amount = {"total": gross.amount, "currency": gross.currency, "fee": fee}
+    async with database.transaction() as session:
+        checkout = Checkout(
+            id=f"chk_{ref}",
+            user_id="usr_1",
+            merchant_of_record=merchant,
+            kind="purchase",
+            state="completed",
+            lines=[],
+            order_id=f"ord_{ref}",
+            confirmation={},
+            confirmed_at=at,
+            created_at=at,
+            **row,
+            **amount,
+        )
+        session.add(checkout)
+        await session.flush()
+        session.add(
+            PurchaseOrder(
+                id=f"ord_{ref}",
+                checkout_id=f"chk_{ref}",
+                user_id="usr_1",
+                merchant_order_id=ref,
+                kind="purchase",
+                lines=[],
+                totals=[],
+                placed_at=at,
+                **row,
+                **amount,
+            )
+        )
+        entries = fees.captured(
+            merchant_id=merchant,
+            gross=gross,
+            fee=Money(fee, gross.currency),
+            tax=Money.zero(gross.currency),
+            processor_fee=Money(processor, gross.currency),
+        )
+        await ledger.post(
+            session, kind="captured", ref=f"chk_{ref}", entries=entries, effective_at=at
+        )
+
+
+async def refund(database: Database, ref: str, amount: Money, fee: int, at: datetime) -> None:
+    entries = fees.refunded(
+        merchant_id="m1",
+        refund=amount,
+        fee_part=Money(fee, amount.currency),
+        tax_part=Money.zero(amount.currency),
+    )
+    async with database.transaction() as session:
+        await ledger.post(session, kind="refunded", ref=ref, entries=entries, effective_at=at)
+
+
+async def say(database: Database, turn: str, **columns: Any) -> None:
+    row = {
+        "user_id": "usr_1",
+        "plan": "free",
+        "surface": "rest",
+        "state": "done",
+        "text": "hello",
+        "kind": "casual",
+        "role": "light",
+        "served_role": "light",
+        "model": "small",
+        "cost_usd_micros": 100,
+        "latency_ms": 200,
+        "first_token_ms": 20,
+        "energy_wh_min": 0.1,
+        "energy_wh_max": 0.3,
+        "created_at": NOON,
+    }
+    async with database.transaction() as session:
+        session.add(TurnRow(id=turn, **(row | columns)))
+
+
+# --- revenue ------------------------------------------------------------------------------------
+
+
+async def test_revenue_is_what_the_ledger_and_the_orders_say(database: Database):
+    await sell(database, "a", Money(10_000, "EUR"), fee=400, processor=175)
+    await sell(database, "b", Money(5_000, "EUR"), fee=200, processor=100)
+    await refund(database, "r1", Money(2_500, "EUR"), 100, NOON + timedelta(days=1))
+    report = await run(database, "revenue")
+    assert [dict(row) for row in report.rows] == [
+        {
+            "day": "2026-11-21",
+            "currency": "EUR",
+            "orders": 2,
+            "gross": 15_000,
+            "refunded": 0,
+            "fee_accrued": 600,
+            "fee_refunded": 0,
+            "fee_recognised": 0,
+            "subscription": 0,
+            "processor_fee": 275,
+            "net_revenue": 325,
+            "take_rate_bps": 400,
+        },
+        {
+            "day": "2026-11-22",
+            "currency": "EUR",
+            "orders": 0,
+            "gross": 0,
+            "refunded": 2_500,
+            "fee_accrued": 0,
+            "fee_refunded": 100,
+            "fee_recognised": 0,
+            "subscription": 0,
+            "processor_fee": 0,
+            "net_revenue": -100,
+            "take_rate_bps": None,
+        },
+    ]
+
+
+async def test_currencies_are_never_added_up(database: Database):
+    await sell(database, "a", Money(100, "EUR"), fee=4)
+    await sell(database, "b", Money(100, "USD"), fee=4)
+    await sell(database, "c", Money(100, "JPY"), fee=4)
+    report = await run(database, "revenue", group_by="total")
+    assert [(r["currency"], r["gross"], r["fee_accrued"]) for r in report.rows] == [
+        ("EUR", 100, 4),
+        ("JPY", 100, 4),
+        ("USD", 100, 4),
+    ]
+
+
+async def test_recognition_moves_a_fee_and_earns_nothing_twice(database: Database):
+    await sell(database, "a", Money(1_000, "EUR"), fee=40)
+    async with database.transaction() as session:
+        entries = fees.recognised(merchant_id="m1", fee=Money(40, "EUR"))
+        await ledger.post(session, kind="recognised", ref="a", entries=entries, effective_at=NOON)
+    (row,) = (await run(database, "revenue", group_by="month")).rows
+    assert (row["month"], row["fee_accrued"], row["fee_recognised"]) == ("2026-11", 40, 40)
+    assert row["net_revenue"] == 40
+
+
+async def test_revenue_by_merchant_keeps_subscriptions_apart(database: Database):
+    await sell(database, "a", Money(1_000, "USD"), fee=40, merchant="mer_a")
+    await sell(database, "b", Money(2_000, "USD"), fee=60, merchant="mer-b")
+    async with database.transaction() as session:
+        entries = fees.subscription_paid(
+            amount=Money(2_000, "USD"), processor_fee=Money(88, "USD"), tax=Money(0, "USD")
+        )
+        await ledger.post(
+            session, kind="subscription_paid", ref="s", entries=entries, effective_at=NOON
+        )
+    report = await run(database, "revenue", group_by="merchant")
+    assert [(r["merchant"], r["orders"], r["net_revenue"]) for r in report.rows] == [
+        ("mer-b", 1, 60),
+        ("mer_a", 1, 40),
+        ("platform", 0, 1_912),
+    ]
+
+
+async def test_a_closed_period_prints_the_same_after_a_late_booking(database: Database):
+    await sell(database, "a", Money(1_000, "EUR"), fee=40)
+    async with database.transaction() as session:
+        now = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    as_of = now.astimezone(UTC).isoformat()
+    before = await run(database, "revenue", as_of=as_of)
+    await refund(database, "late", Money(500, "EUR"), 20, NOON)
+    assert reports.as_json(await run(database, "revenue", as_of=as_of)) == reports.as_json(before)
+    assert (await run(database, "revenue")).rows[0]["fee_refunded"] == 20
+
+
+# --- days and zones -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2027-03-28", 23), ("2026-10-25", 25), ("2026-11-21", 24)]
+)
+async def test_a_day_has_as_many_hours_as_it_had_there(database: Database, day: str, hours: int):
+    report = await run(database, "routing", from_=day, to=day, tz="Europe/Berlin")
+    assert report.until - report.since == timedelta(hours=hours)
+
+
+async def test_turns_fall_on_the_day_of_the_zone_asked_for(database: Database):
+    late = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
+    await say(database, "t1", created_at=late)
+    days = {}
+    for tz in ("UTC", "Europe/Berlin", "America/New_York"):
+        (row,) = (await run(database, "routing", tz=tz, group_by="day")).rows
+        days[tz] = row["day"]
+    assert days == {
+        "UTC": "2026-11-21",
+        "Europe/Berlin": "2026-11-22",
+        "America/New_York": "2026-11-21",
+    }
+
+
+async def test_every_turn_is_on_exactly_one_of_two_neighbouring_days(database: Database):
+    for hour in range(72):
+        at = datetime(2026, 10, 24, tzinfo=UTC) + timedelta(hours=hour, minutes=hour % 60)
+        await say(database, f"t{hour}", created_at=at)
+    whole = await run(
+        database, "routing", from_="2026-10-24", to="2026-10-26", tz="Europe/Berlin", group_by="day"
+    )
+    turns = [row["turns"] for row in whole.rows]
+    assert turns[1] == 25
+    single = [
+        (await run(database, "routing", from_=day, to=day, tz="Europe/Berlin")).rows
+        for day in ("2026-10-24", "2026-10-25", "2026-10-26")
+    ]
+    assert [rows[0]["turns"] for rows in single] == turns
+
+
+async def test_the_last_instant_is_excluded_and_the_last_day_included(database: Database):
+    await say(database, "t1", created_at=NOON)
+    at_noon = await run(database, "routing", from_="2026-11-21", to="2026-11-21T12:00:00Z")
+    after = await run(database, "routing", from_="2026-11-21T13:00:00+01:00", to="2026-11-21")
+    assert (len(at_noon.rows), len(after.rows)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "param"),
+    [
+        ({"from_": "yesterday"}, BadRequest, "from"),
+        ({"from_": "2026-02-30"}, BadRequest, "from"),
+        ({"from_": "1999-01-01"}, BadRequest, "from"),
+        ({"to": "9999-12-31"}, BadRequest, "to"),
+        ({"to": "2026-11-21T12:00:00"}, BadRequest, "to"),
+        ({"to": "2026-11-21T25:00:00Z"}, BadRequest, "to"),
+        ({"as_of": "soon"}, BadRequest, "as_of"),
+        ({"tz": "Mars/Olympus"}, BadRequest, "tz"),
+        ({"tz": "+08"}, BadRequest, "tz"),
+        ({"tz": "UTC'; DROP TABLE turn; --"}, BadRequest, "tz"),
+        ({"tz": "U\0TC"}, BadRequest, "tz"),
+        ({"tz": ""}, BadRequest, "tz"),
+        ({"group_by": "password_hash"}, BadRequest, "group_by"),
+        ({"from_": "2026-12-01", "to": "2026-11-01"}, Unprocessable, "to"),
+        ({"from_": "2020-01-01"}, Unprocessable, "to"),
+    ],
+)
+async def test_a_question_that_cannot_be_answered_says_which_word_is_wrong(
+    database: Database, asked: dict[str, str], error: type[BadRequest], param: str
+):
+    with pytest.raises(error) as caught:
+        await run(database, "routing", **asked)
+    assert caught.value.param == param
+
+
+async def test_an_unknown_report_names_those_that_exist(database: Database):
+    with pytest.raises(NotFound, match="revenue, quota, routing"):
+        await run(database, "gossip")
+
+
+@pytest.mark.parametrize("name", list(reports.DEFINITIONS))
+async def test_every_grouping_of_every_report_runs_on_empty_and_filled_tables(
+    database: Database, name: str
+):
+    for group in reports.DEFINITIONS[name].groups:
+        await run(database, name, group_by=group)
+    await sell(database, "a", Money(100, "EUR"), fee=4)
+    await say(database, "t1", kind="commercial", cards=[{"activity": "product-list"}])
+    async with database.transaction() as session:
+        await usage.reserve(
+            session, turn_id="t1", subject="usr_1", plan=plan(light(1)), role="light", at=NOON
+        )
+    for group in reports.DEFINITIONS[name].groups:
+        report = await run(database, name, group_by=group)
+        assert report.rows
+        assert report.columns[0] == group
+        assert all(set(row) == set(report.columns) for row in report.rows)
+        assert json.loads(reports.as_json(report))["data"] == [dict(r) for r in report.rows]
+
+
+# --- quota and routing --------------------------------------------------------------------------
+
+
+async def test_the_quota_report_counts_fallbacks_and_people(database: Database):
+    one = plan(light(1))
+    async with database.transaction() as session:
+        for n, subject in enumerate(("a", "a", "a", "b")):
+            await usage.reserve(
+                session, turn_id=f"t{n}", subject=subject, plan=one, role="light", at=NOON
+            )
+        await usage.settle(session, "t0", at=NOON)
+        await usage.release(session, "t1", at=NOON)
+    (row,) = (await run(database, "quota", group_by="plan")).rows
+    assert {k: row[k] for k in ("plan", "turns", "fallback_turns", "fallback_share")} == {
+        "plan": "free",
+        "turns": 4,
+        "fallback_turns": 2,
+        "fallback_share": 0.5,
+    }
+    assert (row["people"], row["people_exhausted"], row["released"], row["open"]) == (2, 1, 1, 2)
+    buckets = {r["bucket"]: r for r in (await run(database, "quota", group_by="bucket")).rows}
+    assert (buckets["light"]["windows"], buckets["light"]["exhausted"]) == (2, 2)
+    assert buckets["light_mini"]["held"] == 1
+    assert {r["mismatches"] for r in buckets.values()} == {0}
+
+
+async def test_a_meter_that_disagrees_with_its_holds_is_reported(database: Database):
+    async with database.transaction() as session:
+        await usage.reserve(
+            session, turn_id="t", subject="a", plan=plan(light(5)), role="light", at=NOON
+        )
+        await session.execute(text("UPDATE quota_bucket SET held = 3 WHERE name = 'light'"))
+    rows = {r["bucket"]: r for r in (await run(database, "quota", group_by="bucket")).rows}
+    assert rows["light"]["mismatches"] == 1
+
+
+async def test_the_routing_report_tells_share_cost_latency_and_energy(database: Database):
+    for n in range(8):
+        await say(database, f"c{n}", latency_ms=100 * (n + 1), cost_usd_micros=10)
+    await say(database, "x1", kind="complex", state="failed", cost_usd_micros=None, latency_ms=None)
+    await say(database, "x2", kind="complex", downgrade_reason="allowance_used:reasoning")
+    await say(database, "hk", housekeeping=True)
+    casual, complex_ = (await run(database, "routing")).rows
+    assert (casual["kind"], casual["turns"], casual["share"]) == ("casual", 8, 0.8)
+    assert (casual["cost_usd_micros"], casual["cost_usd_micros_mean"]) == (80, 10)
+    assert (casual["latency_ms_p50"], casual["latency_ms_p95"]) == (400, 800)
+    assert (casual["energy_wh_min"], casual["energy_wh_max"]) == (0.8, 2.4)
+    assert (complex_["failed"], complex_["downgraded"], complex_["cost_unknown"]) == (1, 1, 1)
+
+
+async def test_the_funnel_narrows_from_turns_to_orders(database: Database):
+    await say(database, "t1", kind="commercial", cards=[{"activity": "product-list"}])
+    await say(database, "t2", kind="commercial")
+    await sell(database, "a", Money(100, "EUR"), fee=4)
+    stages = {r["stage"]: r["count"] for r in (await run(database, "funnel")).rows}
+    assert stages == {
+        "commercial turns": 2,
+        "offers shown": 1,
+        "checkouts": 1,
+        "confirmation asked": 1,
+        "confirmed": 1,
+        "ordered": 1,
+        "fulfilled": 0,
+        "refunded or canceled": 0,
+    }
+
+
+# --- as text ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["=HYPERLINK(1)", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "  @x"],
+)
+async def test_no_cell_of_text_can_start_a_formula(database: Database, evil: str):
+    await say(database, "t1", model=evil)
+    report = await run(database, "routing", group_by="model")
+    assert report.rows[0]["model"] == evil
+    _, cells = csv.reader(io.StringIO(reports.as_csv(report), newline=""))
+    assert cells[0] == "'" + evil
+
+
+async def test_csv_is_rfc_4180_with_numbers_left_as_numbers(database: Database):
+    await say(database, "t1", model='quoted "name", with comma')
+    await refund(database, "r", Money(500, "EUR"), 20, NOON)
+    said = reports.as_csv(await run(database, "routing", group_by="model"))
+    assert said.count("\r\n") == 2
+    assert said.splitlines()[1].startswith('"quoted ""name"", with comma",1,')
+    revenue = reports.as_csv(await run(database, "revenue"))
+    header, cells = csv.reader(io.StringIO(revenue, newline=""))
+    assert dict(zip(header, cells, strict=True))["net_revenue"] == "-20"
+    assert dict(zip(header, cells, strict=True))["take_rate_bps"] == ""
+
+
+async def test_json_says_what_was_asked_and_answers_with_numbers(database: Database):
+    await say(database, "t1")
+    said = json.loads(reports.as_json(await run(database, "routing", tz="Asia/Shanghai")))
+    assert {k: said[k] for k in ("report", "from", "to", "tz", "group_by", "as_of")} == {
+        "report": "routing",
+        "from": "2026-10-31T16:00:00Z",
+        "to": "2026-11-30T16:00:00Z",
+        "tz": "Asia/Shanghai",
+        "group_by": "kind",
+        "as_of": None,
+    }
+    assert said["data"][0]["turns"] == 1
+
+
+async def test_reports_only_read(database: Database):
+    async with database.transaction() as session:
+        await session.execute(text("SET TRANSACTION READ ONLY"))
+        for name in reports.DEFINITIONS:
+            report = await reports.run(session, name, from_="2026-11-01", to="2026-11-02")
+            assert report.name == name
