@@ -79,6 +79,14 @@ class Running:
     async def faults(self, *faults: dict[str, Any]) -> None:
         await self.sim("faults", {"faults": list(faults)})
 
+    async def struck(self) -> None:
+        """Returns once every fault has hit as often as it was told to."""
+        for _ in range(200):
+            if all(fault["times"] == 0 for fault in (await self.sim("faults"))["faults"]):
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("a fault never struck")
+
     async def orders(self) -> Sequence[dict[str, Any]]:
         return (await self.sim("orders"))["data"]
 
