@@ -39,9 +39,8 @@ from backend.settings import ROOT, Settings
 from backend.till import Till
 from backend.turn import Chat
 from backend.vault import Vault
-from backend.wiring import partners, till
+from backend.wiring import clients, till
 from graphs.assistant import build
-from graphs.wishes import wish_for
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
 from integrations.stripe_payments import StripePayments
@@ -132,16 +131,16 @@ async def _build(
         places.stripe_webhook_secret.get_secret_value(),
         base_url=places.stripe_base_url,
     )
-    partner_for = partners(state.database, state.vault, http)
-    state.catalogue = Shelves(state.database, router.encode, partner_for)
+    client = clients(state.vault, http)
+    state.catalogue = Shelves(state.database, router.encode, client)
     state.till = till(
         state.database,
         state.payments,
-        partner_for,
+        state.catalogue,
+        client,
         vault=state.vault,
         public_url=settings.url,
     )
-    state.wish_for = wish_for
     state.chat = Chat(
         database=state.database,
         graph=build(),

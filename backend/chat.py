@@ -5,7 +5,7 @@ the turn (an answer, an error, a client that left), it is closed exactly once.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ from integrations.models import Cost, ModelUnavailable, Usage, cost, token_bound
 log = structlog.get_logger()
 
 
-async def play(chat: Chat, request: Request) -> AsyncIterator[TurnEvent]:
+async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
     """The turn's events as they happen: `Opened`, the graph's, `Closed`.
 
     Raises `ModelFailed` (nothing is charged), `QuotaExhausted` when every rung is used up,

@@ -191,7 +191,7 @@ def create_key(
             await session.flush()
             user_id = person.id
         if role == "merchant":
-            await merchants.fetch(session, merchant)
+            await merchants.fetch(session, merchant or "")
         return await auth.create_key(
             session,
             role=role,  # type: ignore[arg-type]

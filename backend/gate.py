@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-import quotas.usage as allowances
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+import quotas.usage as allowances
 from backend.errors import Forbidden, QuotaExhausted
 from backend.seats import Seat
 from backend.threads import TurnRow
@@ -53,13 +53,13 @@ class Gate:
                 role=role,
                 timezone=request.user.timezone,
             )
-        if not allowance.granted:
-            raise _exhausted(allowance)
-        downgraded = allowance.served_role != role
-        seat = chat.seats.take(allowance.served_role, tokens, pinned=None if downgraded else pinned)
-        return await self._admitted(
-            route, allowance.served_role, seat, allowance.downgrade_reason, allowance.quota
-        )
+            if not allowance.granted or allowance.served_role is None:
+                raise _exhausted(allowance)
+            kept_pin = pinned if allowance.served_role == role else None
+            seat = chat.seats.take(allowance.served_role, tokens, pinned=kept_pin)
+            return await self._admitted(
+                session, route, seat, allowance.downgrade_reason, allowance.quota
+            )
 
     async def _admitted(
         self,

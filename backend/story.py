@@ -68,7 +68,8 @@ class Story:
 
     def _complete(self, http: httpx.Client, text: str) -> dict[str, Any]:
         body = {"model": "auto", "messages": [{"role": "user", "content": text}]}
-        return _json(http.post("/v1/chat/completions", json=body))
+        answer: dict[str, Any] = _json(http.post("/v1/chat/completions", json=body))
+        return answer
 
     def _commerce(self, text: str, kind: str) -> None:
         """Ask, be shown offers, be asked for consent, refuse a forged one, give the real one."""

@@ -115,7 +115,8 @@ async def answer(state: State, runtime: Runtime[TurnContext]) -> State:
         emit(Finished("stop"))
         return {}
     turn, admission = state["turn"], state["admission"]
-    watch, usage, reason = Watch(turn.language), Usage(estimated=True), "stop"
+    watch = Watch(turn.language, ask=turn.ask.text)
+    usage, reason = Usage(estimated=True), "stop"
     stream = runtime.context.models.stream(
         admission.model,
         brief.messages,
@@ -127,7 +128,7 @@ async def answer(state: State, runtime: Runtime[TurnContext]) -> State:
         stop=turn.stop,
         response_format=turn.response_format,
     )
-    async with aclosing(stream) as chunks:  # type: ignore[type-var]
+    async with aclosing(stream) as chunks:
         async for chunk in chunks:
             if safe := watch.pass_on(chunk.text):
                 emit(TextDelta(safe))

@@ -7,7 +7,7 @@ an endpoint. The embedded model, a cloud and a server of one's own differ in the
 import asyncio
 import json
 import tomllib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -256,7 +256,7 @@ class ChatModels:
         temperature: float | None = None,
         stop: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
-    ) -> AsyncIterator[Chunk]:
+    ) -> AsyncGenerator[Chunk, None]:
         """Raises `ModelUnavailable`. Closing the iterator closes the connection to the model."""
         client = self._client(
             model,
@@ -274,7 +274,7 @@ class ChatModels:
             if tool_choice is not None:
                 extra["tool_choice"] = tool_choice
         try:
-            async with aclosing(client.astream([dict(m) for m in messages], **extra)) as pieces:  # type: ignore[type-var]
+            async with aclosing(client.astream([dict(m) for m in messages], **extra)) as pieces:
                 async for piece in pieces:
                     yield _chunk(piece)
         except openai.APIStatusError as error:
@@ -303,7 +303,7 @@ class ChatModels:
                     temperature=0.0,
                     response_format=shape,
                 )
-                async with aclosing(answer) as pieces:  # type: ignore[type-var]
+                async with aclosing(answer) as pieces:
                     async for piece in pieces:
                         text.append(piece.text)
                         usage = piece.usage or usage

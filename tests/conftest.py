@@ -3,6 +3,7 @@
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -38,13 +39,20 @@ async def template(postgres: str) -> str:
     return "emptor_template"
 
 
-@pytest.fixture
-def database_url(postgres: str, template: str) -> Iterator[str]:
+@contextmanager
+def fresh_database(postgres: str, template: str) -> Iterator[str]:
+    """A copy of the template, dropped afterwards."""
     name = f"t_{secrets.token_hex(6)}"
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         yield _named(postgres, name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(postgres: str, template: str) -> Iterator[str]:
+    with fresh_database(postgres, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,9 +16,9 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
+async def serving(app: Any, *, port: int = 0) -> AsyncIterator[str]:
     """The app behind a real socket; yields its base URL and stops it afterwards."""
-    port = free_port()
+    port = port or free_port()
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None
@@ -40,3 +40,16 @@ async def until(held: Callable[[], bool], *, within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while not held():  # noqa: ASYNC110  (what is waited for is another program's state)
             await asyncio.sleep(0.01)
+
+
+async def eventually(
+    look: Callable[[], Awaitable[object]], expected: object, *, within_s: float
+) -> None:
+    """Looks until it sees what is expected; shows the last thing seen when time is up."""
+    seen: object = None
+    try:
+        async with asyncio.timeout(within_s):
+            while (seen := await look()) != expected:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        assert seen == expected

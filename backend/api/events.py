@@ -4,7 +4,7 @@ Specification: docs.ag-ui.com, "Events" and "Interrupt and resume".
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +46,12 @@ def sse(one: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(one, ensure_ascii=False)}\n\n"
 
 
-async def stream(events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
+async def stream(events: AsyncGenerator[dict[str, Any], None]) -> StreamingResponse:
     """Waits for the first event, so that a refusal keeps its status."""
     first = await anext(events)
 
-    async def lines() -> AsyncIterator[str]:
-        async with aclosing(events) as rest:  # type: ignore[type-var]
+    async def lines() -> AsyncGenerator[str, None]:
+        async with aclosing(events) as rest:
             yield sse(first)
             async for one in rest:
                 yield sse(one)
@@ -60,11 +60,11 @@ async def stream(events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
 
 
 async def turn_events(
-    played: AsyncIterator[TurnEvent], run: Run, requested: str
-) -> AsyncIterator[dict[str, Any]]:
+    played: AsyncGenerator[TurnEvent, None], run: Run, requested: str
+) -> AsyncGenerator[dict[str, Any], None]:
     """A turn's events in AG-UI's words. An error after the start is `RUN_ERROR`."""
     story = Story(run, requested)
-    async with aclosing(played) as events:  # type: ignore[type-var]
+    async with aclosing(played) as events:
         try:
             async for one in events:
                 for told in story.tell(one):

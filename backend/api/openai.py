@@ -6,13 +6,13 @@ go wrong before it still has its own status code.
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from backend import auth
 from backend import turn as turns
@@ -35,12 +35,45 @@ class Part(Lenient):
     text: str | None = None
 
 
+class Called(Lenient):
+    name: str = Field(min_length=1, max_length=200)
+    arguments: str = "{}"
+
+
+class ToolCall(Lenient):
+    id: str = Field(min_length=1, max_length=200)
+    type: Literal["function"] = "function"
+    function: Called
+
+
 class ChatMessage(Lenient):
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | list[Part] | None = None
     name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _answers_a_call(self) -> "ChatMessage":
+        if self.role == "tool" and not self.tool_call_id:
+            raise ValueError("a tool message needs its tool_call_id")
+        return self
+
+    def for_model(self) -> dict[str, Any]:
+        """As the model's client takes it: content is always there, if only empty."""
+        return {"content": "", **self.model_dump(exclude_none=True)}
+
+
+class Function(Lenient):
+    name: str = Field(pattern="^[A-Za-z0-9_.-]{1,64}$")
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    strict: bool | None = None
+
+
+class Tool(Lenient):
+    type: Literal["function"]
+    function: Function
 
 
 class StreamOptions(Lenient):
@@ -54,7 +87,7 @@ class Completion(Lenient):
     messages: list[ChatMessage] = Field(min_length=1, max_length=2000)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    tools: list[dict[str, Any]] | None = Field(None, max_length=128)
+    tools: list[Tool] | None = Field(None, max_length=128)
     tool_choice: str | dict[str, Any] | None = None
     temperature: float | None = Field(None, ge=0, le=2)
     max_tokens: int | None = Field(None, ge=1)
@@ -125,10 +158,10 @@ async def create_completion(body: Completion, request: Request, who: UserKey) ->
     asked = turns.Request(
         user=user,
         surface="openai",
-        messages=tuple(m.model_dump(exclude_none=True) for m in body.messages),
+        messages=tuple(m.for_model() for m in body.messages),
         model=body.model,
         effort=body.effort,
-        tools=tuple(body.tools or ()),
+        tools=tuple(t.model_dump(exclude_unset=True) for t in body.tools or ()),
         tool_choice=body.tool_choice,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,
@@ -150,7 +183,7 @@ async def create_completion(body: Completion, request: Request, who: UserKey) ->
 class Answer:
     """One completion in OpenAI's words, made from a turn's events."""
 
-    def __init__(self, body: Completion, events: AsyncIterator[TurnEvent]) -> None:
+    def __init__(self, body: Completion, events: AsyncGenerator[TurnEvent, None]) -> None:
         self.body = body
         self.events = events
         self.first: TurnEvent | None = None
@@ -170,9 +203,9 @@ class Answer:
                 return
         raise ModelFailed("The model ended without an answer; nothing was charged")
 
-    async def _rest(self) -> AsyncIterator[TurnEvent]:
+    async def _rest(self) -> AsyncGenerator[TurnEvent, None]:
         # A generator that a reader drops must pass the news on, so that the model is freed.
-        async with aclosing(self.events) as events:  # type: ignore[type-var]
+        async with aclosing(self.events) as events:
             if self.first is not None:
                 yield self.first
             async for event in events:
@@ -193,7 +226,7 @@ class Answer:
         }
         return _sse(chunk)
 
-    async def chunks(self) -> AsyncIterator[str]:
+    async def chunks(self) -> AsyncGenerator[str, None]:
         """Server-sent events. An error after the start is an event, then `[DONE]`."""
         yield self._chunk({"role": "assistant", "content": ""}, route=self._route())
         try:

@@ -10,12 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from backend import auth, incidents, ledger, merchants, reports
+from backend import auth, ledger, merchants, reports
 from backend.api.strict import INT_MAX, Currency, Strict
 from backend.auth import UserAccount, operator_key
 from backend.database import Session
 from backend.errors import Conflict, Unprocessable
 from backend.idempotency import IdempotentRoute
+from backend.incidents import Incident
 from backend.turn import Chat
 
 router = APIRouter(
@@ -250,5 +251,6 @@ async def ledger_verify(session: Session) -> dict[str, Any]:
 
 @router.get("/incidents")
 async def list_incidents(session: Session, limit: Limit = 100) -> dict[str, Any]:
-    rows = await incidents.newest(session, limit=limit)
-    return {"data": [incidents.document(row) for row in rows], "next_cursor": None}
+    newest = select(Incident).order_by(col(Incident.created_at).desc(), col(Incident.id))
+    rows = (await session.execute(newest.limit(limit))).scalars()
+    return {"data": [row.model_dump(mode="json") for row in rows], "next_cursor": None}

@@ -3,7 +3,7 @@
 A resume without the hash that was shown pays nothing, whatever else it says.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from backend.threads import TurnRow
 from backend.till import Till
 from graphs.state import Proposal
 
+# A resume that names no method means the one the person keeps with us.
+SAVED = {"type": "saved", "id": "default"}
 _SAID = {
     "en": {
         "declined": "All right. Nothing was bought and nothing was paid.",
@@ -56,7 +58,7 @@ class Told:
 
 async def resume(
     request: Request, who: Principal, run: Run, entry: Resume
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """The run's events. Raises `NotFound` before the first one for a foreign interrupt."""
     till: Till = request.app.state.till
     async with till.database.transaction() as session:
@@ -108,7 +110,7 @@ async def _decide(
     try:
         given = consent.Consent(
             confirmation_hash=shown,
-            method=await method_for(till, user.id, payload.get("payment_method")),
+            method=await method_for(till, user.id, payload.get("payment_method") or SAVED),
             address=request.client.host if request.client else "",
             user_agent=request.headers.get("user-agent", ""),
         )

@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from limits import RateLimitItemPerMinute
 from pydantic import Field, model_validator
 from sqlalchemy import select
@@ -18,7 +20,8 @@ from backend.database import Database, Session
 from backend.errors import BadRequest, Forbidden, TooManyRequests, Unauthenticated
 from backend.tally import cards_as_json
 from backend.turn import Chat
-from graphs.state import Cards
+from graphs.state import Cards, Wish
+from graphs.wishes import missing, read, wish
 from integrations.money import Money
 
 router = APIRouter(prefix="/api", tags=["Person"])
@@ -173,8 +176,9 @@ async def read_quota(who: UserKey, request: Request, session: Session) -> dict[s
     )
 
 
-@router.get("/search", dependencies=[Depends(auth.user_key)])
+@router.get("/search")
 async def search(
+    who: UserKey,
     request: Request,
     q: Annotated[str, Query(min_length=1, max_length=500)],
     kind: Literal["purchase", "booking"] = "purchase",
@@ -190,11 +194,28 @@ async def search(
         budget = Money(max_price, currency) if max_price else None
     except ValueError as error:
         raise BadRequest(f"currency: {error}") from error
-    wish = request.app.state.wish_for(q, kind)
-    wish = wish if budget is None else replace(wish, max_total=budget)
-    offers = await chat.shelf.search(wish, limit=limit)
+    wanted = await _wish(request, who, q, kind)
+    wanted = wanted if budget is None else replace(wanted, max_total=budget)
+    offers = await chat.shelf.search(wanted, limit=limit)
     cards = Cards("product-list" if kind == "purchase" else "booking-options", tuple(offers))
     return {"data": cards_as_json(cards)["items"], "next_cursor": None}
+
+
+async def _wish(request: Request, who: Principal, q: str, kind: str) -> Wish:
+    """The words, read as a message would be; what a booking needs and they lack is refused."""
+    database: Database = request.app.state.database
+    async with database.transaction() as session:
+        zone = (await auth.user(session, who.user_id)).timezone
+    language: Literal["en", "zh"] = "zh" if any("\u4e00" <= c <= "\u9fff" for c in q) else "en"
+    today = datetime.now(ZoneInfo(zone)).date()
+    draft = read(q, today=today, language=language).draft
+    if kind == "purchase":
+        return Wish("product", q, language, quantity=draft.quantity or 1)
+    draft = draft if draft.vertical in ("table", "room") else replace(draft, vertical="table")
+    lacking = missing(draft, today=today)
+    if lacking:
+        raise BadRequest(f"q: a booking needs its {lacking}; say it in words", param="q")
+    return wish(draft, language=language)
 
 
 @router.get("/export")

@@ -1,6 +1,6 @@
 """Conversations over REST: threads, their turns, feedback, retry. The same turn as `/agui`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -192,10 +192,10 @@ async def _answer(
         return {**turn_json(row), "outcome": finished["outcome"]}
 
 
-async def _last(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+async def _last(events: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
     """The RUN_FINISHED event. A RUN_ERROR after the start is raised as what it was."""
     last: dict[str, Any] = {}
-    async with aclosing(events) as all_events:  # type: ignore[type-var]
+    async with aclosing(events) as all_events:
         async for one in all_events:
             last = one
     if last["type"] == "RUN_ERROR":

@@ -1,0 +1,89 @@
+"""The whole product behind a real socket: real database, simulators, router; a scripted model."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from backend import demo
+from backend.app import Places, create_app
+from backend.database import Database
+from backend.settings import Settings
+from tests.conftest import fresh_database
+from tests.fakes_model import FakeModel
+from tests.servers import free_port, serving
+from tests.simulators import MERCHANT_KEY, World, world
+
+
+@dataclass(frozen=True)
+class Product:
+    """A running product and its demo keys."""
+
+    url: str
+    keys: dict[str, Any]
+    model: FakeModel
+    world: World
+    database: Database
+    app: Any
+
+    def client(self, who: str = "plus", **headers: str) -> httpx.AsyncClient:
+        key = self.keys.get(who, who)
+        return httpx.AsyncClient(
+            base_url=self.url,
+            headers={"authorization": f"Bearer {key}", **headers},
+            timeout=30,
+            trust_env=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+async def product(
+    postgres: str, template: str, outside: World, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Product]:
+    home: Path = tmp_path_factory.mktemp("home")
+    model = FakeModel()
+    port = free_port()
+    settings = Settings(home=home, port=port, openai_base_url="http://127.0.0.1:9/v1", demo=True)
+    with fresh_database(postgres, template) as database_url:
+        async with serving(model.app()) as model_url:
+            places = Places(
+                database_url=database_url,
+                model_base_url=f"{model_url}/v1",
+                model_api_key=SecretStr("sk-test"),
+                stripe_api_key=SecretStr("sk_test_journeys"),
+                stripe_webhook_secret=SecretStr("whsec_journeys"),
+                stripe_base_url=outside.stripe,
+                egress_hosts=outside.hosts,
+            )
+            app = create_app(settings, places)
+            async with serving(app, port=port) as url:
+                await demo.seed(
+                    app.state.database,
+                    vault=app.state.vault,
+                    home=home,
+                    base_url=url,
+                    addresses={
+                        "mer_demo_shop": (outside.shop, MERCHANT_KEY),
+                        "mer_demo_tables": (outside.tables, MERCHANT_KEY),
+                    },
+                    catalogue=app.state.catalogue,
+                )
+                keys = json.loads((home / "demo.json").read_text())["keys"]
+                yield Product(url, keys, model, outside, app.state.database, app)
+
+
+@pytest.fixture(autouse=True)
+def plain_model(product: Product) -> None:
+    """Every test starts with a model that works and has said nothing."""
+    vars(product.model).update(vars(FakeModel()))
