@@ -85,6 +85,28 @@ def load() -> Settings:
     return settings
 
 
+# What a child needs of the machine: paths, language, certificates, the way to the registries.
+_INHERITED = frozenset(
+    [
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
+        *("LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR"),
+        *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HF_ENDPOINT"),
+    ]
+)
+_INHERITED_PREFIXES = ("LC_", "XDG_", "PIP_", "UV_", "PYTHON")
+
+
+def inherited() -> dict[str, str]:
+    """The environment of our children: none of our settings, nobody's keys."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _INHERITED
+        or name.startswith(_INHERITED_PREFIXES)
+        or name.lower().endswith("_proxy")
+    }
+
+
 def _names_in_dotenv() -> list[str]:
     dotenv = Path(".env")
     if not dotenv.is_file():

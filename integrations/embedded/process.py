@@ -128,6 +128,7 @@ async def keep(
     again: Callable[[], Awaitable[Process]],
     *,
     crashed: Callable[[Process, int], None],
+    grace_s: float = 5.0,
 ) -> None:
     """Starts the child again whenever it ends, with growing pauses. Runs until cancelled.
 
@@ -147,4 +148,4 @@ async def keep(
             pause_s = min(pause_s * 2, BACKOFF_MAX_S)
             process = await again()
     finally:
-        await process.stop()
+        await process.stop(grace_s=grace_s)

@@ -140,8 +140,8 @@ async def _fetch_all(
         async with asyncio.TaskGroup() as group:
             for part in parts:
                 group.create_task(one(part))
-    except* SourceFailed as failures:
-        raise failures.exceptions[0] from None
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
 
 
 async def _fetch(command: Sequence[str], part: Part, staging: Path) -> None:
