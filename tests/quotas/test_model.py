@@ -1,0 +1,191 @@
+"""Any sequence of turns, time and changes of plan: the database agrees with a model in memory."""
+
+import asyncio
+import secrets
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
+
+from backend.database import Database
+from quotas import usage
+from quotas.plans import Plan
+from tests.quotas.fakes_model import Model
+from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
+
+T = TypeVar("T")
+START = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
+
+
+def two_plans() -> tuple[Plan, Plan]:
+    """Every kind of window, two buckets for one role; the larger plan has other lengths too."""
+    small = plan(
+        light(3),
+        light(4, name="light_day", policy="calendar", window=DAY),
+        bucket("reasoning", 2, policy="rolling", window=HOUR, fallback="light"),
+        bucket("light_mini", 3, window=2 * HOUR),
+    )
+    large = plan(
+        light(5, window=2 * HOUR),
+        light(6, name="light_day", policy="calendar", window=DAY),
+        bucket("reasoning", 3, policy="rolling", window=HOUR, fallback="light"),
+        bucket("light_mini", 4, window=HOUR),
+        name="plus",
+    )
+    return small, large
+
+
+class Allowances(RuleBasedStateMachine):
+    """One subject. Every step is done twice, and every answer compared."""
+
+    turns = Bundle("turns")
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.database = Database(self.url, pool_size=1)
+        self.subject = f"usr_{secrets.token_hex(8)}"
+        self.plans = two_plans()
+        self.plan = self.plans[0]
+        self.at = START
+        self.model = Model()
+        self.promised: dict[str, tuple[str, datetime]] = {}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    async def _in_transaction(self, function: Any, *args: Any, **named: Any) -> Any:
+        async with self.database.transaction() as session:
+            return await function(session, *args, **named)
+
+    def call(self, function: Any, *args: Any, **named: Any) -> Any:
+        return self.run(self._in_transaction(function, *args, at=self.at, **named))
+
+    def meter(self) -> dict[str, dict[str, Any]]:
+        quota = self.call(usage.meter, self.subject, self.plan)
+        return {b["name"]: b for b in quota["buckets"]}
+
+    @rule(target=turns, role=st.sampled_from(["light", "reasoning", "agent", "light_mini"]))
+    def reserve(self, role: str) -> Any:
+        turn = f"trn_{secrets.token_hex(8)}"
+        before = self.meter()
+        expected = self.model.reserve(turn, self.plan, role, self.at)
+        given = self.call(
+            usage.reserve, turn_id=turn, subject=self.subject, plan=self.plan, role=role
+        )
+        assert given.served_role == expected
+        # Denied ⇔ remaining < cost, by the numbers that people were shown before.
+        shown = next(
+            (
+                rung
+                for rung in self.plan.ladder(role)
+                if all(before[b.name]["remaining"] >= 1 for b in self.plan.of_role(rung))
+            ),
+            None,
+        )
+        assert given.served_role == shown
+        assert given.granted == (shown is not None)
+        assert (given.downgrade_reason is None) == (shown in (role, None))
+        if given.granted:
+            for name in given.buckets:
+                after = next(b for b in given.quota["buckets"] if b["name"] == name)
+                assert after["used"] + after["held"] <= after["cap"]
+        else:
+            assert given.retry_after_s is not None
+            assert given.retry_after_s > 0
+        return turn if given.granted else multiple()
+
+    @rule(turn=turns)
+    def reserve_again(self, turn: str) -> None:
+        hold = self.model.holds[turn]
+        before = self.meter()
+        again = self.call(
+            usage.reserve, turn_id=turn, subject=self.subject, plan=self.plan, role=hold.role
+        )
+        assert (again.replayed, again.served_role, again.state) == (True, hold.served, hold.state)
+        assert self.meter() == before
+
+    @rule(turn=turns)
+    def start(self, turn: str) -> None:
+        assert self.call(usage.start, turn) == self.model.start(turn, self.at)
+
+    @rule(turn=turns)
+    def settle(self, turn: str) -> None:
+        expected = self.model.end(turn, "settled", counted=True)
+        assert self.call(usage.settle, turn) == expected
+
+    @rule(turn=consumes(turns))
+    def release(self, turn: str) -> None:
+        expected = self.model.end(turn, "released", counted=False)
+        assert self.call(usage.release, turn) == expected
+
+    @rule()
+    def sweep(self) -> None:
+        swept = self.call(usage.sweep)
+        assert (swept.refunded, swept.settled) == self.model.sweep(self.at)
+
+    @rule(seconds=st.sampled_from([1, 59, 119, 120, 900, 1_800, HOUR - 1, HOUR, 5 * HOUR, DAY]))
+    def pass_time(self, seconds: int) -> None:
+        self.at += timedelta(seconds=seconds)
+
+    @rule(which=st.integers(0, 1))
+    def change_plan(self, which: int) -> None:
+        self.plan = self.plans[which]
+
+    @invariant()
+    def the_meter_shows_what_the_model_has_and_keeps_its_promises(self) -> None:
+        for name, shown in self.meter().items():
+            allowance = next(b for b in self.plan.buckets if b.name == name)
+            used, held = self.model.level(allowance, self.at)
+            assert (shown["used"], shown["held"]) == (used, held), name
+            assert shown["remaining"] == self.model.remaining(allowance, self.at)
+            window = self.model.open.get(name)
+            if window is not None and window.end is not None and window.end > self.at:
+                assert shown["resets_at"] == window.end.isoformat().replace("+00:00", "Z")
+
+    def teardown(self) -> None:
+        self.at += timedelta(days=30)
+        self.call(usage.sweep, limit=1_000)
+        self.model.sweep(self.at)
+        assert self.run(self._in_transaction(self._totals)) == (
+            sum(window.used for window in self.model.all),
+            0,
+        )
+        self.run(self.database.dispose())
+        self.runner.close()
+
+    async def _totals(self, session: Any) -> tuple[int, int]:
+        query = text("SELECT sum(used), sum(held) FROM quota_bucket WHERE subject = :s")
+        used, held = (await session.execute(query, {"s": self.subject})).one()
+        return int(used or 0), int(held or 0)
+
+
+def explore(url: str, *, examples: int, steps: int) -> None:
+    """Run the machine; `tests/bench/bench_quotas.py` does so with many more steps."""
+    machine = type("Bound", (Allowances,), {"url": url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_any_history_agrees_with_the_model(database_url: str):
+    explore(database_url, examples=12, steps=40)
