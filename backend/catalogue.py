@@ -54,7 +54,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
     """One thing at one merchant with its fit, before it is ranked and told."""
 
     offer_id: str
@@ -89,7 +89,7 @@ class Catalogue:
             found = await self._bookings(wish)
         quantity = wish.quantity if wish.vertical == "product" else 1
         by_id = {candidate.offer_id: candidate for candidate in found}
-        ranked = rank(wish.query, [_rankable(c, quantity) for c in by_id.values()])[:limit]
+        ranked = rank(wish.query, [rankable(c, quantity) for c in by_id.values()])[:limit]
         why = reasons(ranked, wish.language)
         return [_offer(by_id[r.offer_id], wish.language, why[r.offer_id]) for r in ranked]
 
@@ -103,7 +103,7 @@ class Catalogue:
         known = await self._known(offer_ids)
         return {id_: _resolved(candidate) for id_, candidate in known.items()}
 
-    async def _products(self, wish: Wish) -> list[_Candidate]:
+    async def _products(self, wish: Wish) -> list[Candidate]:
         vector = (await self.vectors([wish.query]))[0]
         most = wish.max_total
         unit = Money(most.amount // max(1, wish.quantity), most.currency) if most else None
@@ -111,7 +111,7 @@ class Catalogue:
             hits = await products.search(session, wish.query, vector, price_max=unit)
             sellers = await _by_id(session, {hit.merchant_id for hit in hits})
         return [
-            _Candidate(
+            Candidate(
                 hit.product["id"],
                 "purchase",
                 sellers[hit.merchant_id],
@@ -121,7 +121,7 @@ class Catalogue:
             for hit in hits
         ]
 
-    async def _bookings(self, wish: Wish) -> list[_Candidate]:
+    async def _bookings(self, wish: Wish) -> list[Candidate]:
         if wish.date is None or wish.party is None or wish.vertical == "product":
             return []
         asked = BookingWish(
@@ -139,7 +139,7 @@ class Catalogue:
             await offers.keep(session, [(m.id, f) for m, f in within])
         fits = await self._fits(wish.query, [f for _, f in within])
         return [
-            _Candidate(offers.booking_id(m.id, f), "booking", m, f, fit)
+            Candidate(offers.booking_id(m.id, f), "booking", m, f, fit)
             for (m, f), fit in zip(within, fits, strict=True)
         ]
 
@@ -176,7 +176,7 @@ class Catalogue:
         best = float(cosines.max())
         return [float(c) / best if best > 0 else 1.0 for c in cosines]
 
-    async def _known(self, offer_ids: Sequence[str]) -> dict[str, _Candidate]:
+    async def _known(self, offer_ids: Sequence[str]) -> dict[str, Candidate]:
         ids = list(dict.fromkeys(offer_ids))[:200]
         async with self.database.transaction() as session:
             goods = await session.execute(select(Product).where(col(Product.id).in_(ids)))
@@ -185,14 +185,14 @@ class Catalogue:
             wanted = {row.merchant_id for row in rows} | {k.merchant_id for k in kept.values()}
             sellers = await _by_id(session, wanted)
         known = {
-            row.id: _Candidate(
+            row.id: Candidate(
                 row.id, "purchase", sellers[row.merchant_id], _from_feed(row.model_dump())
             )
             for row in rows
             if row.merchant_id in sellers
         }
         return known | {
-            id_: _Candidate(id_, k.kind, sellers[k.merchant_id], k.found)
+            id_: Candidate(id_, k.kind, sellers[k.merchant_id], k.found)
             for id_, k in kept.items()
             if k.merchant_id in sellers
         }
@@ -209,7 +209,7 @@ def _affordable(found: Found, most: Money | None) -> bool:
     return found.price.currency == most.currency and found.price <= most
 
 
-def _rankable(candidate: _Candidate, quantity: int) -> Rankable:
+def rankable(candidate: Candidate, quantity: int) -> Rankable:
     found = candidate.found
     return Rankable(
         offer_id=candidate.offer_id,
@@ -238,7 +238,7 @@ def _from_feed(row: Mapping[str, Any]) -> Found:
     )
 
 
-def _offer(candidate: _Candidate, language: Language, why: str) -> Offer:
+def _offer(candidate: Candidate, language: Language, why: str) -> Offer:
     found = candidate.found
     chinese = language == "zh"
     title = clean_text((chinese and found.title_zh) or found.title, 200)
@@ -273,7 +273,7 @@ def _attributes(found: Found) -> dict[str, str]:
     return shown
 
 
-def _resolved(candidate: _Candidate) -> Resolved:
+def _resolved(candidate: Candidate) -> Resolved:
     found, merchant = candidate.found, candidate.merchant
     return Resolved(
         offer_id=candidate.offer_id,

@@ -26,6 +26,7 @@ from backend.errors import Conflict, PayloadTooLarge, Unprocessable
 from backend.feed_rows import FeedRow, from_csv
 from backend.ids import new_id
 from backend.products import literal, offer_id
+from integrations.partner import clean_text
 
 Format = Literal["jsonl", "csv"]
 FEED_BYTES_MAX = 64 * 2**20
@@ -231,7 +232,7 @@ def _checked(batch: Sequence[_Raw], seen: set[str], taken: Taken) -> list[FeedRo
         except ValidationError as error:
             taken.reject(
                 [
-                    RowError(raw.number, ".".join(map(str, e["loc"])), e["msg"])
+                    RowError(raw.number, clean_text(".".join(map(str, e["loc"])), 100), e["msg"])
                     for e in error.errors(include_url=False, include_input=False)
                 ]
             )

@@ -93,6 +93,7 @@ async def create(
         await session.flush()
     except IntegrityError as error:
         raise Conflict(f"There is a merchant {row.id} already") from error
+    await session.refresh(row)
     return row
 
 

@@ -60,6 +60,19 @@ def account(*, country: str, currency: str, email: str | None, metadata: dict[st
     }
 
 
+def demo_account(id_: str) -> Thing:
+    """A connected account that may take charges and transfers."""
+    made = account(country="DE", currency="eur", email=None, metadata={})
+    active = {"card_payments": "active", "transfers": "active"}
+    listed = listing([], f"/v1/accounts/{id_}/external_accounts")
+    return made | {
+        "id": id_,
+        "capabilities": active,
+        "charges_enabled": True,
+        "external_accounts": listed,
+    }
+
+
 def _requirements() -> Thing:
     empty: Thing = {
         name: []

@@ -1,5 +1,6 @@
 """What a route works with: the store, events, expansion, and who is asking."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from integrations.simulators.stripe.store import Store, Thing
 Params = dict[str, Any]
 Route = Callable[..., Thing]
 
+# As there are test cards, there are test accounts: these exist as soon as somebody names them.
+_DEMO_ACCOUNT = re.compile(r"acct_demo_[a-z0-9_]{1,40}")
 # Stripe: "data is typically searchable in under a minute"; never rely on it to read back a write.
 SEARCH_LAG_S = 60.0
 
@@ -40,6 +43,8 @@ class World:
     def need(self, kind: str, id_: str, *, param: str | None = None) -> Thing:
         """The object, or the 404 of a path (400 when a parameter named it)."""
         found = self.store.find(id_, kind)
+        if found is None and kind == "account" and _DEMO_ACCOUNT.fullmatch(id_):
+            found = self.store.add(shapes.demo_account(id_))
         if found is None:
             raise missing(kind, id_, param=param)
         return found

