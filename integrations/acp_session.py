@@ -272,6 +272,6 @@ def _expiry(session: Mapping[str, Any]) -> datetime | None:
 def _returns(session: Mapping[str, Any], base_url: str) -> str:
     for link in objects_at(session, "links"):
         if link.get("type") == "return_policy":
-            title = text_at(link, "title", 300)
-            return " ".join(filter(None, (title, link_at(link, "url", base_url=base_url))))
+            # The words are the terms. An address alone may move without any term changing.
+            return text_at(link, "title", 300) or link_at(link, "url", base_url=base_url) or ""
     return ""

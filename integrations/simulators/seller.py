@@ -259,8 +259,8 @@ class Seller:
 
     def _order(self, session: Document, seen: _Seen) -> Document:
         way = next(way for way in seen.ways if way.id == session["option"])
-        now = self._shop.clock.now()
-        days = (now + timedelta(days=way.earliest_days), now + timedelta(days=way.latest_days))
+        made = datetime.fromisoformat(session["created_at"])
+        days = (made + timedelta(days=way.earliest_days), made + timedelta(days=way.latest_days))
         base_url = self._shop.base_url
         order = view.order(new_id("ord"), session["id"], seen.price, base_url=base_url, days=days)
         self._store.put("order", order["id"], order)
@@ -277,6 +277,8 @@ class Seller:
             return {**session["frozen"], "order": self.order(session["order"])}
         seen = seen or self._seen(session)
         base_url, now = self._shop.base_url, self._shop.clock.now()
+        # Days count from the session's start: a session read past midnight promises the same.
+        made = datetime.fromisoformat(session["created_at"])
         messages = [*seen.messages, *([problem] if problem else [])]
         status = self._status(session, messages)
         if problem and problem["code"] == "payment_declined":
@@ -294,7 +296,7 @@ class Seller:
                 for line in seen.price.lines
             ],
             "totals": view.totals(seen.price),
-            "fulfillment_options": [view.option(way, now) for way in seen.ways],
+            "fulfillment_options": [view.option(way, made) for way in seen.ways],
             "messages": messages,
             "links": view.links(base_url),
             "discounts": view.discounts(session["codes"], seen.price),
