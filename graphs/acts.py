@@ -155,6 +155,7 @@ _WANT_ZH_BARE = _re(
 )
 
 
+_TAKING = _re(r"\b(?:can|could|may) (?:i|we) (?:have|take|get)\b|(?:可以|能)(?:要|买|订)")
 _BARE_CANCEL = _re(r"^(?:please )?cancel(?: it| that| this)?(?: please)?[.!]?$|^取消(?:吧|掉)?$")
 _BROWSE = _re(
     r"\b(?:show|find|search|recommend|suggest|browse|look(?:ing)? for|get me|bring me"
@@ -169,7 +170,8 @@ _REFUSE_CLAUSE = _re(
     r"|(?:请|但是?)?(?:先)?(?:别|不要|不用|不)(?:下单|付款|购买|预订|买|订)[\s,，。;；!！]*"
 )
 _REFUSE = _re(
-    r"\b(?:do not|don't|dont|without|not) (?:actually )?(?:buy|buying|book|booking|order|ordering"
+    r"\b(?:do not|don't|dont|without|(?<!why )not) (?:actually )?(?:buy|buying|book|booking|order"
+    r"|ordering"
     r"|reserve"
     r"|reserving|purchase|purchasing|pay|paying)\b|(?:别|不要|不用|先别|先不|不)(?:下单|付款|购买"
     r"|预订|买|订)"
@@ -218,7 +220,8 @@ def _about_shown(text: str, *, picked: bool) -> Act | None:
     if _COMPARE.search(text):
         return "compare"
     if picked:
-        buying = _ACQUIRE.search(text) and not _WH_I.search(text)
+        wanting = _ACQUIRE.search(text) and not _WH_I.search(text)
+        buying = _TAKING.search(text) or wanting
         return "details" if _QUESTION.search(text) and not buying else "acquire"
     if _MORE.search(text):
         return "more"

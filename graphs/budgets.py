@@ -65,7 +65,7 @@ _BEFORE = "|".join(
     ).split()
 )
 _AFTER = "|".join(pattern for _, pattern in _SYMBOLS)
-_PLAIN = r"\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d{1,7}(?:\.\d{1,2})?"
+_PLAIN = r"(?<![\d.,])(?:\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d{1,9}(?:\.\d{1,2})?)(?![\d])"
 _THOUSAND = r"(?:\s?(?P<k{0}>k|千|万)(?![a-z]))?"
 _NUMBER = rf"(?:{_PLAIN}|{WORDS_EN}|{NUMBER_ZH})"
 # The letters of a code must not run into a word: 'eur' but not 'europe'.

@@ -127,7 +127,7 @@ _NOTE = {
 _OPENING = _re(
     rf"\b(?:i|we|your|you|it|that|they|everything|this|the (?:{_SALE}|table|room|tent)|{_GOODS}"
     r"|thank\w*|success\w*|confirm\w*|tracking|booked|ordered|done|reserved|paid|purchased|gone|went"
-    r"|ord_\w*)\b|[已刚成为帮给替订预买购付支交退感您你确运快下]"
+    r"|ord_\w*)\b|[我已刚成为帮给替订预买购付支交退感您你确运快下房座]"
 )
 _COMPOSING = _re(
     r"\b(?:write|draft|compose|translate|translation|rephrase|rewrite|paraphrase|proofread|correct"

@@ -26,8 +26,8 @@ WORDS_EN = (
     rf"|(?:{_BELOW_100}|a) thousand(?: (?:{_BELOW_100}|a) hundred)?"
     rf"|(?:{_BELOW_100}|a) hundred(?:(?: and)? {_BELOW_100})?|{_BELOW_100})"
 )
-NUMBER_EN = rf"(?:\d{{1,6}}|{WORDS_EN})"
-NUMBER_ZH = r"(?:\d{1,6}|[零〇一二两俩三仨四五六七八九十百千万]{1,9})"
+NUMBER_EN = rf"(?:(?<![\d.])\d{{1,6}}(?!\d)|{WORDS_EN})"
+NUMBER_ZH = r"(?:(?<![\d.])\d{1,6}(?!\d)|[零〇一二两俩三仨四五六七八九十百千万]{1,9})"
 
 _DIGITS_ZH = {c: i for i, c in enumerate("零一二三四五六七八九")} | {
     "〇": 0,

@@ -18,7 +18,7 @@ from graphs.proposing import propose, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
 from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
-from graphs.wishes import Reading, missing, read, wish
+from graphs.wishes import Reading, missing, read, vertical_of, wish
 
 FILL_TIMEOUT_S = 8.0
 SEARCH_LIMIT = 12
@@ -78,6 +78,8 @@ def _replay(turn: Turn, today: date) -> Memory:
         language: Literal["en", "zh"] = "zh" if chinese else "en"
         goods = acts.browses(text)
         reading = read(text, today=today, language=language, memory=memory, goods=goods)
+        if reading.act == "look" and not goods and vertical_of(text) is None:
+            continue  # a question about the world, not about what is for sale
         picked = reading.choice.indices[:1] if reading.choice else ()
         if reading.draft.vertical is None or (reading.draft == memory.draft and not picked):
             continue  # small talk, or nothing that changes the wish
@@ -260,7 +262,7 @@ async def _search(visit: Visit, *, nth: int | None = None, same_as: str = "") ->
         return Outcome(sentences.nothing(query, visit.language), kept)
     fit = _narrowed(visit, fitting(offers, draft, frozen), offers, nth=nth, same_as=same_as)
     if wants and fit:
-        return await propose(visit, fit[:1], draft=draft, frozen=frozen, shown=offers)
+        return await propose(visit, fit[:1], draft=draft, frozen=frozen, shown=fit)
     return _show(visit, draft, frozen, offers, fit=fit, over=over)
 
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from graphs.memory import Draft
+from graphs.memory import Draft, Vertical
 from graphs.numerals import normalise
+
+_KINDS: Mapping[str, Vertical] = {"product": "product", "table": "table", "room": "room"}
 
 SPAN_SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -32,8 +34,9 @@ def with_spans(draft: Draft, text: str, answer: Mapping[str, Any] | None) -> Dra
     if not answer:
         return draft
     vertical = draft.vertical
-    if vertical is None and answer.get("kind") in {"product", "table", "room"}:
-        vertical = answer["kind"]
+    kind = answer.get("kind")
+    if vertical is None and isinstance(kind, str) and kind in _KINDS:
+        vertical = _KINDS[kind]
     item = _verbatim(answer.get("item"), text)
     place = _verbatim(answer.get("place"), text)
     if place and item and place.lower() in item.lower():

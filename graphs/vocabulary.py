@@ -53,7 +53,7 @@ TABLE = _re(
     r"(?! ?(?:lamp|cloth|runner|tennis|mat|top|fan|saw|leg|with (?:legs|drawers)))"
     r")\b"
     r"|餐厅|餐馆|饭店|饭馆|酒楼|馆子|菜馆|吃饭|用餐|晚餐|晚饭|午餐|午饭|聚餐|订位|订座|订餐|餐位"
-    r"|座位"
+    r"|座位|位子|包间|包厢"
     r"|[人张]桌|桌(?![子布游面椅灯垫上球])|好吃的"
 )
 TABLE_WEAK = _re(r"\b(?:reservations?|food|cuisine|meal|eat|place)\b|料理|吃|菜")
@@ -172,7 +172,8 @@ STOP_ZH = re.compile(
 # Single characters go only from the edges of what is left: 家 belongs to 家用, 有 to 有线.
 EDGES_ZH = "".join(sorted(w for w in _STOP_ZH if len(w) == 1))
 STOP_TABLE_ZH = re.compile(
-    r"餐厅|餐馆|饭店|饭馆|酒楼|馆子|吃饭|用餐|晚餐|晚饭|午餐|午饭|订位|订座|订餐|座位|桌|晚上|中午"
+    r"餐厅|餐馆|饭店|饭馆|酒楼|馆子|吃饭|用餐|晚餐|晚饭|午餐|午饭|订位|订座|订餐|座位|位子|桌"
+    r"|晚上|中午"
     r"|人|晚|早上|下午"
 )
 STOP_ROOM_ZH = re.compile(r"酒店|宾馆|旅馆|房间|客房|住宿|入住|退房|房|晚上|晚|人|每")
