@@ -4,6 +4,7 @@ import { render } from "preact";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/frame.css";
+import "./styles/shell.css";
 import "./styles/conversation.css";
 import "./styles/commerce.css";
 import { followLanguage, speakPreferred } from "./i18n";

@@ -84,6 +84,7 @@ export class Purchase {
     this.notice.value = "";
     try {
       this.see(await call<Checkout>("PUT", this.path(), { body: details }));
+      this.confirmHenceforth();
     } catch (error) {
       await this.explain(error);
     }
@@ -155,7 +156,7 @@ export class Purchase {
     this.rest("review", t("error.offer_changed"));
   }
 
-  /** A used interrupt cannot be resumed again, so a next try goes to the checkout itself. */
+  /** A used or outdated interrupt cannot be resumed: the next try goes to the checkout itself. */
   private confirmHenceforth(): void {
     this.interrupt = null;
     this.key = randomId();

@@ -24,6 +24,13 @@ export async function signIn(key: string): Promise<void> {
   await call("POST", "/api/session", { body: key === "" ? {} : { key } });
 }
 
+export async function signOut(): Promise<void> {
+  await call("DELETE", "/api/session");
+  me.value = null;
+  quota.value = null;
+  door.value = "closed";
+}
+
 export async function refreshQuota(): Promise<void> {
   try {
     quota.value = await call<Quota>("GET", "/api/quota");

@@ -57,7 +57,6 @@ export async function choose(offer: Offer): Promise<void> {
     body: {
       lines: [{ offer_id: offer.offer_id, quantity: 1 }],
       ...(threadId.value === null ? {} : { thread_id: threadId.value }),
-      ...(offer.booking ? { booking: offer.booking } : {}),
     },
   });
   const purchase = Purchase.ofCheckout(checkout);

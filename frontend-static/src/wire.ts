@@ -27,15 +27,8 @@ export interface Offer {
   disclosure?: string;
   description?: string;
   rating?: number | null;
-  /** What a booking is for; handed back unchanged when this offer is chosen. */
-  booking?: Booking | null;
-}
-
-export interface Booking {
-  date: string;
-  time?: string | null;
-  party: number;
-  nights?: number | null;
+  /** The merchant's own words, and for a booking its `date`, `time`, `party` and `nights`. */
+  attributes?: Record<string, string>;
 }
 
 export interface OrderFact {
@@ -96,7 +89,8 @@ export interface Me {
   plan: string;
   guest?: boolean;
   preferences?: { effort?: Effort };
-  /** What the person may pay with; where it is unset, the server uses what it has on file. */
+  has_payment_method?: boolean;
+  /** What the person may pay with, the preferred one first. */
   payment_methods?: PaymentMethod[];
 }
 
@@ -160,6 +154,13 @@ export interface Note {
   text?: string;
 }
 
+export interface Delivery {
+  id: string;
+  title: string;
+  amount: number;
+  selected: boolean;
+}
+
 export type CheckoutState =
   | "draft"
   | "quoted"
@@ -184,7 +185,7 @@ export interface Checkout {
   totals: Total[];
   total: number | null;
   currency: string;
-  booking?: Booking | null;
+  fulfilment_options?: Delivery[];
   expires_at?: string | null;
   confirmation?: Record<string, unknown> | null;
   confirmation_hash?: string | null;

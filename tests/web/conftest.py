@@ -26,12 +26,17 @@ ARGS = [
 
 
 @pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's chromium, once a run."""
+def chromium() -> Path:
     if not CHROMIUM.exists():
         pytest.fail("There is no /usr/bin/chromium; install it: apt-get install chromium")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """Debian's chromium, once a run."""
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        opened = await playwright.chromium.launch(executable_path=chromium, args=ARGS)
         yield opened
         await opened.close()
 

@@ -50,6 +50,7 @@ async def give_details(opened: Locator) -> None:
         "City": "Berlin",
         "Country (two letters)": "de",
     }
+    await expect(opened.get_by_label("First name")).to_be_visible(timeout=PATIENCE_MS)
     for label, value in answers.items():
         field = opened.get_by_label(label, exact=True)
         if await field.count():

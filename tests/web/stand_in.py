@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
-from tests.web import scenes
+from tests.web import scenes, wares
 
 KEY = "stand-in-key"
 POLICY = (
@@ -63,7 +63,7 @@ class StandIn:
         return self.checkouts[checkout_id]
 
     def open_checkout(self, offer_id: str, quantity: int = 1) -> dict[str, Any]:
-        made = scenes.checkout(offer_id, quantity)
+        made = wares.checkout(offer_id, quantity)
         self.checkouts[made["id"]] = made
         return made
 
@@ -77,12 +77,12 @@ class StandIn:
         if shown != made["confirmation_hash"]:
             raise Refused(422, "confirmation_mismatch", detail="Not what was shown")
         if made.pop("changes", False):
-            scenes.reprice(made)
+            wares.reprice(made)
             raise Refused(409, "offer_changed", detail="The offer changed", checkout=made)
         if self.decline_next:
             self.decline_next = False
             raise Refused(402, "payment_declined", detail="The payment was declined")
-        order = scenes.order(made)
+        order = wares.order(made)
         self.payments.append({"checkout_id": made["id"], "amount": made["total"]})
         self.orders[order["id"]] = order
         made.update(state="completed", order_id=order["id"], confirmation_hash=None)
@@ -129,6 +129,11 @@ def _person_routes(app: FastAPI, stand_in: StandIn) -> None:
         }
         answer.set_cookie("emptor", token, httponly=True, samesite="lax")
         return {"role": "user"}
+
+    @app.delete("/api/session", status_code=204)
+    async def sign_out(request: Request) -> Response:
+        stand_in.people.pop(request.cookies.get("emptor", ""), None)
+        return Response(status_code=204)
 
     @app.get("/api/me")
     async def me(request: Request) -> dict[str, Any]:
@@ -223,9 +228,9 @@ def _commerce_routes(app: FastAPI, stand_in: StandIn) -> None:
     @app.put("/api/checkouts/{checkout_id}")
     async def revise(checkout_id: str, body: dict[str, Any]) -> dict[str, Any]:
         made = stand_in.checkout(checkout_id)
-        if not body.get("buyer", {}).get("email"):
+        if made["state"] == "draft" and not body.get("buyer", {}).get("email"):
             raise Refused(422, "unprocessable", detail="buyer.email is missing")
-        scenes.complete_details(made, body)
+        wares.complete_details(made, body)
         return made
 
     @app.post("/api/checkouts/{checkout_id}/confirm")
@@ -259,7 +264,7 @@ def _back_office_routes(app: FastAPI) -> None:
 def _page_routes(app: FastAPI, stand_in: StandIn) -> None:
     @app.get("/pictures/{name}.svg")
     async def picture(name: str) -> Response:
-        return Response(scenes.picture(name), media_type="image/svg+xml")
+        return Response(wares.picture(name), media_type="image/svg+xml")
 
     @app.get("/icon.svg")
     async def icon() -> FileResponse:

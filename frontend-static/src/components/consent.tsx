@@ -5,12 +5,12 @@ import { useEffect } from "preact/hooks";
 import type { Consent } from "../consent";
 import { t } from "../i18n";
 import type { Purchase } from "../purchase";
-import { me } from "../state";
 import { clock, formatCountdown, secondsUntil, watchClock } from "../time";
 import type { Checkout, PaymentMethod } from "../wire";
 import { DetailsForm } from "./details";
 import { Lines } from "./lines";
 import { PayButton } from "./pay";
+import { DeliveryPicker, MethodPicker, paymentMethods } from "./pickers";
 
 interface PurchaseProps {
   purchase: Purchase;
@@ -30,6 +30,13 @@ export function PurchaseView({ purchase, pay, cancel }: PurchaseProps) {
         <p class="notice" role="alert">
           {purchase.notice.value}
         </p>
+      )}
+      {open && consent && checkout && (
+        <DeliveryPicker
+          checkout={checkout}
+          busy={phase === "busy"}
+          choose={(id) => purchase.revise({ fulfilment_option_id: id })}
+        />
       )}
       {open && checkout?.handoff_url && <Handoff checkout={checkout} />}
       {open && consent === null && checkout && !checkout.handoff_url && (
@@ -112,7 +119,7 @@ interface PayRowProps {
 }
 
 function PayRow({ consent, busy, pay, cancel }: PayRowProps) {
-  const methods = me.value?.payment_methods ?? [];
+  const methods = paymentMethods();
   const chosen = useSignal(0);
   const left = useTimeLeft(consent.expiresAt);
   if (left === 0) {
@@ -145,25 +152,4 @@ function PayRow({ consent, busy, pay, cancel }: PayRowProps) {
 function useTimeLeft(iso: string | null): number | null {
   useEffect(watchClock, []);
   return iso === null ? null : secondsUntil(iso, clock.value);
-}
-
-interface MethodPickerProps {
-  methods: readonly PaymentMethod[];
-  chosen: number;
-  choose: (index: number) => void;
-}
-
-function MethodPicker({ methods, chosen, choose }: MethodPickerProps) {
-  return (
-    <label class="field">
-      <span>{t("pay.method")}</span>
-      <select value={chosen} onChange={(event) => choose(Number(event.currentTarget.value))}>
-        {methods.map((method, index) => (
-          <option key={index} value={index}>
-            {method.label}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
 }

@@ -32,8 +32,12 @@ function followGrowth(content: HTMLElement | null): (() => void) | undefined {
   const scroller = content?.parentElement;
   if (!content || !scroller) return undefined;
   let atEnd = true;
+  let before = scroller.scrollTop;
   const look = () => {
-    atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+    const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+    // Only scrolling up leaves the end: growth by itself must not, however tall it is.
+    atEnd = near || (atEnd && scroller.scrollTop >= before);
+    before = scroller.scrollTop;
   };
   const observer = new ResizeObserver(() => {
     if (atEnd) scroller.scrollTop = scroller.scrollHeight;

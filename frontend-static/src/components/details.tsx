@@ -44,13 +44,15 @@ export function DetailsForm({ checkout, busy, save }: DetailsProps) {
   };
   return (
     <form class="details" onSubmit={submit}>
-      <h3>{t("details.title")}</h3>
-      <p class="quiet">{t("details.about")}</p>
-      <div class="grid">
-        {(goods ? [...BUYER, ...ADDRESS] : BUYER).map((field) => (
-          <FieldInput key={field.name} field={field} value={field.name === "email" ? (me.value?.email ?? "") : ""} />
-        ))}
-      </div>
+      <fieldset>
+        <legend>{t("details.title")}</legend>
+        <p class="quiet">{t("details.about")}</p>
+        <div class="grid">
+          {(goods ? [...BUYER, ...ADDRESS] : BUYER).map((field) => (
+            <FieldInput key={field.name} field={field} value={field.name === "email" ? (me.value?.email ?? "") : ""} />
+          ))}
+        </div>
+      </fieldset>
       <button type="submit" class="button primary wide" disabled={busy}>
         {busy ? t("details.saving") : t("details.save")}
       </button>

@@ -6,17 +6,17 @@ import { t } from "../i18n";
 import { wording } from "../purchase";
 import { signIn } from "../session";
 import { door } from "../state";
+import { KeyForm } from "./key";
 import { LanguageSwitch } from "./language";
 
 export function Door({ entered }: { entered: () => Promise<void> }) {
   const fault = useSignal("");
   const busy = useSignal(false);
-  const enter = async (key: string) => {
-    if (busy.value) return;
+  const enter = async () => {
     busy.value = true;
     fault.value = "";
     try {
-      await signIn(key);
+      await signIn("");
       await entered();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -42,10 +42,13 @@ export function Door({ entered }: { entered: () => Promise<void> }) {
         </p>
       ) : (
         <>
-          <button type="button" class="button primary wide" disabled={busy.value} onClick={() => void enter("")}>
+          <button type="button" class="button primary wide" disabled={busy.value} onClick={() => void enter()}>
             {t("door.guest")}
           </button>
-          <KeyForm label={t("door.key_label")} hint={t("door.key_hint")} summary={t("door.key")} enter={enter} />
+          <details class="fold">
+            <summary>{t("door.key")}</summary>
+            <KeyForm label={t("door.key_label")} entered={entered} />
+          </details>
         </>
       )}
       {fault.value && (
@@ -63,35 +66,5 @@ export function Brand() {
       <img src="/icon.svg" alt="" width="24" height="24" />
       Emptor
     </span>
-  );
-}
-
-interface KeyFormProps {
-  label: string;
-  hint: string;
-  summary: string;
-  enter: (key: string) => Promise<void>;
-}
-
-function KeyForm({ label, hint, summary, enter }: KeyFormProps) {
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    const key = new FormData(event.currentTarget as HTMLFormElement).get("key");
-    if (typeof key === "string" && key.trim() !== "") void enter(key.trim());
-  };
-  return (
-    <details class="fold">
-      <summary>{summary}</summary>
-      <form class="stack" onSubmit={submit}>
-        <label class="field">
-          <span>{label}</span>
-          <input name="key" type="password" autocomplete="off" spellcheck={false} required />
-        </label>
-        <p class="quiet">{hint}</p>
-        <button type="submit" class="button">
-          {t("door.sign_in")}
-        </button>
-      </form>
-    </details>
   );
 }

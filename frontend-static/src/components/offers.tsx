@@ -3,13 +3,13 @@
 import { useSignal } from "@preact/signals";
 import { ImageOff } from "lucide";
 import { Problem } from "../api";
-import { maybe, t } from "../i18n";
+import { language, maybe, t } from "../i18n";
 import { formatMoney } from "../money";
 import { wording } from "../purchase";
 import { choose } from "../sheet";
 import { stop } from "../state";
 import { formatDay } from "../time";
-import type { Booking, Offer, Picture } from "../wire";
+import type { Offer, Picture } from "../wire";
 import { Icon } from "./icon";
 
 export function OfferList({ type, offers }: { type: string; offers: Offer[] }) {
@@ -51,7 +51,7 @@ function OfferCard({ offer }: { offer: Offer }) {
       <div class="offer-words">
         <h3>{offer.title}</h3>
         <div class="quiet">{offer.merchant}</div>
-        {offer.booking && <div class="offer-when">{bookingWords(offer.booking)}</div>}
+        <OfferFacts offer={offer} />
         {offer.why && <p class="offer-why">{offer.why}</p>}
         <div class="offer-price">
           <strong>{formatMoney(offer.price.amount, offer.price.currency)}</strong>
@@ -81,10 +81,28 @@ function OfferCard({ offer }: { offer: Offer }) {
   );
 }
 
-function bookingWords({ date, time, party, nights }: Booking): string {
-  const parts = [formatDay(date), time?.slice(0, 5) ?? "", t("offer.party", { party })];
-  if (nights) parts.push(t("offer.nights", { nights }));
-  return parts.filter(Boolean).join(" · ");
+/** For a booking when, for how many and where; for goods how long they take. */
+function OfferFacts({ offer }: { offer: Offer }) {
+  const { date, time, party, nights, delivery_days: days, ...rest } = offer.attributes ?? {};
+  const own = (name: string) => (language.value === "zh" && rest[`${name}_zh`]) || rest[name] || "";
+  const when = [
+    date && formatDay(date),
+    time?.slice(0, 5),
+    party && t("offer.party", { party }),
+    nights && t("offer.nights", { nights }),
+  ];
+  const quietly = [
+    offer.rating ? `★ ${offer.rating.toFixed(1)}` : "",
+    own("area"),
+    own("city"),
+    days && t("offer.delivery", { days }),
+  ];
+  return (
+    <>
+      <div class="offer-when">{when.filter(Boolean).join(" · ")}</div>
+      <div class="quiet">{quietly.filter(Boolean).join(" · ")}</div>
+    </>
+  );
 }
 
 /** Pictures come from our own server only: another host would learn who looks at what. */

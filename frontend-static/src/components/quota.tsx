@@ -56,13 +56,18 @@ export function QuotaList() {
             <Meter bucket={bucket} />
             <div class="quiet">
               {refill(bucket)}
-              {isLow(bucket) && <strong> · {t("quota.low")}</strong>}
+              {isLow(bucket) && <strong> · {t(bucket.remaining === 0 ? "quota.empty" : "quota.low")}</strong>}
             </div>
           </li>
         ))}
       </ul>
     </section>
   );
+}
+
+/** A reserve stands in for another bucket; it matters once it has been touched. */
+function isIdleReserve(bucket: Bucket, all: readonly Bucket[]): boolean {
+  return bucket.used === 0 && bucket.held === 0 && all.some(({ fallback }) => fallback === bucket.name);
 }
 
 /** The same in one line under the title of a narrow screen; it unfolds to all of it. */
@@ -72,7 +77,7 @@ export function QuotaStrip() {
   return (
     <details class="strip">
       <summary aria-label={t("quota.details")}>
-        {now.buckets.map((bucket) => (
+        {now.buckets.filter((bucket) => !isIdleReserve(bucket, now.buckets)).map((bucket) => (
           <span key={bucket.name} class={isLow(bucket) ? "low" : undefined}>
             {bucketName(bucket)} <b>{bucket.remaining ?? "∞"}</b>
           </span>

@@ -5,6 +5,7 @@ import { Plus, X } from "lucide";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { door, drawerOpen, me, threadId, threads } from "../state";
+import { signOut } from "../session";
 import { beginThread, openThread } from "../thread";
 import { Brand } from "./door";
 import { Icon } from "./icon";
@@ -74,6 +75,11 @@ function ThreadList() {
   );
 }
 
+async function leave(): Promise<void> {
+  await signOut();
+  beginThread();
+}
+
 function Account() {
   const person = me.value;
   if (person === null) return null;
@@ -81,9 +87,15 @@ function Account() {
     <div class="account">
       <div>
         <div class="account-name">{person.guest ? t("account.guest") : person.name || person.email || person.id}</div>
-        <button type="button" class="link quiet" onClick={() => (door.value = "closed")}>
-          {t("door.key")}
-        </button>
+        {person.guest ? (
+          <button type="button" class="link quiet" onClick={() => (door.value = "closed")}>
+            {t("door.key")}
+          </button>
+        ) : (
+          <button type="button" class="link quiet" onClick={() => void leave()}>
+            {t("account.sign_out")}
+          </button>
+        )}
       </div>
       <LanguageSwitch />
     </div>

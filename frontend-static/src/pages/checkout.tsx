@@ -54,7 +54,7 @@ function CheckoutView({ purchase }: { purchase: Purchase }) {
   if (purchase.phase.value === "paid" && orderId) {
     return (
       <>
-        <p role="status">{t("pay.paid")}</p>
+        <h2>{t("pay.paid")}</h2>
         <Receipt fact={{ order_id: orderId }} />
       </>
     );

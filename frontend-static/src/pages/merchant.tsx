@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call, Problem } from "../api";
-import { KeyDoor } from "../components/keydoor";
+import { KeyForm } from "../components/key";
 import { type Row, Rows } from "../components/rows";
 import { Shell } from "../components/shell";
 import { t } from "../i18n";
@@ -41,7 +41,7 @@ export function MerchantPage() {
     <Shell title={t("merchant")}>
       <p class="lead">{t("merchant.about")}</p>
       {access.value === "asking" && <p class="quiet">{t("loading")}</p>}
-      {access.value === "closed" && <KeyDoor label={t("merchant.key")} entered={load} />}
+      {access.value === "closed" && <div class="panel"><KeyForm label={t("merchant.key")} entered={load} /></div>}
       {access.value === "open" && <Merchant />}
     </Shell>
   );

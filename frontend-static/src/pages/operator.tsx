@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call, Problem } from "../api";
-import { KeyDoor } from "../components/keydoor";
+import { KeyForm } from "../components/key";
 import { type Row, Rows } from "../components/rows";
 import { Shell } from "../components/shell";
 import { type Key, t } from "../i18n";
@@ -55,7 +55,7 @@ export function OperatorPage() {
     <Shell title={t("operator")}>
       <p class="lead">{t("operator.about")}</p>
       {access.value === "asking" && <p class="quiet">{t("loading")}</p>}
-      {access.value === "closed" && <KeyDoor label={t("operator.key")} entered={load} />}
+      {access.value === "closed" && <div class="panel"><KeyForm label={t("operator.key")} entered={load} /></div>}
       {access.value === "open" && <Report />}
     </Shell>
   );

@@ -1,4 +1,4 @@
-/** Signing in with a key of another role, for the operator's and the merchant's pages. */
+/** Signing in with a key: a person's, an operator's or a merchant's. */
 
 import { useSignal } from "@preact/signals";
 import { Problem } from "../api";
@@ -6,7 +6,7 @@ import { t } from "../i18n";
 import { wording } from "../purchase";
 import { signIn } from "../session";
 
-export function KeyDoor({ label, entered }: { label: string; entered: () => Promise<void> }) {
+export function KeyForm({ label, entered }: { label: string; entered: () => Promise<void> }) {
   const fault = useSignal("");
   const busy = useSignal(false);
   const submit = async (event: SubmitEvent) => {
@@ -26,12 +26,13 @@ export function KeyDoor({ label, entered }: { label: string; entered: () => Prom
     }
   };
   return (
-    <form class="panel stack" onSubmit={(event) => void submit(event)}>
+    <form class="stack" onSubmit={(event) => void submit(event)}>
       <label class="field">
         <span>{label}</span>
         <input name="key" type="password" autocomplete="off" spellcheck={false} required />
       </label>
-      <button type="submit" class="button primary" disabled={busy.value}>
+      <p class="quiet">{t("door.key_hint")}</p>
+      <button type="submit" class="button" disabled={busy.value}>
         {t("door.sign_in")}
       </button>
       {fault.value && (
