@@ -10,12 +10,12 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-import quotas.usage as allowances
 import structlog
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+import quotas.usage as allowances
 from backend import threads
 from backend.errors import ModelFailed
 from backend.gate import Gate
@@ -25,10 +25,14 @@ from backend.opening import open_turn
 from backend.tally import Tally
 from backend.threads import ModelCall, TurnRow
 from backend.turn import Chat, Closed, Opened, Request, TurnEvent
-from graphs.state import Called, Finished, Remembered, TurnContext
+from graphs.state import Called, Event, Finished, Remembered, Turn, TurnContext
 from integrations.models import Cost, ModelUnavailable, Usage, cost, token_bound
 
 log = structlog.get_logger()
+
+
+# Tasks that end a turn whose reader has gone; kept here so that they are not collected.
+_endings: set[asyncio.Task[tuple[Closed, Exception | None]]] = set()
 
 
 async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
@@ -36,39 +40,71 @@ async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
 
     Raises `ModelFailed` (nothing is charged), `QuotaExhausted` when every rung is used up,
     `Conflict` while the thread is busy. Closing the iterator frees the model and settles.
+
+    The graph runs in a task of its own. A web server cancels a reader again at each await, and a
+    graph that is interrupted while it cleans up leaves its model call running.
     """
     chat.seats.known(request.model)
     tally = Tally(new_id("trn"))
     turn = await open_turn(chat, request, tally.turn_id)
-    state = "aborted"
+    events: asyncio.Queue[Event | None] = asyncio.Queue()
+    running = asyncio.create_task(_run(chat, request, turn, tally, events))
     try:
         yield Opened(tally.turn_id, request.thread.id if request.thread else None)
-        context = TurnContext(
-            router=chat.router,
-            allowances=Gate(chat, request, turn),
-            models=chat.models,
-            shelf=chat.shelf,
-            desk=chat.desk(request.user, request.thread.id if request.thread else None),
-        )
-        stream = chat.graph.astream({"turn": turn}, context=context, stream_mode="custom")
-        async with aclosing(stream) as events:
-            async for event in events:
+        while (event := await events.get()) is not None:
+            yield event
+    finally:
+        running.cancel()
+        ending = asyncio.create_task(_end(chat, request, tally, running))
+        _endings.add(ending)
+        ending.add_done_callback(_endings.discard)
+        closed, error = await asyncio.shield(ending)
+    if error is not None:
+        raise error
+    yield closed
+
+
+async def _run(
+    chat: Chat, request: Request, turn: Turn, tally: Tally, events: asyncio.Queue[Event | None]
+) -> None:
+    """The graph, its events noted and handed on; None at the end, however it ended."""
+    thread_id = request.thread.id if request.thread else None
+    context = TurnContext(
+        router=chat.router,
+        allowances=Gate(chat, request, turn),
+        models=chat.models,
+        shelf=chat.shelf,
+        desk=chat.desk(request.user, thread_id),
+    )
+    stream = chat.graph.astream({"turn": turn}, context=context, stream_mode="custom")
+    try:
+        async with aclosing(stream) as told:
+            async for event in told:
                 if tally.note(event):
                     await _start(chat, tally)
                 if not isinstance(event, Finished | Remembered):
-                    yield event
-        state = "done"
-    except ModelUnavailable as error:
-        state = "failed"
-        log.warning("model_failed", turn_id=tally.turn_id, detail=error.detail)
-        raise _model_failed(error) from error
-    except Exception:
-        state = "failed"
-        raise
+                    events.put_nowait(event)
     finally:
-        closing = asyncio.ensure_future(_close(chat, request, tally, state))
-        closed = await asyncio.shield(closing)
-    yield closed
+        events.put_nowait(None)
+
+
+async def _end(
+    chat: Chat, request: Request, tally: Tally, running: asyncio.Task[None]
+) -> tuple[Closed, Exception | None]:
+    """Wait for the graph to be gone, then close the turn as it ended."""
+    await asyncio.wait([running])
+    state, error = "done", None
+    if running.cancelled():
+        state = "aborted"
+    elif (raised := running.exception()) is not None:
+        state = "failed"
+        if not isinstance(raised, Exception):
+            raise raised
+        error = raised
+    if isinstance(error, ModelUnavailable):
+        log.warning("model_failed", turn_id=tally.turn_id, detail=error.detail)
+        error = _model_failed(error)
+    return await _close(chat, request, tally, state), error
 
 
 def _model_failed(error: ModelUnavailable) -> ModelFailed:

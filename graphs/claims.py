@@ -123,12 +123,13 @@ _NOTE = {
     "en": "(I have not ordered, booked or paid anything.)",
     "zh": "（我没有下单、预订或付款。）",
 }
-# Where a claim may begin: the rest of the sentence waits for its end.
+# The word a claim turns on: from here the sentence waits for its end. What stands before it has
+# gone out already; a cut sentence then breaks off and is followed by the note.
 _OPENING = _re(
-    rf"\b(?:i|we|your|you|it|that|they|everything|this|the (?:{_SALE}|table|room|tent)|{_GOODS}"
-    r"|thank\w*|success\w*|confirm\w*|tracking|booked|ordered|done|reserved|paid|purchased|gone|went"
-    r"|ord_\w*)\b|[我已刚成为帮给替订预买购付支交退感您你确运快下房座]"
+    rf"\b(?:{_TRADED}|{_HANDLED}|{_SALE}|gone ahead|went ahead|success\w*|confirmation|tracking"
+    r"|receipt|set|done|ord_\w*)\b|[已刚成订预购买付支交退单]"
 )
+_WORD_SO_FAR = re.compile(r"[A-Za-z0-9_'’-]+$")
 _COMPOSING = _re(
     r"\b(?:write|draft|compose|translate|translation|rephrase|rewrite|paraphrase|proofread|correct"
     r"|grammar|summari[sz]e|story|poem|dialogue|role-?play|e-?mail|letter|essay|code|script|function"
@@ -172,18 +173,19 @@ class Watch:
         return rest
 
     def _release(self, end: int) -> str:
-        """The rest of the finished sentence, or nothing when it claims."""
+        """The rest of the finished sentence; of one that claims, only a sign that it broke off."""
         sentence, self._held = self._held[:end], self._held[end:]
-        fresh, self._shown = sentence[self._shown :], 0
+        shown, self._shown = self._shown, 0
         if claims_without_order(sentence):
             self.cut = True
-            return ""
-        return fresh
+            return "… " if shown else ""
+        return sentence[shown:]
 
     def _early(self) -> str:
         """Words before any opening of a claim go out at once; a half-written word waits."""
         opening = _OPENING.search(self._held)
-        until = opening.start() if opening else self._held.rfind(" ") + 1
+        word = _WORD_SO_FAR.search(self._held)
+        until = opening.start() if opening else (word.start() if word else len(self._held))
         fresh = self._held[self._shown : until]
         self._shown = max(self._shown, until)
         return fresh

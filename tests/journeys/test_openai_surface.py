@@ -171,7 +171,7 @@ def _used(quota: dict[str, Any]) -> dict[str, tuple[int, int]]:
 async def test_a_model_that_breaks_mid_stream_ends_with_an_error_event_and_costs_nothing(product):
     async with product.client("pro") as http:
         before = _used((await http.get("/api/quota")).json())
-        product.model.break_after = 2
+        product.model.break_after = 5
         async with http.stream(
             "POST", "/v1/chat/completions", json={**HELLO, "stream": True}
         ) as answer:
