@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,20 @@ async def running(module: str, home: Path) -> AsyncIterator[Running]:
         yield merchant
     finally:
         await merchant.end()
+
+
+class Tampering(httpx.AsyncBaseTransport):
+    """A merchant that answers something else: `bend` changes each parsed answer in place."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, bend: Callable[[Any], None]) -> None:
+        self._inner = inner
+        self._bend = bend
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        body = json.loads(await response.aread())
+        self._bend(body)
+        return httpx.Response(response.status_code, json=body, request=request)
 
 
 class Recorder(httpx.AsyncBaseTransport):

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +27,13 @@ from integrations.partner import (
 )
 from tests.integrations import fakes_sockets as fakes
 from tests.integrations.partner_schemas import hold_to_acp
-from tests.integrations.running_merchants import KEY, Recorder, Running, running
+from tests.integrations.running_merchants import (
+    KEY,
+    Recorder,
+    Running,
+    Tampering,
+    running,
+)
 
 HOME = Address("Ada Lind", "Lindenweg 3", "Berlin", "DE", "10999")
 ADA = Buyer("Ada", "Lind", "ada@example.com", "+49 30 123456")
@@ -262,6 +269,35 @@ async def test_a_merchant_that_changes_the_quantity_is_not_ready(partner: Partne
         await partner.quote(TENT, key=key())
 
 
+def _ten_times(session: Any) -> None:
+    session["line_items"][0]["quantity"] *= 10
+    for totals in (session["line_items"][0]["totals"], session["totals"]):
+        for total in totals:
+            if total["type"] in ("items_base_amount", "subtotal", "total"):
+                total["amount"] += 9 * 17900
+
+
+def _another_item(session: Any) -> None:
+    session["line_items"][0]["item"]["id"] = "tent-hallig-6"
+
+
+def _one_more(session: Any) -> None:
+    free = {**session["line_items"][0], "item": {"id": "gift"}, "unit_amount": 0, "totals": []}
+    session["line_items"].append(free)
+
+
+@pytest.mark.parametrize("bend", [_ten_times, _another_item, _one_more])
+async def test_a_session_for_other_goods_than_asked_is_never_ready(
+    shop: Running, http: httpx.AsyncClient, bend: Callable[[Any], None]
+):
+    async with httpx.AsyncClient(transport=Tampering(http._transport, bend)) as client:
+        partner = AcpPartner(client, shop.url, KEY)
+        quote = await partner.quote(TENT, key=key())
+        assert quote.status == "incomplete"
+        assert [n.code for n in quote.notes if n.severity == "error"] == ["lines_differ"]
+        assert (await partner.revise(quote.reference, TENT, key=key())).status == "incomplete"
+
+
 async def test_an_escalation_is_handed_off_and_places_nothing(partner: Partner, shop: Running):
     quote = await partner.quote(TENT, key=key())
     before = len(await shop.orders())
@@ -353,15 +389,13 @@ async def test_a_merchant_without_orders_or_cancellation_is_not_asked_for_them()
 async def test_a_merchant_without_a_handler_that_we_can_use_is_refused(
     partner: Partner, shop: Running, http: httpx.AsyncClient
 ):
-    class Bare(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            answer = await http._transport.handle_async_request(request)
-            text = answer.text.replace("dev.acp.tokenized.card", "dev.acp.seller_backed.points")
-            return httpx.Response(answer.status_code, text=text)
+    def points_only(session: Any) -> None:
+        for handler in session["capabilities"]["payment"]["handlers"]:
+            handler["name"] = "dev.acp.seller_backed.points"
 
     quote = await partner.quote(TENT, key=key())
     before = len(await shop.orders())
-    async with httpx.AsyncClient(transport=Bare()) as client:
+    async with httpx.AsyncClient(transport=Tampering(http._transport, points_only)) as client:
         with pytest.raises(PartnerRefused) as refused:
             await AcpPartner(client, shop.url, KEY).place(
                 quote.reference, pay(quote), ADA, key=key()

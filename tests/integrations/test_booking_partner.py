@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -28,7 +28,13 @@ from integrations.partner import (
 )
 from integrations.wire import Unreadable
 from tests.integrations.partner_schemas import booking_document, hold_to_booking
-from tests.integrations.running_merchants import KEY, Recorder, Running, running
+from tests.integrations.running_merchants import (
+    KEY,
+    Recorder,
+    Running,
+    Tampering,
+    running,
+)
 
 ADA = Buyer("Ada", "Lind", "ada@example.com")
 SOON = datetime.now(UTC).date() + timedelta(days=20)
@@ -235,6 +241,30 @@ async def test_a_partner_that_multiplies_the_quantity_is_refused(
     with pytest.raises(PartnerRefused) as refused:
         await partner.quote(table(), key=key())
     assert refused.value.code == "inconsistent_totals"
+
+
+def _other_evening(quote: Any) -> None:
+    quote["booking"]["time"] = "21:00"
+
+
+def _bigger_party(quote: Any) -> None:
+    quote["booking"]["party"] = 10
+
+
+def _other_place(quote: Any) -> None:
+    quote["lines"][0]["item_id"] = "blaue-maus"
+
+
+@pytest.mark.parametrize("bend", [_other_evening, _bigger_party, _other_place])
+async def test_a_quote_for_something_else_than_asked_is_never_ready(
+    house: Running, bend: Callable[[Any], None]
+):
+    inner = guarded_client(house.allow)._transport
+    async with httpx.AsyncClient(transport=Tampering(inner, bend)) as client:
+        quote = await BookingPartner(client, house.url, KEY).quote(table(), key=key())
+    await inner.aclose()
+    assert quote.status == "incomplete"
+    assert [n.code for n in quote.notes] == ["lines_differ"]
 
 
 async def test_a_booking_needs_one_item_and_a_date(partner: BookingPartner):
