@@ -54,10 +54,15 @@ _CANCEL = _re(
     r"|怎么|能)退[款货订单掉]"
     r"|^(?:退款|退货|退单|取消)"
 )
+# A no that goes on ('no, get me three', 'no, the other one') is a change, not a refusal.
+_GOES_ON = (
+    r"(?!.*\b(?:ones?|cheaper|another|instead|but|others?|show|make|i|we|it|is|does|book|get|find|give"
+    r"|change|rather|for|\d+)\b)"
+)
 _NO = _re(
-    r"^(?:no|nope|nah|no,? thanks?(?: you)?|not now|never ?mind|forget it|stop|leave it"
-    r"|maybe later|not interested|i changed my mind|i've changed my mind)\b(?!.*\b(?:one|cheaper|"
-    r"another|instead|but|other|show|make it|i want|book|\d)\b)"
+    rf"^(?:no|nope|nah|not now|leave it)\b{_GOES_ON}"
+    r"|^(?:no,? thanks?(?: you)?|never ?mind|forget (?:it|about it)|stop|maybe later|not interested"
+    r"|i(?:'ve| have)? changed my mind)\b(?!.*\b(?:show|find|book|get|instead|cheaper|another)\b)"
     r"|\b(?:do not|don't|dont) (?:buy|book|order|reserve|purchase|pay|do it|confirm)\b"
     r"|^(?:不用了?|算了|不要了|不买了?|不订了?|先不(?:用|买|订)了?|不必了?|别[买订]了?|取消吧"
     r"|再说吧|不需要)"

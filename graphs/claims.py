@@ -173,7 +173,7 @@ class Watch:
         return rest
 
     def _release(self, end: int) -> str:
-        """The rest of the finished sentence; of one that claims, only a sign that it broke off."""
+        """The rest of the finished sentence; of one that claims, a sign that it broke off."""
         sentence, self._held = self._held[:end], self._held[end:]
         shown, self._shown = self._shown, 0
         if claims_without_order(sentence):

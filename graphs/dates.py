@@ -321,7 +321,7 @@ def _keys(table: dict[str, Callable[[date], date | None]]) -> str:
 
 
 _ZH_TO = r"\s*(?:到|至|-|~)\s*"
-_STOP = r"(?=\s*(?:$|[,.!?;]|at\b|for\b|in\b|of\b|to\b|until\b|till\b|please\b|and\b|\x1f))"
+_STOP = r"(?=\s*(?:$|[,.!?;\x1f]|(?:at|for|in|of|to|until|till|please|and|from|with|if)\b))"
 
 _RULES: tuple[tuple[re.Pattern[str], _Resolver], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), resolve)
@@ -329,7 +329,8 @@ _RULES: tuple[tuple[re.Pattern[str], _Resolver], ...] = tuple(
         (r"(?<!\d)(?P<y>20\d\d)[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d)", _iso),
         (
             rf"\b(?P<m>{_MONTH})\s*(?:the\s+)?(?P<d>\d{{1,2}}){_ORDINAL}?(?!\d|:)"
-            rf"(?:{_TO}(?:(?P<m2>{_MONTH})\s*)?(?P<e>\d{{1,2}}){_ORDINAL}?(?!\d|:|\s*[ap]m))?{_YEAR}",
+            rf"(?:{_TO}(?:(?P<m2>{_MONTH})\s*)?(?P<e>\d{{1,2}}){_ORDINAL}?(?!\d|:"
+            rf"|\s*[ap]m))?{_YEAR}",
             _month_day,
         ),
         (

@@ -14,7 +14,7 @@ from graphs.memory import Draft
 from graphs.numerals import number
 from graphs.sentences import where
 from graphs.state import Offer, Proposal, Wish
-from graphs.vocabulary import CUISINES
+from graphs.vocabulary import ALSO_KNOWN, CUISINES
 from integrations.money import Money
 
 Rule = Literal["best", "cheapest"]
@@ -135,7 +135,10 @@ def _text(offer: Offer) -> str:
 def fitting(offers: Sequence[Offer], draft: Draft, frozen: Plan) -> list[Offer]:
     """The offers that may be proposed for this wish, in the shelf's order (or cheapest first)."""
     able = [o for o in offers if o.availability != "out_of_stock" and _within(o, frozen)]
-    kept = _goods(able, draft) if draft.vertical == "product" else _places(able, draft)
+    if draft.vertical == "product":
+        kept = _goods(able, draft)
+    else:
+        kept = _places([o for o in able if _is_when(o, frozen.wish)], draft)
     if frozen.rule == "cheapest" and len({o.price.currency for o in kept}) == 1:
         kept.sort(key=lambda o: o.price.amount)
     return kept
@@ -162,30 +165,53 @@ def _goods(offers: Sequence[Offer], draft: Draft) -> list[Offer]:
 
 def _places(offers: Sequence[Offer], draft: Draft) -> list[Offer]:
     """Those of the cuisine, the place and the name that were asked for."""
-    kept = list(offers)
-    if draft.cuisine:
-        pattern = next(p for name, p in CUISINES if name == draft.cuisine)
-        kept = [o for o in kept if pattern.search(_text(o))]
+    kept = [o for o in offers if not draft.cuisine or _cooks(o, draft.cuisine)]
     if draft.place:
         there = [o for o in kept if _is_there(o, draft.place)]
-        kept = there or [o for o in kept if not where(o)]
+        kept = there or [o for o in kept if not where(o, "en")]
     named = _named(draft)
     if named:
         scored = [(o, coverage(named, o)) for o in kept]
         best = max((s for _, s in scored if s is not None), default=None)
-        if best is not None:
-            kept = [o for o, s in scored if s == best] if best else []
+        if best:
+            kept = [o for o, s in scored if s == best]
+        elif best is not None and not any(_han(c) for c in named):
+            kept = []  # another house than the one that was named
     return kept
+
+
+def _cooks(offer: Offer, cuisine: str) -> bool:
+    text = _text(offer)
+    also = ALSO_KNOWN.get(cuisine)
+    named = next(pattern for name, pattern in CUISINES if name == cuisine)
+    return named.search(text) is not None or (also is not None and also.search(text) is not None)
+
+
+def _is_when(offer: Offer, wish: Wish) -> bool:
+    """The offer's own day, time and party are those asked for; an alternative is not a fit."""
+    told = offer.attributes
+    asked = {
+        "date": wish.date.isoformat() if wish.date else None,
+        "time": wish.time.isoformat()[:5] if wish.time else None,
+        "party": str(wish.party) if wish.party else None,
+        "nights": str(wish.nights) if wish.nights else None,
+    }
+    return all(
+        value is None or name not in told or told[name][: len(value)] == value
+        for name, value in asked.items()
+    )
 
 
 def _is_there(offer: Offer, place: str) -> bool:
     """The row's place names it, or is written in another script and cannot be compared."""
-    spot = " ".join([where(offer), _text(offer)]).lower()
+    spot = _text(offer).lower()
     return place.lower() in spot or any(_han(c) for c in place) != any(_han(c) for c in spot)
 
 
 def _named(draft: Draft) -> str:
-    """Words that name a house: capitalised ones, or Chinese ones that are no kind of food."""
+    """Words that may name a house: capitalised ones, or Chinese ones that are no kind of food.
+
+    Chinese has no capitals: there such words only decide between houses, they rule none out."""
     words = [
         w
         for w in draft.words.split()

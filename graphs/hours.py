@@ -156,7 +156,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Said]], ...] = t
     (re.compile(pattern, re.IGNORECASE), read)
     for pattern, read in (
         (rf"(?<![\d$€£¥.])(?P<h>\d{{1,2}})[:.](?P<n>\d\d)\s*{_MERIDIAN}", _digits),
-        (rf"(?<![\d$€£¥.:])(?P<h>\d{{1,2}})\s*(?:o'?clock\s*)?{_MERIDIAN}", _digits),
+        (rf"(?<![\d$€£¥.:])(?P<h>\d{{1,2}})\s*(?:o['\"]?clock\s*)?{_MERIDIAN}", _digits),
         (r"(?<![\d$€£¥.])(?P<h>[01]?\d|2[0-3]):(?P<n>[0-5]\d)(?!\d)", _clock),
         (
             rf"\b(?P<n>half|a quarter|quarter|five|ten|twenty|twenty[- ]five|5|10|20|25)"
@@ -168,7 +168,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Said]], ...] = t
             lambda m: (number(m["h"]) or 0, 30, ""),
         ),
         (rf"\b(?P<h>{_H})(?: (?P<n>{_MINUTE_WORDS}))?\s*{_MERIDIAN}", _words),
-        (rf"\b(?P<h>{_H}|\d{{1,2}}) o'?clock(?:\s*{_MERIDIAN})?", _words),
+        (rf"\b(?P<h>{_H}|\d{{1,2}}) o['\"]?clock(?:\s*{_MERIDIAN})?", _words),
         (
             rf"\b(?P<h>{_H}|\d{{1,2}})"
             r"(?= (?:in the (?:morning|evening|afternoon)|at night|tonight)\b)",
@@ -176,7 +176,8 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Said]], ...] = t
         ),
         (rf"(?<=\bat )(?P<h>{_H}) (?P<n>thirty|fifteen|forty[- ]five)\b", _words),
         (
-            rf"{_LEAD}\s+(?P<h>\d{{1,2}})(?![\d./:%-]|\s*(?:people|persons?|guests?|adults?|of us|"
+            rf"{_LEAD}\s+(?P<h>\d{{1,2}})(?!\d|[./:]\d|[%-]|\s*(?:people|persons?|guests?|adults?"
+            rf"|of us|"
             r"nights?|days?|weeks?|months?|friends|seats?|pax|ppl|rooms?|minutes|hours?|stars?|"
             r"dollars|euros|pounds|yuan|eur|usd|gbp|th\b|st\b|nd\b|rd\b|kids?|[$€£]))",
             _digits,

@@ -74,7 +74,7 @@ _BLOCK = re.compile(r"\s*<!--emptor:v1 (?P<json>\{.*?\})-->", re.DOTALL)
 
 
 def remember(
-    offers: Sequence[Offer],
+    offers: Sequence[Offer | OfferMemory],
     *,
     draft: Draft,
     wanted: bool = False,

@@ -55,8 +55,9 @@ async def show_again(visit: Visit) -> Outcome | None:
         return None
     visit.emit(Consent(tuple(still)))
     text = "\n".join([sentences.button(still, visit.language), *(one.url for one in still)])
-    offers = await visit.shown()
-    kept = remember(offers, draft=memory.draft, wanted=True, lines=memory.lines, key=memory.key)
+    kept = remember(
+        memory.offers, draft=memory.draft, wanted=True, lines=memory.lines, key=memory.key
+    )
     return Outcome(text, kept, tuple(still))
 
 
@@ -98,7 +99,9 @@ def _announce(
         sentences.proposal(
             one,
             about=about,
-            place=next((sentences.where(o) for o in offers if frozen.kept_by(one, [o])), ""),
+            place=next(
+                (sentences.where(o, language) for o in offers if frozen.kept_by(one, [o])), ""
+            ),
             language=language,
         )
         for one in good

@@ -17,7 +17,7 @@ from integrations.partner import clean_text
 
 _MARKUP = re.compile(r"[\[\]<>*_`|\\{}#]|(?:https?|ftp)://\S+|www\.\S+", re.IGNORECASE)
 _LOCALE = {"en": "en", "zh": "zh_Hans"}
-_PLACES = ("city", "place", "location", "area", "district", "城市", "地点")
+_PLACES = ("city", "place", "location", "area", "district")
 
 
 def plain(text: object, limit: int = 100) -> str:
@@ -37,10 +37,22 @@ def hour_text(at: time, language: str) -> str:
     return format_time(at, "short", locale=_LOCALE[language])
 
 
-def where(offer: Offer) -> str:
-    """The place that the offer's row names, or ''."""
-    named = next((offer.attributes[k] for k in _PLACES if offer.attributes.get(k)), "")
-    return plain(named, 60)
+def where(offer: Offer, language: str) -> str:
+    """The place that the offer's row names, in the person's language if it has both, or ''."""
+    told = offer.attributes
+    for key in _PLACES:
+        named = (language == "zh" and told.get(f"{key}_zh")) or told.get(key)
+        if named:
+            return plain(named, 60)
+    return ""
+
+
+def _clock(offer: Offer, language: str) -> str:
+    """When a booking is; alternatives differ from what was asked for, so each line says its own."""
+    try:
+        return hour_text(time.fromisoformat(offer.attributes["time"]), language)
+    except (KeyError, ValueError):
+        return ""
 
 
 def facts(wish: Wish, language: str) -> str:
@@ -79,8 +91,9 @@ def listing(offers: Sequence[Offer], language: str) -> str:
     """The offers numbered as the person may name them, each with its own price."""
     lines = []
     for position, offer in enumerate(offers, 1):
-        place, why = where(offer), plain(offer.why, 80)
-        spot = pick(language, f", {place}", f"，{place}") if place else ""
+        place, why = where(offer, language), plain(offer.why, 80)
+        said = [part for part in (place, _clock(offer, language)) if part]
+        spot = "".join(pick(language, f", {part}", f"，{part}") for part in said)
         reason = pick(language, f" ({why})", f"（{why}）") if why else ""
         price = offer.price.text(_LOCALE[language])
         sold_out = pick(language, ", sold out", "，无货")
@@ -248,6 +261,7 @@ _NEEDS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
     (re.compile("address|ship|fulfil"), ("a delivery address", "收货地址")),
     (re.compile("buyer|email|phone|name|contact"), ("your contact details", "联系方式")),
     (re.compile("payment"), ("a way to pay", "付款方式")),
+    (re.compile("missing|incomplete|required"), ("some details", "一些信息")),
 )
 _GONE = re.compile(r"stock|sold|unavailable|not_available|expired|not_found|offer_changed|quantity")
 
@@ -261,7 +275,9 @@ def blocked(held: Blocked, language: str) -> str:
             f"这个商家需要在它自己的页面完成：{held.handoff_url}",
         )
     codes = " ".join(held.missing).lower()
-    needs = [names for pattern, names in _NEEDS if pattern.search(codes)]
+    needs = [names for pattern, names in _NEEDS[:-1] if pattern.search(codes)]
+    if not needs and _NEEDS[-1][0].search(codes):
+        needs = [_NEEDS[-1][1]]
     if needs:
         english = " and ".join(n[0] for n in needs)
         chinese = "和".join(n[1] for n in needs)
@@ -327,7 +343,8 @@ def details(offer: Offer, language: str) -> str:
     """What the offer's row says, as the merchant's words; nothing is concluded from it."""
     price = offer.price.text(_LOCALE[language])
     head = f"{plain(offer.title)} · {plain(offer.merchant, 60)} · {price}"
-    extra = "; ".join(f"{plain(k, 30)}: {plain(v, 60)}" for k, v in offer.attributes.items())
+    told_keys = [k for k in offer.attributes if not (k.endswith("_zh") and language == "en")]
+    extra = "; ".join(f"{plain(k, 30)}: {plain(offer.attributes[k], 60)}" for k in told_keys)
     told = plain(offer.description, 400)
     says = pick(language, f"The merchant writes: “{told}”", f"商家的描述：“{told}”") if told else ""
     none = pick(language, "The merchant says nothing more about it.", "商家没有更多说明。")

@@ -14,6 +14,7 @@ from graphs import acts, sentences
 from graphs.choices import Choice
 from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
+from graphs.numerals import shortened
 from graphs.proposing import propose, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
@@ -22,6 +23,7 @@ from graphs.wishes import Reading, missing, read, vertical_of, wish
 
 FILL_TIMEOUT_S = 8.0
 SEARCH_LIMIT = 12
+REPLAYED_MAX = 20
 _FACTS = ("day", "until", "hour", "party", "nights", "place", "cuisine")
 
 
@@ -41,7 +43,7 @@ async def shop(
         language=turn.language,
         memory=memory,
         hint=_hint(route),
-        goods=route.sub != "booking" or acts.browses(turn.ask.text),
+        goods=route.sub != "booking" or acts.browses(shortened(turn.ask.text)),
     )
     visit = Visit(turn, route, admission, context, emit, memory, reading, today)
     step = _STEPS.get(reading.act)
@@ -70,10 +72,9 @@ def _replay(turn: Turn, today: date) -> Memory:
     """Without a stored memory (a client that keeps its own history) the person's earlier messages
     are read again. Nothing shown is remembered then, so a pick searches again."""
     memory = Memory()
-    for message in turn.ask.context:
-        if message.role != "user":
-            continue
-        text = forget(message.text)
+    said = [m for m in turn.ask.context if m.role == "user"]
+    for message in said[-REPLAYED_MAX:]:
+        text = shortened(forget(message.text))
         chinese = any("\u4e00" <= c <= "\u9fff" for c in text)
         language: Literal["en", "zh"] = "zh" if chinese else "en"
         goods = acts.browses(text)
@@ -98,7 +99,7 @@ async def _status(visit: Visit) -> Outcome | None:
     if rows:
         visit.emit(Cards("order", orders=rows))
     text = sentences.orders(rows, timezone=visit.turn.timezone, language=visit.language)
-    return Outcome(text, _kept(visit, await visit.shown()))
+    return Outcome(text, _kept(visit))
 
 
 async def _cancel(visit: Visit) -> Outcome | None:
@@ -106,13 +107,13 @@ async def _cancel(visit: Visit) -> Outcome | None:
     if rows:
         visit.emit(Cards("order", orders=rows))
     text = sentences.cancelling(rows, timezone=visit.turn.timezone, language=visit.language)
-    return Outcome(text, _kept(visit, await visit.shown()))
+    return Outcome(text, _kept(visit))
 
 
 async def _decline(visit: Visit) -> Outcome | None:
     """Nothing is kept open: the proposal lapses by itself, the offers may still be picked."""
-    memory = remember(await visit.shown(), draft=visit.memory.draft)
-    return Outcome(sentences.declined(visit.language), memory)
+    kept = remember(visit.memory.offers, draft=visit.memory.draft)
+    return Outcome(sentences.declined(visit.language), kept)
 
 
 async def _confirm(visit: Visit) -> Outcome | None:
@@ -151,7 +152,7 @@ async def _details(visit: Visit) -> Outcome | None:
     if not offers:  # not remembered or gone: the list again
         return await _search(visit)
     told = "\n\n".join(sentences.details(o, visit.language) for o in offers)
-    return Outcome(told, _kept(visit, await visit.shown()))
+    return Outcome(told, _kept(visit))
 
 
 def _ids(visit: Visit, indices: Sequence[int]) -> list[str]:
@@ -159,13 +160,13 @@ def _ids(visit: Visit, indices: Sequence[int]) -> list[str]:
     return [shown[i].offer_id for i in indices if i < len(shown)]
 
 
-def _kept(visit: Visit, offers: Sequence[Offer]) -> str:
-    """The memory as it was, with the offers that still stand."""
+def _kept(visit: Visit) -> str:
+    """The memory as it was, for the next turn."""
     memory = visit.memory
     if memory == Memory():
         return ""
     return remember(
-        offers,
+        memory.offers,
         draft=memory.draft,
         wanted=memory.wanted,
         asked=memory.asked,
@@ -179,7 +180,7 @@ async def _ask_which(visit: Visit) -> Outcome:
     text = sentences.ask("which", visit.language)
     if offers:
         text += "\n" + sentences.listing(offers, visit.language)
-    return Outcome(text, _kept(visit, offers))
+    return Outcome(text, _kept(visit))
 
 
 # --- picking one of what was shown, or changing what is proposed --------------------------------

@@ -20,12 +20,13 @@ CUISINES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("pizza", r"\b(?:pizza|pizzeria)\b|披萨|比萨"),
         (
             "japanese",
-            r"\b(?:japanese|sushi|ramen|izakaya)\b|日本料理|日本菜|日料|日式|寿司|拉面|居酒屋",
+            r"\b(?:japanese|sushi|ramen|izakaya)\b|日本(?!人)|日料|日式|寿司|拉面|居酒屋",
         ),
         ("sichuan", r"\b(?:sichuan|szechuan|szechwan)\b|川菜|四川"),
         ("cantonese", r"\b(?:cantonese|dim sum)\b|粤菜|广东菜|早茶|点心"),
         ("hotpot", r"\bhot ?pot\b|火锅"),
-        ("chinese", r"\bchinese\b|中餐|中国菜|湘菜|鲁菜|淮扬菜|东北菜|本帮菜|江浙菜|烤鸭"),
+        ("shanghainese", r"\bshanghai(?:nese)?\b|上海菜|本帮|沪菜"),
+        ("chinese", r"\bchinese\b|中餐|中国菜|湘菜|鲁菜|淮扬菜|东北菜|江浙菜|烤鸭"),
         ("french", r"\b(?:french|brasserie)\b|法国|法式|法餐"),
         ("thai", r"\bthai\b|泰国|泰式|泰餐"),
         ("indian", r"\b(?:indian|curry house)\b|印度"),
@@ -40,9 +41,24 @@ CUISINES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("seafood", r"\b(?:seafood|fish restaurant)\b|海鲜"),
         ("steak", r"\bsteak(?:house)?\b|牛排"),
         ("barbecue", r"\b(?:bbq|barbecue)\b|烧烤|烤肉"),
+        ("german", r"\b(?:german|bavarian|schnitzel)\b|德国(?!人)|德餐|德式"),
+        ("austrian", r"\b(?:austrian|viennese)\b|奥地利"),
+        ("portuguese", r"\bportuguese\b|葡萄牙|葡国菜"),
+        ("american", r"\b(?:american|burgers?|diner)\b|美式|汉堡"),
+        ("ethiopian", r"\bethiopian\b|埃塞俄比亚"),
         ("western", r"\bwestern food\b|西餐"),
     )
 )
+
+# What a listing may say instead of the name of its kitchen.
+ALSO_KNOWN = {
+    "italian": _re(
+        r"\b(?:pizza|pizzeria|ristorante|sicilian|roman|tuscan)\b|意面|披萨|西西里|罗马"
+    ),
+    "chinese": _re(r"\b(?:sichuan|cantonese|shanghainese|hot ?pot|dim sum)\b|川菜|粤菜|火锅|点心"),
+    "vegetarian": _re(r"\b(?:vegan|plant-based)\b|纯素"),
+    "japanese": _re(r"\b(?:udon|soba|tempura|omakase|yakitori)\b|乌冬|荞麦面|天妇罗|寿司"),
+}
 
 TABLE = _re(
     r"\b(?:restaurants?|dinner(?! (?:plates?|ware|set|jacket))|lunch(?! ?(?:box|bag))|brunch|supper"
@@ -64,7 +80,7 @@ ROOM = _re(
     r"|check(?:ing)?[- ]in)\b"
     r"|酒店|宾馆|旅馆|旅店|民宿|客栈|青旅|度假村|房间|客房|大床房|双床房|标间|套房|[单双]人[间房]"
     r"|订房"
-    r"|开房|住宿|入住|住(?=[一两二三四五六七\d]|在|哪)|间房"
+    r"|开房|住宿|住处|地方住|入住|住(?=[一两二三四五六七\d]|在|哪)|间房"
 )
 ROOM_WEAK = _re(r"\b(?:stay|staying|check(?:ing)?[- ]?out|lodge)\b|退房")
 BUY = _re(

@@ -17,7 +17,7 @@ from graphs.dates import days
 from graphs.hours import hour
 from graphs.memory import Draft, Fact, Memory, Vertical
 from graphs.names import place, words
-from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page, normalise
+from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page, normalise, shortened
 from graphs.quantities import alone, more_people, nights, party, pieces, rooms
 from graphs.state import Wish
 
@@ -57,6 +57,8 @@ def read(
     answer = _answers(page, memory.asked)
     chosen = None if answer else choice(page, memory.offers, proposed=memory.proposed)
     vertical = vertical_of(page.text)
+    if memory.draft.vertical == "room" and vertical == "table" and _only_inn(page.text):
+        vertical = None
     about = vertical or memory.draft.vertical or hint
     done = acts.act(
         page.text,
@@ -104,6 +106,11 @@ def _answers(page: Page, asked: Fact) -> bool:
     return True
 
 
+def _only_inn(text: str) -> bool:
+    """饭店 is a restaurant or a hotel; in a talk about rooms it stays a hotel."""
+    return all(m[0] == "饭店" for m in vocabulary.TABLE.finditer(text))
+
+
 def _is_booking(text: str) -> bool:
     return vocabulary.BOOK.search(text) is not None
 
@@ -127,7 +134,7 @@ def _in_light_of(new: Draft, page: Page, memory: Memory) -> Draft:
 
 def vertical_of(text: str) -> Vertical | None:
     """What the words themselves point at; None when they leave it open."""
-    text = normalise(text)
+    text = normalise(shortened(text))
     if vocabulary.GIFT.search(text):
         return "product"
     room, table = vocabulary.ROOM.search(text), vocabulary.TABLE.search(text)
@@ -135,8 +142,7 @@ def vertical_of(text: str) -> Vertical | None:
     if vocabulary.BUY.search(text) and not booking:
         return "product"
     if room and table:
-        # 'a table at the hotel restaurant' is a table, 'a hotel with a restaurant' is a room
-        return "room" if room.start() < table.start() or "住" in text else "table"
+        return _of_two(text, room=room.start(), table=table.start())
     if room:
         return "room"
     if table:
@@ -150,6 +156,16 @@ def vertical_of(text: str) -> Vertical | None:
     if booking:
         return _of_booking(page)
     return None
+
+
+def _of_two(text: str, *, room: int, table: int) -> Vertical:
+    """Both are named: English puts what is wanted first ('a hotel with a restaurant'), Chinese
+    last ('酒店附近的餐厅')."""
+    if not re.search(r"[\u4e00-\u9fff]", text):
+        return "room" if room < table else "table"
+    last_room = max(m.start() for m in vocabulary.ROOM.finditer(text))
+    last_table = max(m.start() for m in vocabulary.TABLE.finditer(text))
+    return "room" if last_room > last_table else "table"
 
 
 def _of_booking(page: Page) -> Vertical | None:

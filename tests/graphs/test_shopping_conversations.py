@@ -1,5 +1,6 @@
 """Whole shopping conversations: what is shown, proposed and asked, and what can never happen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from graphs.claims import claims_without_order
-from graphs.state import Called, OrderFact, Route
+from graphs.state import Called, Offer, OrderFact, Route, Wish
 from integrations.money import Money
 from tests.graphs.fakes_shopping import (
     GOODS,
@@ -291,6 +292,21 @@ async def test_nothing_is_proposed_that_is_not_what_was_asked_for(shop: Conversa
     assert "exactly what you asked for" in named.text
     thing = await shop.say("buy a carbon racing bicycle")
     assert thing.proposals == ()
+
+
+async def test_another_time_than_asked_for_is_shown_and_not_proposed():
+    class Late(FakeShelf):
+        async def search(self, wish: Wish, *, limit: int = 6) -> Sequence[Offer]:
+            found = await super().search(wish, limit=limit)
+            more = {"date": "2026-11-20", "time": "20:30:00", "party": "2"}
+            return [replace(o, attributes={**o.attributes, **more}) for o in found]
+
+    answered = await Conversation(shelf=Late()).say("book a table for two tomorrow at 7pm")
+    assert answered.proposals == ()
+    assert "8:30" in answered.text
+    assert "exactly what you asked for" in answered.text
+    same = await Conversation(shelf=Late()).say("book a table for two tomorrow at 8:30pm")
+    assert len(same.proposals) == 1
 
 
 async def test_what_is_sold_out_is_shown_but_not_proposed():
