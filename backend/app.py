@@ -2,17 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from fastapi import FastAPI
-from graphs.router.router import Router
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
-from pydantic import SecretStr
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,13 +32,15 @@ from backend.auth import UserAccount
 from backend.catalogue import Catalogue as Shelves
 from backend.database import Database
 from backend.desk import PersonDesk
+from backend.parts import Parts
 from backend.seats import Seats
 from backend.settings import ROOT, Settings
 from backend.till import Till
 from backend.turn import Chat
 from backend.vault import Vault
-from backend.wiring import clients, till
+from backend.wiring import clients, searchers, till
 from graphs.assistant import build
+from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
 from integrations.stripe_payments import StripePayments
@@ -51,28 +51,22 @@ BODY_BYTES_MAX = 1024 * 1024
 DIST = ROOT / "frontend-static" / "dist"
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the parts are that this process talks to. The supervisor fills it in."""
-
-    database_url: str
-    model_base_url: str
-    model_api_key: SecretStr
-    stripe_api_key: SecretStr
-    stripe_webhook_secret: SecretStr
-    stripe_base_url: str | None = None
-    egress_hosts: frozenset[str] = frozenset()
+Prepare = Callable[[FastAPI], Awaitable[None]]
 
 
-def create_app(settings: Settings, places: Places) -> FastAPI:
-    """Raises `CatalogueError`, `PlansError` or `PoliciesError` for a file that cannot be used."""
+def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = None) -> FastAPI:
+    """`prepare` runs when every adapter stands and before the first request is taken.
+
+    Raises `CatalogueError`, `PlansError` or `PoliciesError` for a file that cannot be used."""
     catalogue = Catalogue.read(settings.models_file)
     plans = Plans.load(settings.plans_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            await _build(app, settings, places, catalogue, plans, stack)
+            await _build(app, settings, parts, catalogue, plans, stack)
+            if prepare is not None:
+                await prepare(app)
             yield
 
     app = FastAPI(
@@ -108,31 +102,29 @@ def create_app(settings: Settings, places: Places) -> FastAPI:
 async def _build(
     app: FastAPI,
     settings: Settings,
-    places: Places,
+    parts: Parts,
     catalogue: Catalogue,
     plans: Plans,
     stack: contextlib.AsyncExitStack,
 ) -> None:
     """Every adapter, once. What is opened here is closed in reverse order."""
     state = app.state
-    state.database = Database(places.database_url)
+    state.database = Database(parts.database_url)
     stack.push_async_callback(state.database.dispose)
     state.vault = Vault.at(settings.home)
     state.limiter = FixedWindowRateLimiter(MemoryStorage())
     router = await asyncio.to_thread(Router.load, settings.policies_file)
-    http = guarded_client(places.egress_hosts)
+    http = guarded_client(_reachable(settings, parts))
     stack.push_async_callback(http.aclose)
-    state.models = ChatModels(
-        catalogue, base_url=places.model_base_url, api_key=places.model_api_key
-    )
+    state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
     state.payments = StripePayments(
-        places.stripe_api_key.get_secret_value(),
-        places.stripe_webhook_secret.get_secret_value(),
-        base_url=places.stripe_base_url,
+        parts.stripe_api_key.get_secret_value(),
+        parts.stripe_webhook_secret.get_secret_value(),
+        base_url=parts.stripe_base_url,
     )
     client = clients(state.vault, http)
-    state.catalogue = Shelves(state.database, router.encode, client)
+    state.catalogue = Shelves(state.database, router.encode, searchers(client))
     state.till = till(
         state.database,
         state.payments,
@@ -154,6 +146,12 @@ async def _build(
     queue = jobs.build(state.till, sweeps=[_quota_sweep(state.database)])
     working = asyncio.create_task(jobs.worker(queue), name="worker")
     stack.push_async_callback(_stop, working)
+
+
+def _reachable(settings: Settings, parts: Parts) -> frozenset[str]:
+    """Private addresses that merchant calls may reach: those allowed, and our own demo's."""
+    demo = (urlsplit(where.url).netloc for where in parts.merchants.values())
+    return settings.egress_hosts | frozenset(demo)
 
 
 def _desks(of: Till) -> Any:

@@ -109,14 +109,15 @@ def route(
 ) -> None:
     """Route every line of a file. Needs no server, database or network."""
     from graphs.router.batch import route_file
-    from graphs.router.router import PoliciesError, Router
+    from graphs.router.policy import PolicyError
+    from graphs.router.router import Router
 
     settings = load()
     if not source.is_file():
         fail(f"There is no file at {source}.")
     try:
         loaded = Router.load(settings.policies_file)
-    except PoliciesError as error:
+    except PolicyError as error:
         fail(str(error))
     raise typer.Exit(route_file(source, target, loaded))
 
@@ -124,38 +125,30 @@ def route(
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema. Safe to repeat."""
-    from backend.serve import StartFailed, database_url
 
-    settings = load()
-    try:
-        with database_url(settings) as url:
-            from backend.migrations import upgrade
+    async def nothing_more(_: Any) -> None:
+        return None
 
-            upgrade(url)
-    except StartFailed as error:
-        fail(str(error))
-    except SQLAlchemyError as error:
-        fail(f"The database cannot be migrated: {str(error).splitlines()[0]}")
+    with_session(nothing_more)
     typer.echo("The schema is up to date.")
 
 
 def with_session(act: Callable[[Any], Awaitable[Any]]) -> Any:
     """Runs `act(session)` on this home's database, started for it when it is not running."""
     from backend.database import Database
-    from backend.serve import StartFailed, database_url
+    from backend.serve import StartFailed, database_at
 
-    async def run(url: str) -> Any:
-        database = Database(url, pool_size=2)
-        try:
-            async with database.transaction() as session:
-                return await act(session)
-        finally:
-            await database.dispose()
+    async def run(settings: Settings) -> Any:
+        async with database_at(settings) as url:
+            database = Database(url, pool_size=2)
+            try:
+                async with database.transaction() as session:
+                    return await act(session)
+            finally:
+                await database.dispose()
 
-    settings = load()
     try:
-        with database_url(settings) as url:
-            return asyncio.run(run(url))
+        return asyncio.run(run(load()))
     except StartFailed as error:
         fail(str(error))
     except SQLAlchemyError as error:

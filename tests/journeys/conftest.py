@@ -11,8 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from backend import demo
-from backend.app import Places, create_app
+from backend.app import create_app
 from backend.database import Database
+from backend.parts import Address, Parts
 from backend.settings import Settings
 from tests.conftest import fresh_database
 from tests.fakes_model import FakeModel
@@ -57,26 +58,26 @@ async def product(
     settings = Settings(home=home, port=port, openai_base_url="http://127.0.0.1:9/v1", demo=True)
     with fresh_database(postgres, template) as database_url:
         async with serving(model.app()) as model_url:
-            places = Places(
+            parts = Parts(
                 database_url=database_url,
                 model_base_url=f"{model_url}/v1",
                 model_api_key=SecretStr("sk-test"),
                 stripe_api_key=SecretStr("sk_test_journeys"),
                 stripe_webhook_secret=SecretStr("whsec_journeys"),
                 stripe_base_url=outside.stripe,
-                egress_hosts=outside.hosts,
+                merchants={
+                    "mer_demo_shop": Address(outside.shop, MERCHANT_KEY),
+                    "mer_demo_tables": Address(outside.tables, MERCHANT_KEY),
+                },
             )
-            app = create_app(settings, places)
+            app = create_app(settings, parts)
             async with serving(app, port=port) as url:
                 await demo.seed(
                     app.state.database,
                     vault=app.state.vault,
                     home=home,
                     base_url=url,
-                    addresses={
-                        "mer_demo_shop": (outside.shop, MERCHANT_KEY),
-                        "mer_demo_tables": (outside.tables, MERCHANT_KEY),
-                    },
+                    addresses=parts.merchants,
                     catalogue=app.state.catalogue,
                 )
                 keys = json.loads((home / "demo.json").read_text())["keys"]
