@@ -78,10 +78,10 @@ def test_hours_are_found_and_resolved(dialogues: list[dict[str, Any]]):
 
 
 def test_people_are_counted(dialogues: list[dict[str, Any]]):
-    cases = list(told(dialogues, {"party_size", "travelers", "passengers"}))
+    cases = list(told(dialogues, {"party_size", "travelers"}))
     right = [party(Page(text)) == number(words) for text, words, _ in cases]
-    assert len(cases) >= 8
-    assert sum(right) / len(right) >= 0.85
+    assert len(cases) >= 6
+    assert all(right)
 
 
 def chinese_turns(dialogues: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
