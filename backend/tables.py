@@ -2,12 +2,17 @@
 # ruff: noqa: F401
 
 import backend.auth
-import backend.catalogue
+import backend.chain
 import backend.checkout
+import backend.effects
 import backend.idempotency
+import backend.inbox
 import backend.incidents
-import backend.ledger
 import backend.merchants
+import backend.offers
 import backend.orders
+import backend.products
+import backend.refunds
 import backend.threads
-import quotas.usage
+import quotas.buckets
+import quotas.holds

@@ -441,6 +441,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_web_session_user_id"), "web_session", ["user_id"], unique=False)
     op.create_table(
+        "webhook_event",
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("source", "event_id"),
+    )
+    op.create_index(
+        op.f("ix_webhook_event_received_at"), "webhook_event", ["received_at"], unique=False
+    )
+    op.create_table(
         "feed_intake",
         sa.Column("load_id", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -617,6 +628,53 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_order_event_order_id"), "order_event", ["order_id"], unique=False)
     op.create_index("order_event_ref", "order_event", ["order_id", "type", "ref"], unique=True)
+    op.create_table(
+        "order_refund",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("fee", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(3), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("request_key", sa.String(), nullable=True),
+        sa.Column("merchant_quote_id", sa.String(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("base", sa.BigInteger(), nullable=False),
+        sa.Column("maybe", sa.Boolean(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failure", sa.String(), nullable=True),
+        sa.Column("lease", sa.String(), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_drive_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("amount >= 0 AND fee >= 0", name="order_refund_amounts"),
+        sa.ForeignKeyConstraint(
+            ["order_id"],
+            ["purchase_order.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_order_refund_order_id"), "order_refund", ["order_id"], unique=False)
+    op.create_index(
+        "order_refund_due",
+        "order_refund",
+        ["next_drive_at"],
+        unique=False,
+        postgresql_where="next_drive_at IS NOT NULL",
+    )
+    op.create_index(
+        "order_refund_one_at_a_time",
+        "order_refund",
+        ["order_id"],
+        unique=True,
+        postgresql_where="state IN ('confirming', 'refunding')",
+    )
+    op.create_index(
+        "order_refund_request", "order_refund", ["order_id", "request_key"], unique=True
+    )
     for statement in GUARDS:
         _as_written(statement)
     # The queue's schema is its release's own; a newer release brings its own migrations.
