@@ -99,10 +99,11 @@ def _capacity(thing: Thing, slot: str) -> int:
     """Units that nobody outside this program has taken. About one slot in twelve is full."""
     whole = thing.room.count if thing.room else thing.place.tables
     digest = hashlib.sha256(f"{thing.id}|{slot}".encode()).digest()
-    # A place with "walk-in" in its tags keeps room for us: demonstrations must not hit a full one.
-    if digest[0] < 21 and "walk-in" not in thing.place.tags:
-        return 0
-    return max(1, whole - digest[1] % whole)
+    # A place with "walk-in" in its tags keeps half its room for us, every day: a demonstration
+    # that is played again and again must not book itself out.
+    if "walk-in" in thing.place.tags:
+        return whole - digest[1] % (whole // 2 + 1)
+    return 0 if digest[0] < 21 else max(1, whole - digest[1] % whole)
 
 
 def times_free(store: Store, thing: Thing, when: When, *, now: datetime) -> Sequence[time]:
