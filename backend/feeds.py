@@ -117,6 +117,14 @@ async def upsert(
     return taken
 
 
+async def sweep(session: AsyncSession) -> int:
+    """Forget what a process that died left in the intake a day ago. How many rows."""
+    done = await session.execute(
+        text("DELETE FROM feed_intake WHERE created_at < now() - interval '1 day' RETURNING id")
+    )
+    return len(done.all())
+
+
 async def _take_in(
     catalogue: Catalogue,
     merchant_id: str,

@@ -36,13 +36,16 @@ from integrations.money import Money
 
 DIMENSIONS = 512
 CANDIDATES = 60
+QUERY_CHARS = 300
 # Reciprocal rank fusion, 1 / (K + rank): small, because here the first few ranks must differ.
 FUSION_K = 10
 # Below this cosine, meaning alone makes nothing an answer: with this encoder, unrelated goods
 # stand at 0.1 to 0.35 and the same thing in other words or another language at 0.5 to 0.8.
 COSINE_MIN = 0.45
-# Of what words or meaning found, only this much of the best one's fit is still an answer.
-FIT_MIN_OF_BEST = 0.45
+COSINE_MIN_WITH_WORDS = 0.3
+# Only this much of the best one's fit is still an answer.
+FIT_MIN = 0.35
+_RANKS, _MEANING, _SAID = 0.3, 0.4, 0.3
 
 CREATE_VECTOR = "CREATE EXTENSION IF NOT EXISTS vector"
 _WORDS = (
@@ -132,14 +135,13 @@ class Hit:
         return Money(self.product["price_amount"], self.product["currency"])
 
 
-def _english(query: str) -> str:
-    return " | ".join(dict.fromkeys(_LATIN.findall(query.lower())))
+def _english(query: str) -> list[str]:
+    return list(dict.fromkeys(_LATIN.findall(query.lower())))
 
 
-def _chinese(query: str) -> str:
+def _chinese(query: str) -> list[str]:
     """One character alone also finds the pairs that begin with it."""
-    pairs = dict.fromkeys(grams(query))
-    return " | ".join(pair if len(pair) > 1 else f"{pair}:*" for pair in pairs)
+    return [pair if len(pair) > 1 else f"{pair}:*" for pair in dict.fromkeys(grams(query))]
 
 
 def literal(vector: NDArray[np.float32]) -> str:
@@ -157,8 +159,9 @@ WITH asked AS (
     AND (CAST(:price_max AS bigint) IS NULL
          OR (p.currency = :currency AND p.price_amount <= CAST(:price_max AS bigint)))
 ), by_words AS (
-  SELECT id, rank() OVER (ORDER BY score DESC) AS place FROM (
-    SELECT id, ts_rank('{0.05, 0.1, 0.3, 1.0}', words, query) AS score FROM eligible, asked WHERE words @@ query
+  SELECT id, score, rank() OVER (ORDER BY score DESC) AS place FROM (
+    SELECT id, ts_rank('{0.05, 0.1, 0.3, 1.0}', words, query) AS score
+    FROM eligible, asked WHERE words @@ query
   ) AS scored ORDER BY place, id LIMIT :candidates
 ), by_meaning AS (
   SELECT id, rank() OVER (ORDER BY distance) AS place FROM (
@@ -169,7 +172,12 @@ WITH asked AS (
 SELECT e.id, e.merchant_id, e.item_id, e.title, e.title_zh, e.description, e.description_zh,
        e.category, e.price_amount, e.currency, e.availability, e.image_url, e.rating,
        e.delivery_days, e.attributes, w.place AS words_place,
-       coalesce(n.place, :candidates + 1) AS meaning_place, 1 - (e.embedding <=> vector) AS cosine
+       coalesce(w.score, 0) AS words_score,
+       coalesce(n.place, :candidates + 1) AS meaning_place, 1 - (e.embedding <=> vector) AS cosine,
+       (SELECT count(*) FROM unnest(CAST(:english_terms AS text[])) AS term
+        WHERE w.id IS NOT NULL AND e.words @@ to_tsquery('english', term))
+       + (SELECT count(*) FROM unnest(CAST(:chinese_terms AS text[])) AS term
+          WHERE w.id IS NOT NULL AND e.words @@ to_tsquery('simple', term)) AS terms_found
 FROM by_words w FULL JOIN by_meaning n USING (id) JOIN eligible e USING (id), asked
 """)
 
@@ -186,11 +194,14 @@ async def search(
 
     `price_max` is for one unit, and leaves only its own currency: nothing is converted here.
     """
+    english, chinese = _english(query[:QUERY_CHARS]), _chinese(query[:QUERY_CHARS])
     rows = await session.execute(
         _SEARCH,
         {
-            "english": _english(query),
-            "chinese": _chinese(query),
+            "english": " | ".join(english),
+            "chinese": " | ".join(chinese),
+            "english_terms": english,
+            "chinese_terms": chinese,
             "vector": literal(vector),
             "price_max": price_max.amount if price_max else None,
             "currency": price_max.currency if price_max else "",
@@ -198,25 +209,44 @@ async def search(
         },
     )
     found = [dict(row._mapping) for row in rows]
-    best = max((row["cosine"] for row in found), default=0.0)
-    hits = [Hit(row, row["merchant_id"], _fit(row, best)) for row in found]
+    answers = [row for row in found if row["cosine"] >= _least(row)]
+    best = _Best(
+        cosine=max((row["cosine"] for row in answers), default=0.0),
+        words=max((row["words_score"] for row in answers), default=0.0),
+    )
+    fits = {row["id"]: _fit(row, best) for row in answers}
+    top = max(fits.values(), default=1.0)
+    hits = [Hit(row, row["merchant_id"], fits[row["id"]] / top) for row in answers]
     hits.sort(key=lambda hit: (-hit.fit, hit.product["id"]))
-    floor = FIT_MIN_OF_BEST * hits[0].fit if hits else 0.0
-    return [hit for hit in hits if hit.fit > 0 and hit.fit >= floor][:limit]
+    return [hit for hit in hits if hit.fit >= FIT_MIN][:limit]
 
 
-def _fit(row: Mapping[str, Any], best_cosine: float) -> float:
-    """Half from the fused ranks, half from how near the meaning is beside the nearest one.
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The highest cosine and word score among the answers, which the others stand beside."""
+
+    cosine: float
+    words: float
+
+
+def _least(row: Mapping[str, Any]) -> float:
+    """The cosine that it needs: none when two of the words were found, less with one."""
+    if row["terms_found"] >= 2:
+        return -1.0
+    return COSINE_MIN if row["words_place"] is None else COSINE_MIN_WITH_WORDS
+
+
+def _fit(row: Mapping[str, Any], best: _Best) -> float:
+    """From the fused ranks, and from how far behind the best in meaning and in words.
 
     Ranks alone say that pegs come second to a tent, not how far behind.
     """
-    if row["words_place"] is None and row["cosine"] < COSINE_MIN:
-        return 0.0
     fused: float = 1 / (FUSION_K + row["meaning_place"])
     if row["words_place"] is not None:
         fused += 1 / (FUSION_K + row["words_place"])
-    near = max(0.0, float(row["cosine"])) / best_cosine if best_cosine > 0 else 0.0
-    return (fused * (FUSION_K + 1) / 2 + near * near) / 2
+    near = max(0.0, float(row["cosine"])) / best.cosine if best.cosine > 0 else 0.0
+    said = float(row["words_score"]) / best.words if best.words > 0 else 0.0
+    return _RANKS * fused * (FUSION_K + 1) / 2 + _MEANING * near * near + _SAID * said
 
 
 def indexed(fields: Mapping[str, Any]) -> dict[str, str]:

