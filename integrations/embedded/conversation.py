@@ -52,6 +52,9 @@ def upstream(body: Json, *, token_cap: int) -> tuple[Json, Choice | None]:
         "stream": True,
         "stream_options": {"include_usage": True},
         "cache_prompt": True,
+        # While it reads a prompt llama.cpp notices a closed stream only when it writes: so it is
+        # asked to report after each batch. `relay` drops those reports.
+        "return_progress": True,
     }
     if choice is not None:
         request.pop("grammar", None)

@@ -39,6 +39,8 @@ async def chunks(
                 chunk = json.loads(line.removeprefix(DATA))
                 if "error" in chunk:
                     raise UpstreamError(502, _error(str(chunk["error"].get("message"))))
+                if "prompt_progress" in chunk:
+                    continue
                 chunk.pop("timings", None)
                 for ready in _translated(chunk | {"model": answering}, reader):
                     yield ready

@@ -193,5 +193,6 @@ class Roster:
             "state": llama.state if llama else "missing",
             "answered_by": self.answers(weights.alias),
             "context_window": SLOT_CONTEXT,
+            "server": llama.url if llama else None,
             "crashes": llama.crashes if llama else 0,
         }

@@ -101,9 +101,16 @@ Source = Callable[[Weights, Path, Report], Awaitable[Path]]
 class Store:
     """`home/models`, and further folders that are only read (a user's shared cache)."""
 
-    def __init__(self, home: Path, *, shared: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        shared: Sequence[Path] = (),
+        official: Sequence[Weights] = OFFICIAL,
+    ) -> None:
         self.folder = home / "models"
         self._shared = tuple(shared)
+        self._official = tuple(official)
 
     async def identify(self, path: Path) -> Weights:
         """Which official file this is. Raises `WrongHash`. A second time needs no hashing."""
@@ -114,7 +121,7 @@ class Store:
         if found is None:
             found = sha256_of(path)
             self._stamp(path, found)
-        for weights in OFFICIAL:
+        for weights in self._official:
             if weights.sha256 == found:
                 return weights
         raise WrongHash(path, found)
