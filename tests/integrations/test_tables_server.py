@@ -103,7 +103,7 @@ async def test_the_main_requests_are_answered(partner: BookingPartner):
     assert (table[0].item_id, table[0].booking) == ("lupa", SEVEN)
     assert "italian" in {found.category for found in table} == {"italian"}
     anywhere = await partner.search(BookingWish("table", SEVEN, "Italian"))
-    assert len({found.attributes["city"] for found in anywhere}) >= 3
+    assert len({found.attributes["city"] for found in anywhere}) >= 2
     chinese = await partner.search(BookingWish("table", SEVEN, "订一张明天晚上七点的两人桌"))
     assert chinese
     assert all(found.booking == SEVEN and found.title_zh for found in chinese)
