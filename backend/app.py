@@ -20,6 +20,7 @@ from backend.api import (
     agui,
     checkouts,
     health,
+    media,
     merchants,
     operators,
     problems,
@@ -83,6 +84,7 @@ def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = No
         health,
         openai_surface,
         agui,
+        media,
         sessions,
         threads,
         checkouts,
@@ -92,7 +94,7 @@ def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = No
     ):
         app.include_router(surface.router)
     # Streams are small pieces that must leave at once: only the page and its assets are squeezed.
-    app.add_middleware(PageHeaders)
+    app.add_middleware(PageHeaders, origin=settings.url)
     app.add_middleware(problems.RequestIds)
     if DIST.is_dir():
         app.frontend("/", directory=DIST, fallback="index.html")
@@ -116,6 +118,8 @@ async def _build(
     router = await asyncio.to_thread(Router.load, settings.policies_file)
     http = guarded_client(_reachable(settings, parts))
     stack.push_async_callback(http.aclose)
+    state.pictures = guarded_client(_reachable(settings, parts), content_types=None)
+    stack.push_async_callback(state.pictures.aclose)
     state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
     state.payments = StripePayments(
@@ -124,7 +128,9 @@ async def _build(
         base_url=parts.stripe_base_url,
     )
     client = clients(state.vault, http)
-    state.catalogue = Shelves(state.database, router.encode, searchers(client))
+    state.catalogue = Shelves(
+        state.database, router.encode, searchers(client), pictures=f"{settings.url}/media"
+    )
     state.till = till(
         state.database,
         state.payments,
@@ -179,31 +185,33 @@ _PAGE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
-        b"connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
-        b"form-action 'self'",
-    ),
 )
+_POLICY = (
+    "default-src 'self'; img-src 'self' data: {origin}; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    "form-action 'self'"
+)
+_NOT_PAGES = ("/v1", "/agui", "/api", "/docs", "/media", "/operator/v1", "/merchant/v1")
 
 
 class PageHeaders:
     """Security headers on the pages; `/docs` loads its own viewer and is left alone."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, origin: str) -> None:
         self.app = app
         self.squeezed = GZipMiddleware(app, minimum_size=1024)
+        policy = _POLICY.format(origin=origin).encode()
+        self.headers = (*_PAGE_HEADERS, (b"content-security-policy", policy))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or path.startswith(("/v1", "/agui", "/api", "/docs")):
+        if scope["type"] != "http" or path.startswith(_NOT_PAGES):
             await self.app(scope, receive, send)
             return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message.get("headers", []), *_PAGE_HEADERS]
+                headers = [*message.get("headers", []), *self.headers]
                 if path.startswith("/assets/"):
                     headers.append((b"cache-control", b"public, max-age=31536000, immutable"))
                 message["headers"] = headers

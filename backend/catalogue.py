@@ -67,15 +67,22 @@ class Candidate:
 class Catalogue:
     """`encode` turns texts into rows of 512 floats (CPU-heavy: it runs in a thread).
 
-    `searcher` gives the live search of a merchant that speaks the booking API.
+    `searcher` gives the live search of a merchant that speaks the booking API. `pictures` is the
+    address under which we show a merchant's picture: a person's browser never calls a merchant.
     """
 
     def __init__(
-        self, database: Database, encode: Encode, searcher: Callable[[Merchant], BookingSearch]
+        self,
+        database: Database,
+        encode: Encode,
+        searcher: Callable[[Merchant], BookingSearch],
+        *,
+        pictures: str = "/media",
     ) -> None:
         self.database = database
         self._encode = encode
         self._searcher = searcher
+        self._pictures = pictures
 
     async def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(len(texts), 512), each of length 1."""
@@ -91,12 +98,20 @@ class Catalogue:
         by_id = {candidate.offer_id: candidate for candidate in found}
         ranked = rank(wish.query, [rankable(c, quantity) for c in by_id.values()])[:limit]
         why = reasons(ranked, wish.language)
-        return [_offer(by_id[r.offer_id], wish.language, why[r.offer_id]) for r in ranked]
+        return [self._shown(by_id[r.offer_id], wish.language, why[r.offer_id]) for r in ranked]
 
     async def get(self, offer_ids: Sequence[str], *, language: Language = "en") -> Sequence[Offer]:
         """Those that are still offered, in the order asked."""
         known = await self._known(offer_ids)
-        return [_offer(known[id_], language, "") for id_ in offer_ids if id_ in known]
+        return [self._shown(known[id_], language, "") for id_ in offer_ids if id_ in known]
+
+    async def picture_url(self, offer_id: str) -> str | None:
+        """The merchant's own address of an offer's picture, for the guarded client only."""
+        known = await self._known([offer_id])
+        return known[offer_id].found.image_url if offer_id in known else None
+
+    def _shown(self, candidate: Candidate, language: Language, why: str) -> Offer:
+        return _offer(candidate, language, why, picture=f"{self._pictures}/{candidate.offer_id}")
 
     async def resolve(self, offer_ids: Sequence[str]) -> Mapping[str, Resolved]:
         """For a checkout. An id that is unknown, expired or of a merchant not live is missing."""
@@ -238,14 +253,14 @@ def _from_feed(row: Mapping[str, Any]) -> Found:
     )
 
 
-def _offer(candidate: Candidate, language: Language, why: str) -> Offer:
+def _offer(candidate: Candidate, language: Language, why: str, *, picture: str) -> Offer:
     found = candidate.found
     chinese = language == "zh"
     title = clean_text((chinese and found.title_zh) or found.title, 200)
     description = clean_text((chinese and found.description_zh) or found.description, 500)
     image = None
     if found.image_url:
-        image = Image(found.image_url, title, _IMAGE_WIDTH, _IMAGE_HEIGHT)
+        image = Image(picture, title, _IMAGE_WIDTH, _IMAGE_HEIGHT)
     return Offer(
         offer_id=candidate.offer_id,
         kind=candidate.kind,

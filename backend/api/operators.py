@@ -138,6 +138,7 @@ async def create_user(body: NewUser, request: Request, session: Session) -> dict
         await session.flush()
     except IntegrityError as error:
         raise Conflict("This e-mail address has an account already") from error
+    await session.refresh(row)
     return {**_user(row), "key": await auth.create_key(session, role="user", user_id=row.id)}
 
 

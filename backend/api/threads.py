@@ -87,6 +87,7 @@ async def create_thread(body: NewThread, who: UserKey, session: Session) -> dict
     row = Thread(user_id=who.user_id, title=body.title)
     session.add(row)
     await session.flush()
+    await session.refresh(row)
     return thread_json(row)
 
 
