@@ -53,7 +53,7 @@ class QuotaHold(SQLModel, table=True):
 
 # Decides and takes in one statement. It locks nothing when a wanted window has yet to be made:
 # the caller makes it and asks again, so that no lock is ever held while rows are inserted.
-TAKE = f"""
+TAKE = text(f"""
 WITH {CLOCK}, {ASKED}, {NEWEST},
 locked AS MATERIALIZED (
   SELECT b.* FROM quota_bucket b
@@ -113,19 +113,19 @@ SELECT n.name, n.cap, n.cost, COALESCE(t.policy, n.open_policy) AS policy,
 FROM newest n CROSS JOIN clock k
 LEFT JOIN weighed w ON w.place = n.place LEFT JOIN taken t ON t.id = w.id
 ORDER BY n.place
-"""  # noqa: S608 - built from constants; every value is bound
+""")  # noqa: S608 - built from constants; every value is bound
 
-START = f"""
+START = text(f"""
 WITH {CLOCK}
 UPDATE quota_hold h SET state = 'in_flight',
   lease_until = k.t + make_interval(secs => CAST(:lease_s AS int))
 FROM clock k WHERE h.turn_id = :turn_id AND h.state = 'reserved' AND h.lease_until > k.t
-"""  # noqa: S608 - built from constants; every value is bound
+""")  # noqa: S608 - built from constants; every value is bound
 
 # `counted` false gives everything back. `spent` maps units to what was used; a unit that it leaves
 # out counts as it was reserved. A turn that used more than its reserve is counted in full, also
 # beyond the cap.
-CLOSE = f"""
+CLOSE = text(f"""
 WITH {CLOCK},
 closed AS (
   UPDATE quota_hold h SET state = :state, closed_at = k.t, spent = ARRAY(
@@ -158,24 +158,24 @@ moved AS (
   RETURNING b.id
 )
 SELECT (SELECT count(*) FROM closed) AS ended, (SELECT count(*) FROM moved) AS moved
-"""  # noqa: S608 - built from constants; every value is bound
+""")  # noqa: S608 - built from constants; every value is bound
 
-HOLD = """
+HOLD = text("""
 SELECT h.subject, h.plan, h.requested_role, h.served_role, h.binding, h.state,
   ARRAY(SELECT b.name FROM unnest(h.bucket_ids) WITH ORDINALITY AS u(id, place)
     JOIN quota_bucket b ON b.id = u.id ORDER BY u.place) AS names,
   COALESCE(h.spent, h.amounts) AS charged
 FROM quota_hold h WHERE h.turn_id = :turn_id
-"""
+""")
 
-OVERDUE = f"""
+OVERDUE = text(f"""
 WITH {CLOCK}
 SELECT h.turn_id, h.state, h.bucket_ids FROM quota_hold h CROSS JOIN clock k
 WHERE h.state IN {OPEN} AND h.lease_until <= k.t
 ORDER BY h.lease_until LIMIT :limit FOR UPDATE OF h SKIP LOCKED
-"""  # noqa: S608 - built from constants; every value is bound
+""")  # noqa: S608 - built from constants; every value is bound
 
-LOCK = """
+LOCK = text("""
 SELECT id FROM quota_bucket WHERE id = ANY (CAST(:ids AS bigint[]))
 ORDER BY subject, name, ordinal FOR UPDATE
-"""
+""")

@@ -11,7 +11,6 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from quotas.holds import CLOSE, HOLD, LOCK, OVERDUE, START, TAKE
@@ -115,7 +114,7 @@ async def start(
     False when the hold is not reserved any more, or not in time: the turn must not run.
     """
     values = {"turn_id": turn_id, "lease_s": lease_s, "at": at}
-    return bool((await session.execute(text(START), values)).rowcount)  # type: ignore[attr-defined]
+    return bool((await session.execute(START, values)).rowcount)  # type: ignore[attr-defined]
 
 
 async def settle(
@@ -143,9 +142,9 @@ async def release(session: AsyncSession, turn_id: str, *, at: datetime | None = 
 async def sweep(session: AsyncSession, *, limit: int = 100, at: datetime | None = None) -> Swept:
     """End holds whose lease ran out: never started → refunded, started → settled in full."""
     values = {"limit": limit, "at": at}
-    overdue = (await session.execute(text(OVERDUE), values)).all()
+    overdue = (await session.execute(OVERDUE, values)).all()
     ids = [bucket for hold in overdue for bucket in hold.bucket_ids]
-    await session.execute(text(LOCK), {"ids": ids})
+    await session.execute(LOCK, {"ids": ids})
     settled = 0
     for hold in overdue:
         counted = hold.state == "in_flight"
@@ -165,7 +164,7 @@ async def meter(
 ) -> dict[str, Any]:
     """The quota object (contract §6) as it stands, and what `turn_id` was charged."""
     known = arguments(plan, subject=subject, timezone=timezone, at=at, costs=ONE_TURN)
-    rows = (await session.execute(text(METER), known)).all()
+    rows = (await session.execute(METER, known)).all()
     hold = await _find(session, turn_id) if turn_id else None
     now = levels(plan, rows)
     if hold is None or hold.subject != subject:
@@ -179,10 +178,10 @@ async def meter(
 async def _take(session: AsyncSession, values: dict[str, Any]) -> Sequence[Any]:
     """One statement when all windows are open; otherwise they are made and it runs again."""
     for _ in range(TRIES):
-        rows = (await session.execute(text(TAKE), values)).all()
+        rows = (await session.execute(TAKE, values)).all()
         if not any(row.missing for row in rows):
             return rows
-        await session.execute(text(MAKE), values)
+        await session.execute(MAKE, values)
     raise RuntimeError("the windows of a bucket could not be opened; is the clock jumping?")
 
 
@@ -197,7 +196,7 @@ def _hold(turn_id: str, plan: Plan, role: str, ladder: Sequence[str]) -> dict[st
 
 
 async def _find(session: AsyncSession, turn_id: str) -> Any | None:
-    return (await session.execute(text(HOLD), {"turn_id": turn_id})).one_or_none()
+    return (await session.execute(HOLD, {"turn_id": turn_id})).one_or_none()
 
 
 async def _replay(
@@ -244,7 +243,7 @@ async def _close(
         "spent": json.dumps(dict(spent)),
         "at": at,
     }
-    return bool((await session.execute(text(CLOSE), values)).one().ended)
+    return bool((await session.execute(CLOSE, values)).one().ended)
 
 
 def _binding(rows: Sequence[Any]) -> str | None:

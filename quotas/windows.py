@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import text
+
 from quotas.plans import Plan, Unit
 
 SLOTS = 60  # a rolling window is counted in sixtieths
@@ -73,7 +75,7 @@ NEWEST = f"""newest AS (
   FROM asked a CROSS JOIN clock k {LAST} ON {USABLE}
 )"""  # noqa: S608 - built from the constants above; every value is bound
 
-MAKE = f"""
+MAKE = text(f"""
 WITH {CLOCK}, {ASKED}
 INSERT INTO quota_bucket (subject, name, ordinal, unit, policy, window_s, cap, timezone, after_at)
 SELECT :subject, a.name, COALESCE(q.ordinal, 0) + 1, a.unit, a.policy, a.window_s, a.cap,
@@ -82,14 +84,14 @@ FROM asked a CROSS JOIN clock k {LAST} ON true
 WHERE a.rung > 0 AND NOT COALESCE({USABLE}, false)
 ORDER BY a.name
 ON CONFLICT (subject, name, ordinal) DO NOTHING
-"""  # noqa: S608 - built from the constants above; every value is bound
+""")  # noqa: S608 - built from the constants above; every value is bound
 
-METER = f"""
+METER = text(f"""
 WITH {CLOCK}, {ASKED}, {NEWEST}
 SELECT n.place, n.name, n.cap, n.cost, n.unit, n.open_policy AS policy, n.open_window_s AS window_s,
   COALESCE(n.used, 0) AS used, COALESCE(n.held, 0) AS held, n.resets_at, n.slots, k.t AS now
 FROM newest n CROSS JOIN clock k ORDER BY n.place
-"""  # noqa: S608 - built from the constants above; every value is bound
+""")  # noqa: S608 - built from the constants above; every value is bound
 
 
 def arguments(

