@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import quotas.usage as allowances
-from backend import jobs
+from backend import feeds, jobs, offers
 from backend.api import (
     agui,
     checkouts,
@@ -126,7 +126,10 @@ async def _build(
         parts.stripe_api_key.get_secret_value(),
         parts.stripe_webhook_secret.get_secret_value(),
         base_url=parts.stripe_base_url,
+        # A bank that must ask its card holder sends them back to the checkout's own page.
+        return_url=f"{settings.url}/checkout/{{purchase_id}}",
     )
+    stack.push_async_callback(state.payments.aclose)
     client = clients(state.vault, http)
     state.catalogue = Shelves(
         state.database, router.encode, searchers(client), pictures=f"{settings.url}/media"
@@ -149,7 +152,7 @@ async def _build(
         shelf=state.catalogue,
         desk=_desks(state.till),
     )
-    queue = jobs.build(state.till, sweeps=[_quota_sweep(state.database)])
+    queue = jobs.build(state.till, sweeps=[_sweeps(state.database)])
     working = asyncio.create_task(jobs.worker(queue), name="worker")
     stack.push_async_callback(_stop, working)
 
@@ -167,10 +170,13 @@ def _desks(of: Till) -> Any:
     return desk
 
 
-def _quota_sweep(database: Database) -> jobs.Sweep:
+def _sweeps(database: Database) -> jobs.Sweep:
+    """What runs out outside the till: allowance holds, live offers, feeds cut half-way."""
+
     async def sweep() -> None:
-        async with database.transaction() as session:
-            await allowances.sweep(session)
+        for end in (allowances.sweep, offers.sweep, feeds.sweep):
+            async with database.transaction() as session:
+                await end(session)
 
     return sweep
 

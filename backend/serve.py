@@ -137,6 +137,7 @@ class Steps:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._quiet = not console.is_terminal  # a log wants lines, not a moving picture
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -144,6 +145,7 @@ class Steps:
             TextColumn("{task.fields[phase]}"),
             console=console,
             transient=True,
+            disable=self._quiet,
         )
         self._lines: dict[str, TaskID] = {}
         self._over = False
@@ -167,6 +169,11 @@ class Steps:
         self._line(step, "…", None)
 
     def _line(self, name: str, phase: str, fraction: float | None) -> None:
+        if self._quiet:
+            if name not in self._lines:
+                self._console.print(f"· {name}", highlight=False)
+                self._lines[name] = TaskID(0)
+            return
         if name not in self._lines:
             self._lines[name] = self._progress.add_task(name, total=None, phase=phase)
         total = None if fraction is None else 1.0
