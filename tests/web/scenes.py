@@ -93,7 +93,7 @@ def quota(left: dict[str, int], *, plan: str) -> dict[str, Any]:
                 "remaining": left[name],
                 "resets_at": resets if left[name] < cap else None,
                 "next_free_at": None,
-                "fallback": None,
+                "fallback": f"{name}_mini" if f"{name}_mini" in CAPS else None,
             }
             for name, cap in CAPS.items()
         ],

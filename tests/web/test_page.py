@@ -111,20 +111,22 @@ async def test_reload_keeps_the_conversation(page: Page, base_url: str) -> None:
     await expect(page.locator(".offer")).to_have_count(3)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
 async def test_the_newest_part_stays_in_sight_unless_one_scrolled_up(
-    page: Page, base_url: str
+    page: Page, base_url: str, width: int
 ) -> None:
+    await page.set_viewport_size({"width": width, "height": 844})
     await journey.enter(page, base_url)
-    await journey.ask(page, "hello")
-    await journey.ask(page, "tent")
+    for text in ("hello", "limit", "cut", "hello", "hello", "tent"):
+        await journey.ask(page, text)
     await expect(page.get_by_text("In order of fit")).to_be_in_viewport()
-    await page.mouse.move(700, 400)
-    await page.mouse.wheel(0, -2000)
+    await page.mouse.move(200 if width == 390 else 700, 400)
+    await page.mouse.wheel(0, -9000)
     await expect(page.locator(".question").first).to_be_in_viewport()
     await page.get_by_label("Your message").fill("slow")
     await page.get_by_label("Your message").press("Enter")
     await expect(page.locator(".prose").last).to_contain_text("word word word")
-    await page.mouse.wheel(0, -3000)
+    await page.mouse.wheel(0, -9000)
     await expect(page.locator(".question").first).to_be_in_viewport()
     seen = await page.locator(".prose").last.inner_text()
     await expect(page.locator(".prose").last).not_to_have_text(seen)

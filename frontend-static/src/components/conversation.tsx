@@ -32,12 +32,15 @@ function followGrowth(content: HTMLElement | null): (() => void) | undefined {
   const scroller = content?.parentElement;
   if (!content || !scroller) return undefined;
   let atEnd = true;
-  let before = scroller.scrollTop;
+  let before = { top: 0, height: 0 };
   const look = () => {
-    const near = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
-    // Only scrolling up leaves the end: growth by itself must not, however tall it is.
-    atEnd = near || (atEnd && scroller.scrollTop >= before);
-    before = scroller.scrollTop;
+    const now = { top: scroller.scrollTop, height: scroller.scrollHeight };
+    const near = now.height - now.top - scroller.clientHeight < NEAR_END;
+    // Only scrolling up leaves the end. Growth must not, however tall it is, nor must turns that
+    // shrink because they left the sight and are no longer laid out.
+    const up = now.top < before.top && now.height >= before.height;
+    atEnd = near || (atEnd && !up);
+    before = now;
   };
   const observer = new ResizeObserver(() => {
     if (atEnd) scroller.scrollTop = scroller.scrollHeight;

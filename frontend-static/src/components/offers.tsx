@@ -81,9 +81,9 @@ function OfferCard({ offer }: { offer: Offer }) {
   );
 }
 
-/** For a booking when, for how many and where; for goods how long they take. */
+/** How well it is rated; for a booking also when, for how many and where. */
 function OfferFacts({ offer }: { offer: Offer }) {
-  const { date, time, party, nights, delivery_days: days, ...rest } = offer.attributes ?? {};
+  const { date, time, party, nights, ...rest } = offer.attributes ?? {};
   const own = (name: string) => (language.value === "zh" && rest[`${name}_zh`]) || rest[name] || "";
   const when = [
     date && formatDay(date),
@@ -95,7 +95,6 @@ function OfferFacts({ offer }: { offer: Offer }) {
     offer.rating ? `★ ${offer.rating.toFixed(1)}` : "",
     own("area"),
     own("city"),
-    days && t("offer.delivery", { days }),
   ];
   return (
     <>

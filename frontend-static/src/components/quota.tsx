@@ -1,6 +1,7 @@
 /** The allowance, always in sight: what is left of each bucket and when it is full again. */
 
 import { maybe, t } from "../i18n";
+import { formatMoney } from "../money";
 import { quota } from "../state";
 import { formatMoment } from "../time";
 import type { Bucket } from "../wire";
@@ -16,12 +17,19 @@ function isLow({ remaining, cap }: Bucket): boolean {
   return remaining !== null && cap !== null && remaining <= cap * LOW_SHARE;
 }
 
-function left({ remaining, cap }: Bucket): string {
-  return remaining === null || cap === null ? t("quota.unlimited") : t("quota.left", { remaining, cap });
+function left(bucket: Bucket): string {
+  const { remaining, cap } = bucket;
+  if (remaining === null || cap === null) return t("quota.unlimited");
+  return t("quota.left", { remaining: counted(remaining, bucket), cap: counted(cap, bucket) });
 }
 
-function refill({ resets_at: resetsAt }: Bucket): string {
-  return resetsAt ? t("quota.resets", { moment: formatMoment(resetsAt) }) : t("quota.unused");
+/** Turns are a plain number; an allowance of cost is in millionths of a dollar. */
+function counted(amount: number, { unit }: Bucket): string {
+  return unit === "micro_usd" ? formatMoney(Math.floor(amount / 10_000), "USD") : String(amount);
+}
+
+function refill({ resets_at: resetsAt, remaining, cap }: Bucket): string {
+  return resetsAt && remaining !== cap ? t("quota.resets", { moment: formatMoment(resetsAt) }) : t("quota.unused");
 }
 
 function Meter({ bucket }: { bucket: Bucket }) {
@@ -79,7 +87,7 @@ export function QuotaStrip() {
       <summary aria-label={t("quota.details")}>
         {now.buckets.filter((bucket) => !isIdleReserve(bucket, now.buckets)).map((bucket) => (
           <span key={bucket.name} class={isLow(bucket) ? "low" : undefined}>
-            {bucketName(bucket)} <b>{bucket.remaining ?? "∞"}</b>
+            {bucketName(bucket)} <b>{bucket.remaining === null ? "∞" : counted(bucket.remaining, bucket)}</b>
           </span>
         ))}
       </summary>

@@ -12,7 +12,8 @@ function named(prefix: string, name: string | undefined): string {
 
 export function RouteBadge({ turn }: { turn: Turn }) {
   const route = turn.route.value;
-  if (route === null) return null;
+  // A decision about a payment is a turn too, but no model answered it.
+  if (!route?.role) return null;
   const kind = route.kind ?? route.intent;
   return (
     <div class="route">
