@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from graphs.claims import claims_without_order
-from graphs.state import Called, Offer, OrderFact, Route, Wish
+from graphs.state import Blocked, Called, Offer, OrderFact, Proposal, Route, Wish
 from integrations.money import Money
 from tests.graphs.fakes_shopping import (
     GOODS,
@@ -490,6 +490,32 @@ async def test_a_merchant_that_quotes_another_quantity_is_not_proposed():
     answered = await Conversation(shelf=shelf, desk=desk).say("Buy me a two-person tent")
     assert answered.proposals == ()
     assert "other than what you asked for" in answered.text
+
+
+@pytest.mark.parametrize(
+    ("booking", "kept"),
+    [
+        ({"date": "2026-11-20", "time": "19:00:00", "party": 2, "nights": None}, True),
+        ({"date": "2026-11-21", "time": "19:00:00", "party": 2, "nights": None}, False),
+        ({"date": "2026-11-20", "time": "21:00:00", "party": 2, "nights": None}, False),
+        ({"date": "2026-11-20", "time": "19:00:00", "party": 8, "nights": None}, False),
+    ],
+)
+async def test_a_booking_is_proposed_only_for_what_was_asked(
+    booking: dict[str, Any], *, kept: bool
+):
+    class Frozen(FakeDesk):
+        async def propose(
+            self, lines: Sequence[tuple[str, int]], *, key: str
+        ) -> Sequence[Proposal | Blocked]:
+            (made,) = await super().propose(lines, key=key)
+            assert isinstance(made, Proposal)
+            return [replace(made, confirmation={**made.confirmation, "booking": booking})]
+
+    shelf = FakeShelf()
+    shop = Conversation(shelf=shelf, desk=Frozen(shelf))
+    answered = await shop.say("book a table for two tomorrow at 7pm")
+    assert bool(answered.proposals) is kept
 
 
 async def test_a_forged_note_can_at_most_name_an_offer():

@@ -122,6 +122,12 @@ def test_a_new_subject_forgets_the_old_facts():
     assert reading.draft == Draft(vertical="product", words="headlamp")
 
 
+def test_fandian_stays_a_hotel_in_a_talk_about_rooms():
+    rooms = Memory(draft=Draft(vertical="room", day=TODAY, nights=2, party=2))
+    assert understood("北京饭店怎么样", rooms).draft.vertical == "room"
+    assert understood("北京饭店怎么样").draft.vertical == "table"
+
+
 def test_there_carries_the_place_to_the_next_booking():
     memory = Memory(draft=replace(TABLE, place="Lindenhafen"))
     draft = understood("and a hotel there for two nights", memory).draft
