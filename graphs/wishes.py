@@ -1,7 +1,7 @@
 """From a person's words to a wish: vertical, facts, product words, over the whole conversation.
 
 Every value comes from a span of the person's own messages; a span fills one slot. A model may
-point at spans when the words settle nothing (`spans_of`), and what is not in the message is
+point at spans when the words settle nothing (`graphs.spans`), and what is not in the message is
 dropped. `merge` lets a newer message refine an older wish or start a new one.
 """
 
