@@ -22,8 +22,8 @@ PAYMENT_METHODS = [
 ]
 REPORTS: dict[str, list[dict[str, Any]]] = {
     "revenue": [
-        {"currency": "EUR", "orders": 12, "gross": 148_250, "fees": 8_895},
-        {"currency": "JPY", "orders": 2, "gross": 24_000, "fees": 1_440},
+        {"currency": "EUR", "orders": 12, "gross": 148_250, "fee_accrued": 8_895},
+        {"currency": "JPY", "orders": 2, "gross": 24_000, "fee_accrued": 1_440},
     ],
     "routing": [{"kind": "casual", "role": "light", "turns": 120, "share": 0.6}],
 }

@@ -254,7 +254,7 @@ def _commerce_routes(app: FastAPI, stand_in: StandIn) -> None:
 def _back_office_routes(app: FastAPI) -> None:
     @app.get("/operator/v1/reports/{name}")
     async def report(name: str) -> dict[str, Any]:
-        return {"rows": scenes.REPORTS.get(name, [])}
+        return {"report": name, "data": scenes.REPORTS.get(name, [])}
 
     @app.get("/merchant/v1/profile")
     async def profile() -> dict[str, Any]:

@@ -35,8 +35,8 @@ function address(format: "json" | "csv"): string {
 async function load(): Promise<void> {
   fault.value = "";
   try {
-    const answer = await call<{ rows?: Row[]; data?: Row[] }>("GET", address("json"));
-    rows.value = answer.rows ?? answer.data ?? [];
+    const answer = await call<{ data: Row[] }>("GET", address("json"));
+    rows.value = answer.data;
     access.value = "open";
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
