@@ -32,16 +32,16 @@ START = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
 def two_plans() -> tuple[Plan, Plan]:
     """Every kind of window, two buckets for one role; the larger plan has other lengths too."""
     small = plan(
-        light(3),
-        light(4, name="light_day", policy="calendar", window=DAY),
-        bucket("reasoning", 2, policy="rolling", window=HOUR, fallback="light"),
-        bucket("light_mini", 3, window=2 * HOUR),
+        light(2),
+        light(3, name="light_day", policy="calendar", window=DAY),
+        bucket("reasoning", 1, policy="rolling", window=HOUR, fallback="light"),
+        bucket("light_mini", 2, window=2 * HOUR),
     )
     large = plan(
-        light(5, window=2 * HOUR),
-        light(6, name="light_day", policy="calendar", window=DAY),
+        light(3, window=2 * HOUR),
+        light(5, name="light_day", policy="calendar", window=DAY),
         bucket("reasoning", 3, policy="rolling", window=HOUR, fallback="light"),
-        bucket("light_mini", 4, window=HOUR),
+        bucket("light_mini", 3, window=HOUR),
         name="plus",
     )
     return small, large
@@ -52,6 +52,7 @@ class Allowances(RuleBasedStateMachine):
 
     turns = Bundle("turns")
     url = ""
+    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,8 +79,16 @@ class Allowances(RuleBasedStateMachine):
         quota = self.call(usage.meter, self.subject, self.plan)
         return {b["name"]: b for b in quota["buckets"]}
 
-    @rule(target=turns, role=st.sampled_from(["light", "reasoning", "agent", "light_mini"]))
-    def reserve(self, role: str) -> Any:
+    @rule(
+        target=turns,
+        roles=st.lists(
+            st.sampled_from(["light", "reasoning", "light_mini"]), min_size=1, max_size=5
+        ),
+    )
+    def reserve(self, roles: list[str]) -> Any:
+        return multiple(*(turn for role in roles for turn in self.reserved(role)))
+
+    def reserved(self, role: str) -> list[str]:
         turn = f"trn_{secrets.token_hex(8)}"
         before = self.meter()
         expected = self.model.reserve(turn, self.plan, role, self.at)
@@ -106,7 +115,7 @@ class Allowances(RuleBasedStateMachine):
         else:
             assert given.retry_after_s is not None
             assert given.retry_after_s > 0
-        return turn if given.granted else multiple()
+        return [turn] if given.granted else []
 
     @rule(turn=turns)
     def reserve_again(self, turn: str) -> None:
@@ -146,6 +155,10 @@ class Allowances(RuleBasedStateMachine):
         self.plan = self.plans[which]
 
     @invariant()
+    def count(self) -> None:
+        type(self).steps += 1
+
+    @invariant()
     def the_meter_shows_what_the_model_has_and_keeps_its_promises(self) -> None:
         for name, shown in self.meter().items():
             allowance = next(b for b in self.plan.buckets if b.name == name)
@@ -173,8 +186,8 @@ class Allowances(RuleBasedStateMachine):
         return int(used or 0), int(held or 0)
 
 
-def explore(url: str, *, examples: int, steps: int) -> None:
-    """Run the machine; `tests/bench/bench_quotas.py` does so with many more steps."""
+def explore(url: str, *, examples: int, steps: int) -> int:
+    """Run the machine and say how many steps it took; the bench asks for many more."""
     machine = type("Bound", (Allowances,), {"url": url})
     run_state_machine_as_test(
         machine,
@@ -185,7 +198,8 @@ def explore(url: str, *, examples: int, steps: int) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    return machine.steps
 
 
 def test_any_history_agrees_with_the_model(database_url: str):
-    explore(database_url, examples=12, steps=40)
+    assert explore(database_url, examples=25, steps=40) >= 50
