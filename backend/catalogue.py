@@ -280,6 +280,8 @@ def _offer(candidate: Candidate, language: Language, why: str, *, picture: str) 
 def _attributes(found: Found) -> dict[str, str]:
     """The merchant's own, and when and for how many a booking is."""
     shown = {clean_text(k, 60): clean_text(v, 200) for k, v in found.attributes.items()}
+    if found.category:
+        shown["category"] = clean_text(found.category, 60)
     if found.delivery_days is not None:
         shown["delivery_days"] = str(found.delivery_days)
     if found.booking is not None:

@@ -48,10 +48,13 @@ def log_to_stderr(settings: Settings) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            *([structlog.processors.format_exc_info] if structured else []),
             structlog.processors.JSONRenderer()
             if structured
-            else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+            # Plain tracebacks: local variables hold keys and addresses.
+            else structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
@@ -218,9 +221,10 @@ def verify_ledger() -> None:
     from backend import ledger
 
     found = with_session(ledger.verify)
-    typer.echo(found.text())
     if not found.ok:
-        raise typer.Exit(1)
+        first = found.problems[0]
+        fail(f"The ledger does not hold: {first}")
+    typer.echo(f"The ledger holds: {found.transactions} transactions, head {found.head[:16]}.")
 
 
 @app.command()

@@ -133,7 +133,9 @@ async def _compare(visit: Visit) -> Outcome | None:
     """Side by side from the rows: those that were named, or all that were shown."""
     named = visit.reading.choice.indices if visit.reading.choice else ()
     indices = named if len(named) > 1 else tuple(range(len(visit.memory.offers)))
-    offers = tuple(await visit.context.shelf.get(_ids(visit, indices)))
+    offers = tuple(
+        await visit.context.shelf.get(_ids(visit, indices), language=visit.turn.language)
+    )
     if len(offers) < 2:
         return None
     visit.emit(Cards("compare", offers))
@@ -148,7 +150,9 @@ async def _details(visit: Visit) -> Outcome | None:
         return None
     if chosen.unclear:
         return await _ask_which(visit)
-    offers = await visit.context.shelf.get(_ids(visit, chosen.indices))
+    offers = await visit.context.shelf.get(
+        _ids(visit, chosen.indices), language=visit.turn.language
+    )
     if not offers:  # not remembered or gone: the list again
         return await _search(visit)
     told = "\n\n".join(sentences.details(o, visit.language) for o in offers)
@@ -207,9 +211,9 @@ async def _pick(visit: Visit, indices: Sequence[int]) -> Outcome:
     fact = _unmet(draft, visit)
     if fact:
         text = sentences.ask(fact, visit.language)
-        shown = await visit.context.shelf.get(ids)
+        shown = await visit.context.shelf.get(ids, language=visit.turn.language)
         return Outcome(text, remember(shown, draft=draft, wanted=True, asked=fact))
-    offers = list(await visit.context.shelf.get(ids))
+    offers = list(await visit.context.shelf.get(ids, language=visit.turn.language))
     return await propose(visit, offers, draft=draft) if offers else await _search(visit)
 
 
@@ -224,7 +228,7 @@ async def _revised(visit: Visit) -> Outcome | None:
         return await _search(visit, same_as=started[0])
     if replace(memory.draft, quantity=draft.quantity) != draft or draft == memory.draft:
         return None
-    offers = list(await visit.context.shelf.get(started))
+    offers = list(await visit.context.shelf.get(started, language=visit.turn.language))
     return await propose(visit, offers, draft=draft) if offers else None
 
 

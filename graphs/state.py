@@ -198,7 +198,9 @@ class Shelf(Protocol):
         """Best first; the order depends on fit, total price, availability, delivery, rating."""
         ...
 
-    async def get(self, offer_ids: Sequence[str]) -> Sequence[Offer]: ...
+    async def get(
+        self, offer_ids: Sequence[str], *, language: Literal["en", "zh"] = "en"
+    ) -> Sequence[Offer]: ...
 
 
 class Desk(Protocol):

@@ -45,7 +45,8 @@ class Visit:
 
     async def shown(self) -> Sequence[Offer]:
         """What was shown before, as the shelf has it now."""
-        return await self.context.shelf.get([o.offer_id for o in self.memory.offers])
+        shown = [offer.offer_id for offer in self.memory.offers]
+        return await self.context.shelf.get(shown, language=self.turn.language)
 
 
 def activity(draft: Draft) -> Literal["product-list", "booking-options"]:

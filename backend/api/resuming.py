@@ -157,9 +157,7 @@ async def _write(till: Till, user: auth.UserAccount, row: Checkout, told: Told) 
         answer=mask_cards(told.text),
         cards=[{"activity": "order", "items": [told.card]}] if told.card else [],
         interrupts=[{"checkout_id": row.id}] if told.again else [],
-        kind="commercial",
-        sub=row.kind,
-        cause="state",
+        housekeeping=True,  # a decision, not a question: no report counts it as a turn
     )
     async with till.database.transaction() as session:
         session.add(made)

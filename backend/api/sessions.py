@@ -116,7 +116,9 @@ async def read_me(who: AnyKey, request: Request, session: Session) -> dict[str, 
             "read_only": who.read_only,
         }
     row = await auth.user(session, who.user_id)
-    return {"role": "user", **_me(row, request.app.state.chat)}
+    simulated = request.app.state.settings.simulated_stripe
+    methods = _payment_methods(row, simulated=simulated)
+    return {"role": "user", **_me(row, request.app.state.chat), "payment_methods": methods}
 
 
 def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
@@ -135,6 +137,13 @@ def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
         "has_address": row.address is not None,
         "has_payment_method": row.payment_token is not None,
     }
+
+
+def _payment_methods(row: UserAccount, *, simulated: bool) -> list[dict[str, str]]:
+    """What a page may offer to pay with. Test cards exist where no real money moves."""
+    saved = [{"type": "saved", "id": "default", "label": "Saved card"}]
+    test = [{"type": "card", "token": "pm_card_visa", "label": "Visa •••• 4242 (test card)"}]
+    return (saved if row.payment_token else []) + (test if simulated else [])
 
 
 def _preferences(row: UserAccount) -> dict[str, Any]:

@@ -105,7 +105,8 @@ class FakeShelf:
             found.append((-len(asked & text), replace(offer, attributes=attributes)))
         return [o for _, o in sorted(found, key=lambda f: f[0])]
 
-    async def get(self, offer_ids: Sequence[str]) -> Sequence[Offer]:
+    async def get(self, offer_ids: Sequence[str], *, language: str = "en") -> Sequence[Offer]:
+        assert language in {"en", "zh"}
         known = {o.offer_id: o for o in self.goods} | self._issued
         return [known[i] for i in offer_ids if i in known]
 

@@ -73,8 +73,9 @@ END $$
 
 def _as_written(sql: str) -> None:
     # Past SQLAlchemy: percent signs and colons in these bodies are not parameters.
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(sql)
+    cursor = op.get_bind().connection.cursor()
+    cursor.execute(sql)
+    cursor.close()
 
 
 def upgrade() -> None:

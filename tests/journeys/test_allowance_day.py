@@ -1,0 +1,94 @@
+"""A free person's day: the light allowance, the mini model, and what every surface says of it."""
+
+import asyncio
+
+import pytest
+
+from tests.journeys.conftest import Product
+
+HELLO = {"model": "auto", "messages": [{"role": "user", "content": "Good morning!"}]}
+
+
+async def newcomer(product: Product, plan: str = "free") -> str:
+    async with product.client("operator") as http:
+        made = await http.post("/operator/v1/users", json={"name": "Kim", "plan": plan})
+    assert made.status_code == 201, made.text
+    key: str = made.json()["key"]
+    return key
+
+
+async def test_the_eleventh_turn_is_answered_by_the_mini_model_and_says_why(product: Product):
+    async with product.client(await newcomer(product)) as http:
+        for used in range(1, 11):
+            body = (await http.post("/v1/chat/completions", json=HELLO)).json()
+            light = next(b for b in body["quota"]["buckets"] if b["name"] == "light")
+            assert (light["used"], light["remaining"]) == (used, 10 - used)
+            assert body["route"]["downgrade_reason"] is None
+        answer = await http.post("/v1/chat/completions", json=HELLO)
+        body = answer.json()
+        assert body["model"] == "gpt-5-nano"
+        assert body["route"]["role"] == "light_mini"
+        assert body["route"]["requested_role"] == "light"
+        assert "light" in body["route"]["downgrade_reason"]
+        assert body["quota"]["binding"] == "light"
+        assert answer.headers["x-emptor-role"] == "light_mini"
+
+
+async def test_twenty_turns_at_once_take_ten_light_ones_and_no_more(product: Product):
+    async with product.client(await newcomer(product)) as http:
+        answers = await asyncio.gather(
+            *(http.post("/v1/chat/completions", json=HELLO) for _ in range(20))
+        )
+        roles = [a.json()["route"]["role"] for a in answers]
+    assert sorted(roles) == ["light"] * 10 + ["light_mini"] * 10
+
+
+async def test_the_meter_and_the_answer_tell_the_same(product: Product):
+    async with product.client(await newcomer(product)) as http:
+        told = (await http.post("/v1/chat/completions", json=HELLO)).json()["quota"]
+        read = (await http.get("/api/quota")).json()
+    assert [(b["name"], b["used"], b["cap"]) for b in told["buckets"]] == [
+        (b["name"], b["used"], b["cap"]) for b in read["buckets"]
+    ]
+
+
+async def test_a_larger_plan_raises_the_open_windows_cap_and_keeps_its_end(product: Product):
+    key = await newcomer(product)
+    async with product.client(key) as http, product.client("operator") as operator:
+        await http.post("/v1/chat/completions", json=HELLO)
+        before = _light((await http.get("/api/quota")).json())
+        person = (await http.get("/api/me")).json()["id"]
+        changed = await operator.patch(f"/operator/v1/users/{person}", json={"plan": "plus"})
+        assert changed.json()["plan"] == "plus"
+        after = _light((await http.get("/api/quota")).json())
+    assert (before["cap"], after["cap"]) == (10, 160)
+    assert after["used"] == 1
+    assert after["resets_at"] == before["resets_at"]
+
+
+def _light(quota: dict) -> dict:
+    return next(b for b in quota["buckets"] if b["name"] == "light")
+
+
+async def test_the_explanation_is_one_line_in_the_persons_words(product: Product):
+    async with product.client() as http:
+        body = (await http.post("/v1/chat/completions", json=HELLO)).json()
+    assert body["route"]["explanation"] == "Answered by light: everyday question"
+
+
+@pytest.mark.parametrize("words", ["think hard: what is 2+2?", "请深度思考：为什么天空是蓝色的？"])
+async def test_an_explicit_effort_request_gets_the_reasoning_model(product: Product, words):
+    ask = {"role": "user", "content": words}
+    async with product.client() as http:
+        body = (await http.post("/v1/chat/completions", json={**HELLO, "messages": [ask]})).json()
+    assert body["route"]["kind"] == "complex"
+    assert body["model"] == "gpt-5"
+
+
+async def test_a_conversation_too_long_for_every_window_is_refused_before_it_is_counted(product):
+    key = await newcomer(product)
+    long = {"role": "user", "content": "数学" * 200_000}
+    async with product.client(key) as http:
+        answer = await http.post("/v1/chat/completions", json={**HELLO, "messages": [long]})
+        assert answer.status_code in (400, 413)
+        assert _light((await http.get("/api/quota")).json())["used"] == 0
