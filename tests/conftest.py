@@ -20,6 +20,11 @@ def postgres() -> Iterator[str]:
     """The server's libpq URL. The server stops with the run."""
     with tempfile.TemporaryDirectory(prefix="emptor-pg-", ignore_cleanup_errors=True) as folder:
         server = get_server(Path(folder) / "data")
+        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+            # Nothing here outlives the run, so it need not reach the disk; kills of our own
+            # processes, which the tests do, lose nothing by it.
+            admin.execute("ALTER SYSTEM SET fsync = off")
+            admin.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.stop()
 

@@ -218,7 +218,8 @@ async def read_report(
     group_by: Annotated[str | None, Query(max_length=60)] = None,
     format: Format = "json",
 ) -> Response:
-    """`from` is included, `to` is not; days are days of `tz`. Currencies are never added up."""
+    """Days are days of `tz`, the last one included; an instant in `to` is not. Currencies are
+    never added up."""
     report = await reports.run(session, name, from_=from_, to=to, tz=tz, group_by=group_by)
     return _formatted(report, format)
 
