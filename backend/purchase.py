@@ -191,6 +191,9 @@ async def _capture_failed(till: Till, work: Checkout, payment: Payment) -> Check
 async def _book(till: Till, work: Checkout, payment: Payment | None) -> Checkout | None:
     """The end that was wanted: order, ledger and state in one transaction."""
     async with till.database.transaction() as session:
+        if payment is not None and payment.captured != work.amount:
+            detail = f"confirmed {work.amount}, captured {payment.captured} as {payment.id}"
+            await incidents.report(session, "payment_mismatch", subject=work.id, detail=detail)
         await book(session, work, payment)
     return None
 

@@ -35,7 +35,7 @@ from backend.errors import (
 )
 from backend.ids import new_id
 from backend.till import Item, Seller, Till
-from integrations.money import Money
+from integrations.money import CurrencyMismatch, Money
 from integrations.partner import (
     Address,
     Basket,
@@ -320,7 +320,7 @@ async def store(
         "quote": fresh,
         "total": total.amount,
         "currency": total.currency,
-        "fee": fees.fee(seller.commission, total).amount,
+        "fee": _commission(seller, total),
         "fee_terms": fees.terms(seller.commission),
         "destination": seller.destination,
         "expires_at": expires_at,
@@ -351,6 +351,16 @@ async def store(
         note = Note("error", "missing", "The merchant needs more before this can be confirmed.")
         values["messages"] = confirmation.notes([note])
     return await move(session, row, **values)
+
+
+def _commission(seller: Seller, total: Money) -> int:
+    """Our fee in the order's currency. Terms with a fixed part in another one cannot be applied."""
+    try:
+        return fees.fee(seller.commission, total).amount
+    except CurrencyMismatch as error:
+        raise MerchantFailed(
+            f"{seller.name} has agreed no terms for sales in {total.currency}"
+        ) from error
 
 
 def _quantities(row: Checkout, fresh: Mapping[str, Any]) -> list[Note]:

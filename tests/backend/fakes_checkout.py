@@ -410,6 +410,8 @@ class FakePartner:
         session.status, session.order_id = "completed", order.id
 
     async def cancel(self, reference: str, *, key: str) -> Quote:
+        del key
+
         def effect() -> Quote:
             session = self.sessions[reference]
             if session.status == "completed":
@@ -420,9 +422,13 @@ class FakePartner:
         return await self._act("cancel", effect)
 
     async def order(self, order_id: str) -> PartnerOrder:
-        return await self._act("order", lambda: PartnerOrder(order_id, self.orders[order_id].status))
+        return await self._act(
+            "order", lambda: PartnerOrder(order_id, self.orders[order_id].status)
+        )
 
     async def cancellation(self, order_id: str, *, key: str) -> CancellationQuote:
+        del key
+
         def effect() -> CancellationQuote:
             if self.cancel_refused:
                 raise PartnerRefused("this cannot be canceled", code="not_cancelable")
@@ -436,6 +442,9 @@ class FakePartner:
     async def confirm_cancellation(
         self, order_id: str, quote: CancellationQuote, *, key: str
     ) -> PartnerOrder:
+        if quote.refund + quote.fee != self.orders[order_id].total:
+            raise PartnerRefused("that is not what was quoted", code="conflict")
+
         def effect() -> PartnerOrder:
             if self.cancel_refused:
                 raise PartnerRefused("too late to cancel", code="not_cancelable")
@@ -501,7 +510,9 @@ class FakePartner:
             deliveries=()
             if self.books
             else (
-                Delivery("post", "Post", self._money(self.delivery), date(2026, 12, 1), selected=True),
+                Delivery(
+                    "post", "Post", self._money(self.delivery), date(2026, 12, 1), selected=True
+                ),
             ),
             cancellation_policy=self.policy,
             notes=tuple(notes),
