@@ -1,12 +1,15 @@
 """Sessions, threads, preferences, erasure, operators: the native surface from outside."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from tests.journeys.conftest import Product
 from tests.journeys.runs import run
+
+DAY = timedelta(days=1)
 
 
 async def test_a_guest_signs_in_by_cookie_and_may_chat(product: Product):
@@ -162,7 +165,8 @@ async def test_a_read_only_operator_changes_nothing(product: Product):
 async def test_reports_tell_turns_and_money_as_json_and_csv(product: Product):
     async with product.client("plus") as http:
         await run(http, "for-the-report", text="Good morning!")
-    span = {"from": "2020-01-01", "to": "2100-01-01", "tz": "Europe/Berlin"}
+    today = datetime.now(UTC).date()
+    span = {"from": str(today - DAY), "to": str(today + DAY), "tz": "Europe/Berlin"}
     async with product.client("operator_read_only") as http:
         routing = (await http.get("/operator/v1/reports/routing", params=span)).json()
         assert sum(row["turns"] for row in routing["data"]) > 0
