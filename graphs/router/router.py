@@ -8,14 +8,14 @@ the classifier, the rules and the policies still answer.
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.router.classifier import WEIGHTS, Classifier, Scores
+from graphs.router.classifier import KINDS, WEIGHTS, Classifier, Scores
 from graphs.router.encoder import Encoder, Encodes
 from graphs.router.policy import Match, Policies, load_policies
 from graphs.router.rules import Intent, explicit_intent
@@ -89,7 +89,23 @@ class Router:
         by_words = _by_words(ask, intent, reading, scores)
         if by_words is not None:
             return by_words
+        if intent.answers:
+            return self._answered(ask, vector)
         return self._by_scores(ask, intent, reading, vector, scores)
+
+    def _answered(self, ask: Ask, vector: Vectors) -> _Decided:
+        """A bare yes or no means what was asked: its kind is that of the conversation."""
+        if ask.previous is not None:
+            return _Decided(ask.previous, 0.95, "answer")
+        before = [v for v in (*vector.users, vector.answer, vector.history) if v is not None]
+        shares = np.stack([self._classifier.alone(v) for v in before])
+        commercial = float(shares[:, KINDS.index("commercial")].max())
+        if commercial >= COMMERCIAL_FROM:
+            # Whoever asks back in commerce asks about an order: one commercial turn is enough.
+            return _Decided("commercial", commercial, "answer")
+        mean = shares.mean(axis=0)
+        best = int(mean.argmax())
+        return _Decided(KINDS[best], float(mean[best]), "answer")
 
     def _by_scores(
         self, ask: Ask, intent: Intent, reading: Reading, vector: Vectors, scores: Scores
@@ -178,8 +194,7 @@ def _subject(reading: Reading, vector: Vectors) -> NDArray[np.float32]:
     if not vector.users or len(reading.plain) > 60:
         return vector.ask
     mixed = vector.ask + vector.users[-1] * np.float32(0.7)
-    scaled: NDArray[np.float32] = mixed / max(float(np.linalg.norm(mixed)), 1e-9)
-    return scaled
+    return np.asarray(mixed / max(float(np.linalg.norm(mixed)), 1e-9), dtype=np.float32)
 
 
 def _by_kind(scores: Scores) -> dict[Kind, float]:
@@ -192,6 +207,4 @@ def _by_kind(scores: Scores) -> dict[Kind, float]:
 
 
 def _timed(route: Route, started_ns: int) -> Route:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(route, latency_us=(time.perf_counter_ns() - started_ns) // 1000)

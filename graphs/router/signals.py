@@ -15,17 +15,26 @@ from graphs.state import Ask, Message
 CONTEXT_CHARS: Final = 120
 """What is read of an earlier turn: its subject shows at once, and encoding costs by length."""
 
+HISTORY_TURNS: Final = 6
+HISTORY_CHARS: Final = 50
+"""A chain of details ("the address?", "30 Main Street") hides its subject; six starts show it."""
+
 _STYLE: Final = {"log_chars", "lines", "zh", "other"}
 # Length, line count and language say more about a data set than about a turn.
 _SHAPES: Final = [i for i, name in enumerate(SHAPE_NAMES) if name not in _STYLE]
 
 
+SHAPE_SIZE: Final = len(_SHAPES)
+CONTEXT_SIZE: Final = 18
+
+
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What went before, newest last: two user turns, one answer."""
+    """What went before: two user turns, newest last; one answer; the last six messages in one."""
 
     users: tuple[str, ...]
     answer: str
+    history: str
 
     @property
     def exists(self) -> bool:
@@ -46,11 +55,12 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """A reading's vectors: of the ask, of each earlier user turn (newest last), of the answer."""
+    """A reading's vectors: the ask, each earlier user turn (newest last), the answer, all of it."""
 
     ask: NDArray[np.float32]
     users: tuple[NDArray[np.float32], ...]
     answer: NDArray[np.float32] | None
+    history: NDArray[np.float32] | None
 
 
 def read(ask: Ask) -> Reading:
@@ -71,8 +81,11 @@ def read(ask: Ask) -> Reading:
 def _earlier(context: Sequence[Message]) -> Earlier:
     users = [m.text for m in context if m.role == "user"][-2:]
     answers = [m.text for m in context if m.role == "assistant"][-1:]
+    said = [m.text for m in context if m.role in ("user", "assistant")][-HISTORY_TURNS:]
     return Earlier(
-        users=tuple(filter(None, map(_start, users))), answer=_start(answers[0]) if answers else ""
+        users=tuple(filter(None, map(_start, users))),
+        answer=_start(answers[0]) if answers else "",
+        history=" ".join(normalise(text[:400])[:HISTORY_CHARS] for text in said).strip(),
     )
 
 
@@ -88,18 +101,19 @@ def vectors(readings: Sequence[Reading], encoder: Encodes) -> list[Vectors]:
     """Encode readings, all their texts in one call."""
     texts: list[str] = []
     for r in readings:
-        texts += [r.excerpt, *r.earlier.users, *([r.earlier.answer] if r.earlier.answer else [])]
+        texts += [r.excerpt, *r.earlier.users, *filter(None, (r.earlier.answer, r.earlier.history))]
     encoded = iter(encoder.encode(texts))
     out: list[Vectors] = []
     for r in readings:
         ask = next(encoded)
         users = tuple(next(encoded) for _ in r.earlier.users)
-        out.append(Vectors(ask, users, next(encoded) if r.earlier.answer else None))
+        answer = next(encoded) if r.earlier.answer else None
+        out.append(Vectors(ask, users, answer, next(encoded) if r.earlier.history else None))
     return out
 
 
 def context_row(reading: Reading, vector: Vectors, kinds: "KindOf") -> NDArray[np.float32]:
-    """What went before as 15 numbers: how it reads on its own, and how near the ask is to it.
+    """What went before as 18 numbers: how it reads on its own, and how near the ask is to it.
 
     `kinds` gives the three kinds' probabilities of a vector read alone. A near subject and a short
     ask mean a follow-up; a far one means a switch: the classifier learns the two from these.
@@ -109,14 +123,12 @@ def context_row(reading: Reading, vector: Vectors, kinds: "KindOf") -> NDArray[n
     last = users[-1] if users else none
     mean = (users[-1] * 2 + users[0]) / 3 if len(users) == 2 else last
     answer = none if vector.answer is None else kinds(vector.answer)
-    near_user = float(vector.ask @ vector.users[-1]) if vector.users else 0.0
-    near_answer = 0.0 if vector.answer is None else float(vector.ask @ vector.answer)
+    whole = none if vector.history is None else kinds(vector.history)
+    before = (vector.users[-1] if users else None, vector.answer, vector.history)
+    near = [0.0 if other is None else float(vector.ask @ other) for other in before]
     asked = float(reading.earlier.answer.rstrip(" .。").endswith(("?", "吗", "呢")))
-    there = (bool(users), vector.answer is not None)
-    return np.array(
-        [*last, *mean, *answer, near_user, near_answer, asked, *map(float, there), 0.0],
-        dtype=np.float32,
-    )
+    there = (float(bool(users)), float(vector.answer is not None))
+    return np.array([*last, *mean, *answer, *whole, *near, asked, *there], dtype=np.float32)
 
 
 class KindOf:

@@ -45,18 +45,26 @@ def expand(line: str, slots: Mapping[str, Sequence[str]], draw: random.Random) -
 def corpus_examples(seed: int = 7, *, each: int = 4) -> list[Example]:
     """All corpus lines, each read up to `each` times, then dialogues, switches and noisy doubles."""
     draw = random.Random(seed)
-    slots = _slots()
+    slots = read_slots()
     alone = list(_alone(slots, draw, each))
     turns = list(_dialogues(slots, draw))
     return [*alone, *turns, *_switches(alone, turns, draw), *_noisy(alone, draw)]
 
 
-def _slots() -> dict[str, list[str]]:
+def kind_of(word: str, where: str) -> Kind:
+    """A kind by its name. Raises CorpusError at `where`."""
+    for kind in _KINDS:
+        if word == kind:
+            return kind
+    raise CorpusError(f"{where}: no kind {word!r}")
+
+
+def read_slots() -> dict[str, list[str]]:
     slots: dict[str, list[str]] = tomllib.loads((CORPUS / "slots.toml").read_text("utf-8"))
     return slots
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
             yield number, line.strip()
@@ -66,7 +74,7 @@ def _alone(slots: Mapping[str, Sequence[str]], draw: random.Random, each: int) -
     for kind in _KINDS:
         for lang in ("en", "zh"):
             path = CORPUS / f"{kind}.{lang}.txt"
-            for number, line in _lines(path):
+            for number, line in numbered_lines(path):
                 try:
                     readings = {expand(line, slots, draw): None for _ in range(each)}
                 except KeyError as missing:
@@ -80,7 +88,7 @@ def _dialogues(slots: Mapping[str, Sequence[str]], draw: random.Random) -> Itera
     path = CORPUS / "dialogues.txt"
     spoken: list[tuple[Literal["user", "assistant"], str]] = []
     answered = False
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         mark, _, rest = line.partition(":")
         if mark in ("U", "A"):
             if answered:

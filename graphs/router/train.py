@@ -10,7 +10,8 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,17 +19,20 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from graphs.router.classifier import VECTOR_SCALE, pack
+from graphs.router.classifier import VECTOR_SCALE, pack, two_heads
 from graphs.router.encoder import Encoder, Encodes
 from graphs.router.features import ngram_rows
 from graphs.router.signals import KindOf, Reading, Vectors, context_row, read, vectors
 from graphs.router.templates import Example, corpus_examples
+from graphs.router.walks import walked_examples
 from graphs.state import Ask, Kind, Message
 
 KINDS: Final[tuple[Kind, ...]] = ("casual", "complex", "commercial")
 SEED: Final = 20_26
 NETS: Final = 2
 HIDDEN: Final = 48
+PASSES: Final = 20
+HEADS: Final = ("commercial", "complex")
 GRAM_BITS: Final = 15
 _ORIGINS: Final = {
     "C1": "clinc150", "S1": "sgd", "X1": "crosswoz", "W1": "webshop", "T4": "taskmaster",
@@ -109,10 +113,11 @@ def _origin(row: dict[str, Any]) -> str:
     """The natural source that a synthetic turn was made of; for a natural one its own family."""
     rule, licence = str(row.get("rule", "")), str(row.get("licence", ""))
     if "<-" in rule:
-        return _ORIGINS.get(rule.split("<-")[1][:2], row["family"])
+        return _ORIGINS.get(rule.split("<-")[1][:2], str(row["family"]))
     if licence.startswith("derived:"):
         return licence.removeprefix("derived:")
-    return "sgd" if row["family"] == "synthetic" and "SGD" in licence else str(row["family"])
+    family = str(row["family"])
+    return "sgd" if family == "synthetic" and "SGD" in licence else family
 
 
 def prepare(labelled: Sequence[Labelled], encoder: Encodes) -> Prepared:
@@ -124,7 +129,8 @@ def prepare(labelled: Sequence[Labelled], encoder: Encodes) -> Prepared:
 
 
 def own_examples() -> list[Labelled]:
-    return [Labelled(example, "corpus") for example in corpus_examples()]
+    alone = corpus_examples()
+    return [Labelled(e, "corpus") for e in (*alone, *walked_examples(alone))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +145,7 @@ class Heads:
     def network(self, data: Prepared) -> Floats:
         rows = _rows(data, self.alone)
         logits = [np.maximum(rows @ w1 + b1, 0) @ w2 + b2 for w1, b1, w2, b2 in self.nets]
-        mean: Floats = np.mean(logits, axis=0)
-        return mean
+        return two_heads(np.mean(logits, axis=0))
 
     def n_grams(self, data: Prepared) -> Floats:
         found = [ngram_rows(r.plain, GRAM_BITS) for r in data.readings]
@@ -152,9 +157,9 @@ class Heads:
 def fit_heads(data: Prepared, *, seed: int = SEED, nets: int = NETS) -> Heads:
     """Fit all heads on `data`. About 10 s for 9,000 turns on one core."""
     alone = _fit_alone(data)
-    rows, goals = _rows(data, alone), _goals(data)
-    fitted = tuple(_fit_net(rows, goals, seed=seed + i) for i in range(nets))
-    grams, bias = _fit_grams(data, goals)
+    rows = _rows(data, alone)
+    fitted = tuple(_fit_net(rows, data.kinds, seed=seed + i) for i in range(nets))
+    grams, bias = _fit_grams(data)
     return Heads(alone, fitted, grams, bias)
 
 
@@ -164,11 +169,6 @@ def _rows(data: Prepared, alone: KindOf) -> Floats:
         for r, v in zip(data.readings, data.vectors, strict=True)
     ]
     return np.stack(found)
-
-
-def _goals(data: Prepared) -> NDArray[np.int64]:
-    kinds = data.kinds
-    return np.stack((kinds == "commercial", kinds == "complex"), axis=1).astype(np.int64)
 
 
 def _fit_alone(data: Prepared) -> KindOf:
@@ -182,20 +182,19 @@ def _fit_alone(data: Prepared) -> KindOf:
 
 
 def _fit_net(
-    rows: Floats, goals: NDArray[np.int64], *, seed: int
+    rows: Floats, kinds: NDArray[np.str_], *, seed: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - train extra
     from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - train extra
 
     model = MLPClassifier(
         (HIDDEN,), alpha=1.0, learning_rate_init=2e-3, batch_size=128, random_state=seed,
-        max_iter=30, tol=0.0, n_iter_no_change=1000,
+        max_iter=PASSES, tol=0.0, n_iter_no_change=1000,
     )  # fmt: skip
-    import warnings  # noqa: PLC0415
-
     with warnings.catch_warnings():
-        # Thirty passes are the plan, not a failure to converge.
-        warnings.simplefilter("ignore")
-        model.fit(rows, goals)
+        # So many passes are the plan, not a failure to converge.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows, np.array([KINDS.index(k) for k in kinds]))
     (w1, w2), (b1, b2) = model.coefs_, model.intercepts_
     return (
         w1.astype(np.float32),
@@ -205,18 +204,20 @@ def _fit_net(
     )
 
 
-def _fit_grams(data: Prepared, goals: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    from scipy.sparse import csr_matrix  # noqa: PLC0415 - train extra
+def _fit_grams(data: Prepared) -> tuple[Floats, Floats]:
+    """Commercial against the rest on all turns; complex against casual on the others."""
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
     found = [ngram_rows(r.plain, GRAM_BITS) for r in data.readings]
     ends = np.cumsum([0, *map(len, found)])
     values = np.concatenate([np.full(len(g), 1 / np.sqrt(max(len(g), 1))) for g in found])
     x = csr_matrix((values, np.concatenate(found), ends), shape=(len(found), 1 << GRAM_BITS))
-    heads = [
-        LogisticRegression(C=3, class_weight="balanced", max_iter=300).fit(x, goal)
-        for goal in goals.T
-    ]
+    kinds = data.kinds
+    heads = []
+    for rows, goal in ((kinds != "", "commercial"), (kinds != "commercial", "complex")):
+        model = LogisticRegression(C=3, class_weight="balanced", max_iter=300)
+        heads.append(model.fit(x[np.flatnonzero(rows)], kinds[rows] == goal))
     weights = np.stack([h.coef_[0] for h in heads], axis=1).astype(np.float32)
     return weights, np.array([h.intercept_[0] for h in heads], dtype=np.float32)
 
@@ -228,6 +229,9 @@ def folds(data: Prepared) -> Iterator[tuple[str, NDArray[np.bool_], NDArray[np.b
     for name in sorted(set(family)):
         test = family == name
         yield name, ~test & (origin != name), test
+
+
+MIN_FAMILIES: Final = 3
 
 
 def unseen_logits(dev: Prepared, own: Prepared) -> tuple[Floats, Floats]:
@@ -242,17 +246,17 @@ def unseen_logits(dev: Prepared, own: Prepared) -> tuple[Floats, Floats]:
     return network, grams
 
 
-def calibrate(logits: Floats, goals: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Slope and shift of each head so that its sigmoid is a probability (Platt scaling)."""
+def calibrate(logits: Floats, kinds: NDArray[np.str_], head: int) -> tuple[float, float]:
+    """Slope and shift of a head so that its sigmoid is a probability (Platt scaling).
+
+    Head 0 is judged on all turns, head 1 (difficulty) on those that are not commercial.
+    """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - train extra
 
-    fitted = [
-        LogisticRegression(C=1e3).fit(z[:, None], goal)
-        for z, goal in zip(logits.T, goals.T, strict=True)
-    ]
-    slope = np.array([m.coef_[0, 0] for m in fitted], dtype=np.float32)
-    shift = np.array([m.intercept_[0] for m in fitted], dtype=np.float32)
-    return slope, shift
+    rows = kinds != ("" if head == 0 else "commercial")
+    goal = kinds[rows] == HEADS[head]
+    model = LogisticRegression(C=1e3).fit(logits[rows][:, [head]], goal)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
 
 
 GRAM_SHARE: Final = {"en": 0.25, "zh": 0.25, "other": 0.0}
@@ -260,16 +264,29 @@ GRAM_SHARE: Final = {"en": 0.25, "zh": 0.25, "other": 0.0}
 
 
 def calibrations(dev: Prepared, network: Floats, grams: Floats) -> dict[str, Floats]:
-    """Per language: slopes, shifts and n-gram share, rows of a (3, 2) array."""
+    """Per language: slopes, shifts and n-gram share, rows of a (3, 2) array.
+
+    A head is calibrated on a language's own turns only where several families of that language hold
+    positives: with one family, the calibration would learn that family and fail on the next.
+    """
     lang = np.array([r.lang for r in dev.readings])
-    goals = _goals(dev)
+    family = np.array([item.example.family for item in dev.labelled])
+    kinds = dev.kinds
     found = {}
     for name, share in GRAM_SHARE.items():
-        keep = lang == name if name != "other" else np.ones(len(dev), dtype=bool)
-        mixed = (1 - share) * network[keep] + share * grams[keep]
-        slope, shift = calibrate(mixed, goals[keep])
-        found[name] = np.stack((slope, shift, np.full(2, share, dtype=np.float32)))
+        mixed = (1 - share) * network + share * grams
+        columns = []
+        for head, goal in enumerate(HEADS):
+            own = lang == name
+            enough = _families_with_many(family[own & (kinds == goal)]) >= MIN_FAMILIES
+            rows = own if enough else np.ones(len(dev), dtype=bool)
+            columns.append((*calibrate(mixed[rows], kinds[rows], head), share))
+        found[name] = np.array(columns, dtype=np.float32).T
     return found
+
+
+def _families_with_many(families: NDArray[np.str_], *, many: int = 20) -> int:
+    return int((np.unique(families, return_counts=True)[1] >= many).sum())
 
 
 def packed(heads: Heads, calibration: dict[str, Floats]) -> dict[str, NDArray[Any]]:
@@ -304,7 +321,9 @@ def train(data: Path, out: Path, encoder: Encodes | None = None) -> str:
     network, grams = unseen_logits(dev, own)
     arrays = packed(fit_heads(dev + own), calibrations(dev, network, grams))
     out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out / "router.npz", **arrays)
+    with (out / "router.npz").open("wb") as file:
+        savez: Callable[..., None] = np.savez_compressed
+        savez(file, **arrays)
     return str(arrays["version"])
 
 
@@ -317,8 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         version = train(chosen.data, chosen.out)
     except (DataError, OSError) as bad:
-        log.error("%s", bad)
-        return 1
+        parser.exit(1, f"{bad}\n")
     log.info("wrote %s, version %s", chosen.out / "router.npz", version)
     return 0
 
