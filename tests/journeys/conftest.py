@@ -19,6 +19,7 @@ from tests.conftest import fresh_database
 from tests.fakes_model import FakeModel
 from tests.servers import free_port, serving
 from tests.simulators import MERCHANT_KEY, World, world
+from tests.web.conftest import browser, chromium, page  # noqa: F401  (fixtures)
 
 
 @dataclass(frozen=True)
