@@ -104,6 +104,7 @@ def rewritten(messages: Sequence[Any], choice: Choice | None) -> list[Json]:
         turn.pop("result", None)
     if choice is not None:
         system.append(choice.instructions)
+        turns = [*choice.examples, *turns]
     return [{"role": "system", "content": "\n\n".join(system)}, *turns] if system else turns
 
 
@@ -139,7 +140,7 @@ def _spoken(message: Json, text: str, choice: Choice | None) -> str:
         for call in _calls(message)
     ]
     if choice is not None and choice.reply and not calls:
-        return as_reply(text)
+        return as_reply(text, name=choice.reply)
     return "\n".join([*([text] if text else []), *calls])
 
 

@@ -28,7 +28,7 @@ async def chunks(
     client: httpx.AsyncClient, url: str, request: Json, *, answering: str, choice: Choice | None
 ) -> AsyncGenerator[Json, None]:
     """OpenAI chunks of one answer; the last has the usage only. Raises `UpstreamError`."""
-    reader = ToolReader() if choice else None
+    reader = ToolReader(choice.reply) if choice else None
     try:
         async with client.stream("POST", f"{url}/v1/chat/completions", json=request) as answer:
             if answer.status_code != 200:

@@ -12,7 +12,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _CALL_HEAD = re.compile(r'\s*\{\s*"tool"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
-_REPLY_HEAD = re.compile(r'\s*\{\s*"reply"\s*:\s*"')
+_TEXT_HEAD = re.compile(r'\{\s*"text"\s*:\s*"')
 _HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _LONGEST_ESCAPE = len(r"\ud83d\ude00")
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4}|[^u])")
@@ -23,14 +23,17 @@ class ToolReader:
 
     A call's first delta has its id and name, the following ones pieces of its arguments exactly
     as the model wrote them. `called` is true once a call has begun, `complete` once the answer
-    has been read to its end: a cut-off call must not be reported as finished.
+    has been read to its end: a cut-off call must not be reported as finished. The tool named
+    `reply` is no call: its text is the answer's content.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reply: str | None) -> None:
         self.called = False
         self.complete = False
+        self._reply = reply
         self._held = ""
-        self._reply = False
+        self._name: str | None = None
+        self._in_text = False
         self._depth = 0
         self._in_string = False
         self._escaped = False
@@ -40,20 +43,27 @@ class ToolReader:
         return list(self._deltas())
 
     def _deltas(self) -> Iterable[Json]:
-        if not self.called and not self._reply:
-            if head := _CALL_HEAD.match(self._held):
-                self.called = True
-                self._held = self._held[head.end() :]
+        if self._name is None and (head := self._take(_CALL_HEAD)):
+            self._name = json.loads(head[1])
+            self.called = self._name != self._reply
+            if self.called:
                 yield _call_delta(name=json.loads(head[1]))
-            elif head := _REPLY_HEAD.match(self._held):
-                self._reply = True
-                self._held = self._held[head.end() :]
-        if self.complete:
+        if self.complete or self._name is None:
             return
-        if self.called and (piece := self._take_arguments()):
-            yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
-        if self._reply and (piece := self._take_reply()):
+        if self.called:
+            if piece := self._take_arguments():
+                yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+            return
+        self._in_text = self._in_text or self._take(_TEXT_HEAD) is not None
+        if self._in_text and (piece := self._take_text()):
             yield {"content": piece}
+
+    def _take(self, head: re.Pattern[str]) -> re.Match[str] | None:
+        """The head at the front of what is held, taken off it once it is there whole."""
+        found = head.match(self._held)
+        if found:
+            self._held = self._held[found.end() :]
+        return found
 
     def _take_arguments(self) -> str:
         """As much of the held text as belongs to the arguments' value."""
@@ -78,7 +88,7 @@ class ToolReader:
         elif char in "}]":
             self._depth -= 1
 
-    def _take_reply(self) -> str:
+    def _take_text(self) -> str:
         """The held text, unescaped, up to an escape that has not arrived whole."""
         out, at = [], 0
         while at < len(self._held):

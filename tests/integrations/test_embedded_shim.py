@@ -100,7 +100,7 @@ async def test_a_tool_call_streams_as_openai_streams_it(scene: Scene):
 
 
 async def test_a_reply_under_auto_is_plain_text(scene: Scene):
-    scene.llama.pieces = ['{"reply": "Good', ' \\u4f60\\u597d"}']
+    scene.llama.pieces = ['{"tool": "reply", "arguments": {"text": "Good', ' \\u4f60\\u597d"}}']
     answer = await scene.client.chat.completions.create(
         model="emptor-local", messages=HELLO, tools=TOOLS
     )

@@ -26,7 +26,7 @@ TIME = {"type": "function", "function": {"name": "get_time"}}
 
 
 def read(text: str, *, cut: list[int] | None = None) -> tuple[dict[str, Any], ToolReader]:
-    reader, deltas, at = ToolReader(), [], 0
+    reader, deltas, at = ToolReader("reply"), [], 0
     for end in [*sorted(c for c in cut or [] if c < len(text)), len(text)]:
         deltas += reader.feed(text[at:end])
         at = end
@@ -34,17 +34,14 @@ def read(text: str, *, cut: list[int] | None = None) -> tuple[dict[str, Any], To
 
 
 def names(grammar: dict[str, Any]) -> list[str]:
-    return [
-        option["properties"]["tool"]["const"] if "tool" in option["properties"] else "(reply)"
-        for option in grammar["anyOf"]
-    ]
+    return [option["properties"]["tool"]["const"] for option in grammar["anyOf"]]
 
 
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [
-        (None, ["(reply)", "get_weather", "get_time"]),
-        ("auto", ["(reply)", "get_weather", "get_time"]),
+        (None, ["get_weather", "get_time", "reply"]),
+        ("auto", ["get_weather", "get_time", "reply"]),
         ("required", ["get_weather", "get_time"]),
         ({"type": "function", "function": {"name": "get_time"}}, ["get_time"]),
     ],
@@ -53,6 +50,14 @@ def test_the_choice_decides_what_the_grammar_admits(choice: Any, expected: list[
     found = chosen([WEATHER, TIME], choice)
     assert found is not None
     assert names(found.grammar) == expected
+
+
+def test_a_clients_own_tool_named_reply_stays_a_tool():
+    own = {"type": "function", "function": {"name": "reply"}}
+    found = chosen([own], "auto")
+    assert found is not None
+    assert found.reply not in (None, "reply")
+    assert names(found.grammar) == ["reply", found.reply]
 
 
 def test_none_and_no_tools_leave_the_answer_free():
@@ -140,13 +145,18 @@ def test_a_call_reads_the_same_however_it_is_cut(
     assert reader.complete
 
 
+def as_reply(words: str, *, ascii_only: bool) -> str:
+    called = {"tool": "reply", "arguments": {"text": words}}
+    return json.dumps(called, ensure_ascii=ascii_only)
+
+
 @given(
     words=st.text(st.characters(codec="utf-8"), max_size=40),
     cut=st.lists(st.integers(0, 200), max_size=12),
     ascii_only=st.booleans(),
 )
 def test_a_reply_reads_the_same_however_it_is_cut(words: str, cut: list[int], *, ascii_only: bool):
-    message, reader = read(json.dumps({"reply": words}, ensure_ascii=ascii_only), cut=cut)
+    message, reader = read(as_reply(words, ascii_only=ascii_only), cut=cut)
     assert message["content"] == words
     assert "tool_calls" not in message
     assert reader.complete
@@ -154,7 +164,7 @@ def test_a_reply_reads_the_same_however_it_is_cut(words: str, cut: list[int], *,
 
 
 def test_half_a_surrogate_pair_is_shown_as_unreadable_and_not_waited_for():
-    message, _ = read('{"reply": "a\\ud83d then words"}')
+    message, _ = read('{"tool": "reply", "arguments": {"text": "a\\ud83d then words"}}')
     assert message["content"] == "a\ufffd then words"
 
 
@@ -165,7 +175,7 @@ def test_a_call_cut_off_by_the_token_limit_is_not_complete():
 
 
 def test_the_first_piece_has_id_and_name_and_the_rest_only_arguments():
-    reader = ToolReader()
+    reader = ToolReader("reply")
     pieces = reader.feed('{"tool": "f", "arg') + reader.feed('uments": {"a"') + reader.feed(": 1}}")
     calls = [piece["tool_calls"][0] for piece in pieces]
     assert calls[0]["function"] == {"name": "f", "arguments": ""}
