@@ -140,6 +140,8 @@ class FakePayments:
         self.refunds: list[tuple[str, Money, bool, str]] = []
         self.calls: list[str] = []
         self.capture_refused = False
+        self.blind = False  # look-ups lag behind, as a search index does
+        self.forgetful = False  # keys are forgotten, as after a day
         self._numbers = itertools.count(1)
 
     async def _act(self, name: str, effect: Callable[[], Payment | None]) -> Any:
@@ -154,7 +156,7 @@ class FakePayments:
         return answer
 
     def _once(self, key: str, parameters: Any, effect: Callable[[], Payment]) -> Payment:
-        if key in self.keys:
+        if key in self.keys and not self.forgetful:
             seen, charge_id = self.keys[key]
             if seen != parameters:
                 raise PaymentRefused("same key, other parameters", code="idempotency_error")
@@ -221,7 +223,7 @@ class FakePayments:
     async def find(self, purchase_id: str) -> Payment | None:
         def effect() -> Payment | None:
             mine = [c for c in self.charges.values() if c.purchase_id == purchase_id]
-            return self._view(mine[-1]) if mine else None
+            return self._view(mine[-1]) if mine and not self.blind else None
 
         return await self._act("find", effect)
 
@@ -330,6 +332,8 @@ class FakePartner:
         self.lifetime = timedelta(minutes=30)
         self.keep_back = 0
         self.unreachable: set[str] = set()
+        self.stale = False  # reads show a session as it was before its order
+        self.forgetful = False
         self._numbers = itertools.count(1)
 
     async def _act(self, name: str, effect: Callable[[], Any]) -> Any:
@@ -346,7 +350,7 @@ class FakePartner:
         return answer
 
     def _once(self, key: str, parameters: Any, effect: Callable[[], str]) -> str:
-        if key in self.keys:
+        if key in self.keys and not self.forgetful:
             seen, reference = self.keys[key]
             if seen != parameters:
                 raise PartnerRefused("same key, other body", code="idempotency_conflict")
@@ -372,7 +376,12 @@ class FakePartner:
         return await self._act("revise", lambda: self._view(self._once(key, basket, effect)))
 
     async def read(self, reference: str) -> Quote:
-        return await self._act("read", lambda: self._view(reference))
+        def effect() -> Quote:
+            seen = self._view(reference)
+            placed = self.stale and seen.status == "completed"
+            return replace(seen, status="ready", order=None) if placed else seen
+
+        return await self._act("read", effect)
 
     async def hold(self, reference: str, *, key: str) -> Quote:
         def effect() -> str:

@@ -133,6 +133,20 @@ async def test_a_purchase_survives_any_fault_at_any_point(world, mode):
     assert ends == {"completed"}
 
 
+@pytest.mark.parametrize("mode", ["crash_after", "lost_after"])
+async def test_where_look_ups_lag_the_keys_keep_it_one_charge_and_one_order(world, mode):
+    world.payments.blind = world.shop.stale = True
+    _, ends = await every_point(world, mode, lambda n: Story(world, n, token="pm_card_visa"))
+    assert ends == {"completed"}
+
+
+@pytest.mark.parametrize("mode", ["crash_after", "lost_after"])
+async def test_where_keys_are_forgotten_the_look_ups_keep_it_one_charge_and_one_order(world, mode):
+    world.payments.forgetful = world.shop.forgetful = True
+    _, ends = await every_point(world, mode, lambda n: Story(world, n, token="pm_card_visa"))
+    assert ends == {"completed"}
+
+
 @pytest.mark.parametrize("mode", CRASHES)
 async def test_a_booking_survives_a_kill_at_any_point(world, mode):
     points, ends = await every_point(
