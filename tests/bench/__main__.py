@@ -1,0 +1,23 @@
+"""`make bench`: each section prints its figures beside a baseline of the same run."""
+
+import subprocess
+import sys
+
+SECTIONS = (
+    ("allowances: reserve and settle beside a bare UPDATE", "tests/bench/bench_quotas.py"),
+    ("router: latency of one decision beside the encoder alone", "tests/bench/bench_router.py"),
+)
+
+
+def main() -> int:
+    """Runs every section; 1 when one could not be measured."""
+    failed = 0
+    for title, script in SECTIONS:
+        sys.stdout.write(f"\n== {title}\n")
+        sys.stdout.flush()
+        failed |= subprocess.run([sys.executable, script], check=False).returncode != 0
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
