@@ -17,7 +17,7 @@ from sqlmodel import col
 
 import quotas.usage as allowances
 from backend import threads
-from backend.errors import ModelFailed
+from backend.errors import AppError, ModelFailed, Unavailable
 from backend.gate import Gate
 from backend.ids import new_id
 from backend.masking import mask_cards
@@ -107,14 +107,16 @@ async def _end(
     return await _close(chat, request, tally, state), error
 
 
-def _model_failed(error: ModelUnavailable) -> ModelFailed:
-    if error.status == 429:
-        return ModelFailed(
-            "The model is busy; nothing was charged. Try again in a few seconds",
-            code="model_busy",
+def _model_failed(error: ModelUnavailable) -> AppError:
+    """Busy or still loading passes (503); anything else is the model's failure (502)."""
+    said = error.detail.rstrip(".")
+    if error.status in (429, 503):
+        return Unavailable(
+            f"The model cannot answer now: {said}. Nothing was charged; try again shortly",
+            code="model_busy" if error.status == 429 else "model_unavailable",
             headers={"Retry-After": "3"},
         )
-    return ModelFailed(f"The model did not answer ({error.detail}); nothing was charged. Try again")
+    return ModelFailed(f"The model did not answer: {said}. Nothing was charged; try again")
 
 
 async def _start(chat: Chat, tally: Tally) -> None:

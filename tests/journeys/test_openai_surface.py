@@ -237,3 +237,15 @@ async def test_a_commercial_turn_answers_with_a_link_and_charges_no_card(product
         assert answer["route"]["sub"] == "purchase"
         assert f"{product.app.state.settings.url}/checkout/chk_" in said
         assert (await http.get("/api/orders")).json()["data"] == []
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "model_busy"), (503, "model_unavailable")])
+async def test_a_model_that_is_busy_or_loading_is_a_503_that_says_when_to_try_again(
+    product, status, code
+):
+    product.model.fail_status = status
+    async with product.client() as http:
+        answer = await http.post("/v1/chat/completions", json=HELLO)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == code
+    assert answer.headers["retry-after"] == "3"
