@@ -12,7 +12,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _CALL_HEAD = re.compile(r'\s*\{\s*"tool"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"arguments"\s*:\s*')
-_TEXT_HEAD = re.compile(r'\{\s*"text"\s*:\s*"')
+_TEXT_HEAD = re.compile(r'\s*\{\s*"text"\s*:\s*"')
 _HIGH_SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _LONGEST_ESCAPE = len(r"\ud83d\ude00")
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4}|[^u])")

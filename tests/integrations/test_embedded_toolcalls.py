@@ -163,6 +163,17 @@ def test_a_reply_reads_the_same_however_it_is_cut(words: str, cut: list[int], *,
     assert not reader.called
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_one_character_at_a_time_reads_the_same(indent: int | None):
+    call = json.dumps({"tool": "f", "arguments": {"a": ["]}", {"b": 1}]}}, indent=indent)
+    message, _ = read(call, cut=list(range(len(call))))
+    assert json.loads(message["tool_calls"][0]["function"]["arguments"]) == {"a": ["]}", {"b": 1}]}
+    reply = json.dumps({"tool": "reply", "arguments": {"text": 'é "quoted" 😀 \n'}}, indent=indent)
+    message, reader = read(reply, cut=list(range(len(reply))))
+    assert message["content"] == 'é "quoted" 😀 \n'
+    assert reader.complete
+
+
 def test_half_a_surrogate_pair_is_shown_as_unreadable_and_not_waited_for():
     message, _ = read('{"tool": "reply", "arguments": {"text": "a\\ud83d then words"}}')
     assert message["content"] == "a\ufffd then words"
