@@ -11,8 +11,8 @@ from typing import Final
 PASTE_CHARS: Final = 280
 """A message shorter than this, in one paragraph, is its own ask."""
 
-MAX_CHARS: Final = 24_000
-"""Of a larger message only both ends are searched for the ask; nobody asks in the middle of 1 MB."""
+MAX_CHARS: Final = 12_000
+"""Of a larger message only both ends are searched: nobody asks in the middle of 1 MB."""
 
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _BLOCKQUOTE = re.compile(r"^[ \t]*>.*$", re.M)
@@ -57,14 +57,16 @@ _MAIL_LINE = re.compile(
     r"^\s*(?:from|to|cc|subject|date|sent|发件人|收件人|主题|日期)\s*[:：]", re.I
 )
 _MARKER = re.compile(
-    r"^\W*(?:end of|begin|start of|forwarded|pasted|original message|quote|attachment|以上|以下|转发|正文)",
+    r"^\W*(?:end of|begin|start of|forwarded|pasted|original message|quote|attachment"
+    r"|以上|以下|转发|正文)",
     re.I,
 )
 
 _SPEAKS = re.compile(
-    r"\?|？|\b(?:can|could|would|will) you\b|\bplease\b|\bhelp me\b|\bi (?:need|want|would like|'d like)\b"
-    r"|\bi'd (?:like|love)\b|\bi'm (?:looking|trying)|\bim looking\b|^\s*(?:so|anyway|now|question|also|btw"
-    r"|my question|ok)\b|^\s*(?:what|who|when|where|why|how|which|is|are|do|does|can|should)\b"
+    r"\?|？|\b(?:can|could|would|will) you\b|\bplease\b|\bhelp me\b|\bi (?:need|want|would like)\b"
+    r"|\bi'd (?:like|love)\b|\bi'm (?:looking|trying)|\bim looking\b"
+    r"|^\s*(?:so|anyway|now|question|also|btw|my question|ok)\b"
+    r"|^\s*(?:what|who|when|where|why|how|which|is|are|do|does|can|should)\b"
     r"|^\s*(?:find|book|order|buy|get|show|tell|give|write|fix|explain|summari[sz]e|translate|list|prove"
     r"|compare|analy[sz]e|rewrite|draft|make|set|turn|play|debug|refactor|review|calculate|cancel|reserve"
     r"|recommend|suggest|check|forget|extract|identify|evaluate|design|implement|derive|solve)\b"
@@ -73,8 +75,8 @@ _SPEAKS = re.compile(
     re.I,
 )
 _LEAD_IN = re.compile(
-    r"^\W*(?:here (?:is|are|'s)|below (?:is|are)|this is|these are|the following|see|attached|fyi|context"
-    r"|for context|以下是|下面是|这是|附上|背景)[^?？]{0,120}[:：]?\s*$",
+    r"^\W*(?:here (?:is|are|'s)|below (?:is|are)|this is|these are|the following|see|attached"
+    r"|fyi|context|for context|以下是|下面是|这是|附上|背景)[^?？]{0,120}[:：]?\s*$",
     re.I,
 )
 
@@ -112,7 +114,7 @@ def find_ask(text: str) -> FoundAsk:
 
 
 def _best_blocks(text: str) -> str:
-    """The person's own blocks at the start and at the end of a message; all of it if none speaks."""
+    """The person's own block of a message; all of it when none speaks."""
     bare = _TAGGED.sub("\n\n", _BLOCKQUOTE.sub("", _FENCE.sub("\n\n", text))).strip()
     if not bare:
         return text

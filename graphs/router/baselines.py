@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 _COMMERCE: Final = re.compile(
-    r"\b(?:buy|order|book|booking|reserve|reservation|ticket|flight|hotel|room|restaurant|table|taxi|cab|uber"
-    r"|ride|rent|rental|price|cheap|under \$?\d+|delivery|deliver|shipping|refund|return|cancel|purchase|shop"
+    r"\b(?:buy|order|book|booking|reserve|reservation|ticket|flight|hotel|room|restaurant|table"
+    r"|taxi|cab|uber|ride|rent|rental|price|cheap|under \$?\d+|delivery|deliver|shipping|refund"
+    r"|return|cancel|purchase|shop"
     r"|store|appointment|schedule an?|menu|checkout|cart|size)\b"
     r"|订|买|购|下单|酒店|餐馆|餐厅|机票|打车|出租车|快递|退款|退货|多少钱|人均|预约|外卖"
 )
 _REASONING: Final = re.compile(
-    r"\b(?:prove|proof|derive|implement|design|algorithm|function|code|debug|complexity|equation|calculate"
-    r"|analy[sz]e|evaluate|theorem|integral|probability|architecture|essay|step by step|how many|how much"
-    r"|if .* then|assume|suppose)\b|证明|推导|设计|实现|分析|算法|函数|代码|求|已知|计算|架构|论证|下列"
+    r"\b(?:prove|proof|derive|implement|design|algorithm|function|code|debug|complexity|equation"
+    r"|calculate|analy[sz]e|evaluate|theorem|integral|probability|architecture|essay|step by step"
+    r"|how many|how much|if .* then|assume|suppose)\b"
+    r"|证明|推导|设计|实现|分析|算法|函数|代码|求|已知|计算|架构|论证|下列"
 )
 
 

@@ -1,8 +1,8 @@
 """The second layer: probability of a commercial act, and of a task that needs reasoning.
 
-Two heads, because a turn can be both ("compare five plans, then take the best one"). Each head joins
-a small network over the encoder and the context with a linear one over hashed character n-grams;
-the n-grams know the languages they were trained on and are not asked about any other.
+Two heads, because a turn can be both ("compare five plans, then take the best one"). Each head
+joins a small network over the encoder and the context with a linear one over hashed character
+n-grams; the n-grams know the languages they were trained on and are not asked about any other.
 """
 
 import zipfile
@@ -43,13 +43,13 @@ class WeightsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Calibrated probabilities of the two heads, and how far n-grams and encoder disagree (0..1)."""
+    """Calibrated probabilities of the two heads; how far n-grams and encoder disagree, 0..1."""
 
     commercial: float
     difficulty: float
     disagreement: float
 
-    def kinds(self) -> dict[str, float]:
+    def kinds(self) -> dict[Kind, float]:
         """Probabilities of the three kinds. Commercial leads: what is both is commercial."""
         rest = 1 - self.commercial
         return {
@@ -92,8 +92,8 @@ class Classifier:
         self._b2 = [arrays[f"net{i}.b2"].astype(np.float32) for i in range(len(self._w1))]
         if any(len(w) != ROW_SIZE for w in self._w1):
             raise WeightsError(
-                f"router weights are of another version (rows of {len(self._w1[0])}, this code reads "
-                f"{ROW_SIZE}): run `emptor router train`"
+                f"router weights are of another version (rows of {len(self._w1[0])}, this code "
+                f"reads {ROW_SIZE}): run `emptor router train`"
             )
         self._grams = unpack(arrays, "grams")
         self._gram_bias = arrays["grams.bias"].astype(np.float32)

@@ -5,8 +5,10 @@ serves training and serving, so that the two cannot drift apart.
 """
 
 import re
+import tomllib
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -16,9 +18,14 @@ Language = Literal["en", "zh", "other"]
 
 HEAD_CHARS: Final = 200
 TAIL_CHARS: Final = 100
-"""What the encoder reads of a long ask: its cost grows with length, its meaning sits at the ends."""
+"""What the encoder reads of a long ask: cost grows with length, meaning sits at the ends."""
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f]")
+_UNPRINTABLE = re.compile("[\x00\ud800-\udfff]")
+_PICTURES = re.compile(
+    "[\u2190-\u21ff\u2300-\u23ff\u2500-\u27bf\u2900-\u297f\u2b00-\u2bff\ue000-\uf8ff\ufffc\ufffd"
+    "\U0001f000-\U0001faff\U000e0000-\U0010ffff]"
+)
 _SPACE = re.compile(r"\s+")
 _REPEATS = re.compile(r"([!?！？。.~～…])\1+")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
@@ -29,299 +36,27 @@ _LATIN_WORD = re.compile(r"[a-z']+")
 
 # Function words decide between English and the other Latin scripts: content words travel
 # ("hotel", "taxi", "pizza"), function words do not.
-_ENGLISH = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "am",
-        "do",
-        "does",
-        "did",
-        "i",
-        "you",
-        "he",
-        "she",
-        "it",
-        "we",
-        "they",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "me",
-        "him",
-        "us",
-        "them",
-        "this",
-        "that",
-        "these",
-        "those",
-        "what",
-        "which",
-        "who",
-        "whom",
-        "whose",
-        "where",
-        "when",
-        "why",
-        "how",
-        "of",
-        "to",
-        "in",
-        "for",
-        "on",
-        "with",
-        "at",
-        "by",
-        "from",
-        "as",
-        "about",
-        "into",
-        "than",
-        "then",
-        "and",
-        "or",
-        "but",
-        "if",
-        "so",
-        "not",
-        "no",
-        "yes",
-        "can",
-        "could",
-        "would",
-        "should",
-        "will",
-        "shall",
-        "may",
-        "might",
-        "must",
-        "have",
-        "has",
-        "had",
-        "there",
-        "here",
-        "please",
-        "thanks",
-        "thank",
-        "hi",
-        "hello",
-        "hey",
-        "ok",
-        "okay",
-        "want",
-        "need",
-        "get",
-        "find",
-        "show",
-        "tell",
-        "make",
-        "give",
-        "let's",
-        "lets",
-        "i'm",
-        "i'd",
-        "it's",
-        "what's",
-        "don't",
-        "prove",
-        "write",
-        "book",
-        "buy",
-        "order",
-        "any",
-        "some",
-        "all",
-        "more",
-        "much",
-        "many",
-    ]
+_WORDS: Final[dict[str, str]] = tomllib.loads(
+    Path(__file__).with_name("function_words.toml").read_text("utf-8")
 )
-_FOREIGN = frozenset(
-    [
-        "el",
-        "la",
-        "los",
-        "las",
-        "un",
-        "una",
-        "unos",
-        "unas",
-        "de",
-        "del",
-        "y",
-        "que",
-        "en",
-        "por",
-        "para",
-        "con",
-        "como",
-        "cual",
-        "cuál",
-        "qué",
-        "cómo",
-        "dónde",
-        "es",
-        "son",
-        "está",
-        "estoy",
-        "quiero",
-        "le",
-        "les",
-        "des",
-        "du",
-        "et",
-        "est",
-        "sont",
-        "dans",
-        "pour",
-        "avec",
-        "sur",
-        "je",
-        "tu",
-        "il",
-        "elle",
-        "nous",
-        "vous",
-        "ils",
-        "qui",
-        "quel",
-        "quelle",
-        "comment",
-        "où",
-        "pourquoi",
-        "une",
-        "ce",
-        "cette",
-        "der",
-        "die",
-        "das",
-        "ein",
-        "eine",
-        "einen",
-        "und",
-        "ist",
-        "sind",
-        "nicht",
-        "ich",
-        "du",
-        "wir",
-        "ihr",
-        "mit",
-        "für",
-        "von",
-        "zu",
-        "auf",
-        "wie",
-        "was",
-        "wo",
-        "warum",
-        "kann",
-        "bitte",
-        "o",
-        "os",
-        "um",
-        "uma",
-        "uns",
-        "e",
-        "é",
-        "são",
-        "não",
-        "em",
-        "no",
-        "na",
-        "do",
-        "da",
-        "dos",
-        "das",
-        "com",
-        "como",
-        "eu",
-        "você",
-        "quero",
-        "gli",
-        "lo",
-        "il",
-        "che",
-        "di",
-        "per",
-        "con",
-        "sono",
-        "non",
-        "una",
-        "come",
-        "perché",
-        "ve",
-        "bir",
-        "bu",
-        "için",
-        "ne",
-        "nasıl",
-        "nedir",
-        "mi",
-        "değil",
-        "jest",
-        "nie",
-        "jak",
-        "co",
-        "czy",
-        "się",
-        "w",
-        "z",
-        "na",
-        "do",
-        "và",
-        "là",
-        "của",
-        "có",
-        "không",
-        "một",
-        "cho",
-        "được",
-        "như",
-        "thế",
-        "nào",
-        "hur",
-        "är",
-        "och",
-        "jag",
-        "vad",
-        "hoe",
-        "is",
-        "het",
-        "een",
-        "van",
-        "niet",
-        "ik",
-        "hva",
-        "hvordan",
-        "jeg",
-    ]
-)
+_ENGLISH, _FOREIGN = (frozenset(_WORDS[name].split()) for name in ("english", "other"))
 _SHARED = _ENGLISH & _FOREIGN
 _CJK_TRADITIONAL_OK: Final = 0.2
 
 
+def printable(text: str) -> str:
+    """The text without NUL and lone surrogates, which no encoder can take."""
+    return _UNPRINTABLE.sub(" ", text)
+
+
 def normalise(text: str) -> str:
-    """NFKC, no invisible characters, one space at a time, runs of punctuation shortened, lower case.
+    """NFKC, lower case, no invisible characters or pictures, single spaces and punctuation marks.
 
     Case carries nothing the router needs, and dropping it makes shouting route like speaking.
     """
     plain = unicodedata.normalize("NFKC", text)
     plain = _INVISIBLE.sub("", plain)
-    plain = "".join(
-        " " if unicodedata.category(c) in {"So", "Sk", "Cn", "Co"} else c for c in plain
-    )
+    plain = _PICTURES.sub(" ", plain)
     plain = _SPACE.sub(" ", plain).strip().lower()
     return _REPEATS.sub(r"\1", plain)
 
@@ -366,8 +101,9 @@ _CODE = re.compile(
 )
 _MONEY = re.compile(r"[$€£¥]\s?\d|\d\s?(?:usd|eur|dollars?|bucks|euros?|元|块|rmb|刀)")
 _TIME = re.compile(
-    r"\b\d{1,2}\s?(?::\d\d)?\s?(?:am|pm)\b|\btomorrow|\btonight|\bnext (?:week|month|mon|tue|wed|thu"
-    r"|fri|sat|sun)|\d+月\d+|\d点|明天|后天|今晚|周[一二三四五六日末]|星期"
+    r"\b\d{1,2}\s?(?::\d\d)?\s?(?:am|pm)\b|\btomorrow|\btonight"
+    r"|\bnext (?:week|month|mon|tue|wed|thu|fri|sat|sun)|\d+月\d+|\d点|明天|后天|今晚"
+    r"|周[一二三四五六日末]|星期"
 )
 _OPTION = re.compile(r"\([a-e]\)\s?")
 _ACK = re.compile(

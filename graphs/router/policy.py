@@ -1,12 +1,13 @@
 """Domain–action policies in plain words, matched by the encoder without training.
 
-An operator adds "legal · contract review → reasoning, high effort" as a few lines of TOML and sees it
-work at the next start. The file is checked as a whole before anything runs; an error names the policy
-and the field.
+An operator adds "legal · contract review → reasoning, high effort" as a few lines of TOML and sees
+it work at the next start. The file is checked as a whole before anything runs; an error names the
+policy and the field.
 """
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -33,7 +34,7 @@ class PolicyError(ValueError):
 
 
 class Policy(BaseModel):
-    """One domain–action policy. Unknown fields are refused, so that a slip cannot pass in silence."""
+    """One domain–action policy. Unknown fields are refused: a slip must not pass in silence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -44,6 +45,7 @@ class Policy(BaseModel):
     sub: Sub = "none"
     role: TurnRole | None = None
     effort: Effort | None = None
+    decides: bool | None = None
     en: Sentence
     zh: Sentence
     examples: tuple[Sentence, ...] = ()
@@ -59,7 +61,7 @@ class Policy(BaseModel):
     def _consistent(self) -> Self:
         if (self.kind == "commercial") != (self.sub != "none"):
             raise ValueError(
-                "sub must be 'booking' or 'purchase' for kind 'commercial', and unset for the others"
+                "sub must be 'booking' or 'purchase' for kind 'commercial', unset for the others"
             )
         if self.role is not None and (self.kind == "commercial") != (self.role == "agent"):
             raise ValueError(f"role {self.role!r} does not serve kind {self.kind!r}")
@@ -122,13 +124,13 @@ def _faults(invalid: ValidationError, found: Mapping[str, object]) -> list[str]:
     return faults
 
 
-class Match(BaseModel):
-    """The nearest policy and how near (cosine, -1..1)."""
-
-    model_config = ConfigDict(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The nearest policy, how near (cosine, -1..1), and whether it may settle a turn's kind."""
 
     policy: Policy
     nearness: float
+    decides: bool
 
 
 class Policies:
@@ -137,6 +139,10 @@ class Policies:
     def __init__(self, file: PolicyFile, encoder: Encodes) -> None:
         self.version = file.version
         self._policies = tuple(file.policy)
+        shipped = _shipped_names()
+        self._decides = tuple(
+            p.name not in shipped if p.decides is None else p.decides for p in self._policies
+        )
         texts: list[str] = []
         owners: list[int] = []
         for index, policy in enumerate(self._policies):
@@ -158,4 +164,10 @@ class Policies:
             wrong = np.array([p.kind != kind for p in self._policies])
             best[wrong] = -2.0
         index = int(best.argmax())
-        return Match(policy=self._policies[index], nearness=float(best[index]))
+        return Match(self._policies[index], float(best[index]), self._decides[index])
+
+
+def _shipped_names() -> frozenset[str]:
+    """Policies that the classifier was trained beside: it knows their kind better than they do."""
+    listed = tomllib.loads(SHIPPED.read_text("utf-8"))["policy"]
+    return frozenset(str(entry["name"]) for entry in listed)

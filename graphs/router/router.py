@@ -20,17 +20,25 @@ from graphs.router.encoder import Encoder, Encodes
 from graphs.router.policy import Match, Policies, load_policies
 from graphs.router.rules import Intent, explicit_intent
 from graphs.router.signals import Reading, Vectors, read, vectors
-from graphs.state import Ask, Effort, Kind, Role, Route
+from graphs.state import Ask, Kind, Role, Route
 
 COMMERCIAL_FROM: Final = 0.5
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
-POLICY_NEAR: Final = 0.62
-"""From this nearness on a policy decides where the classifier is unsure."""
+POLICY_NEAR: Final = 0.5
+"""A clear match. Of the labelled turns 0.6 % come this near to a policy of another kind."""
+POLICY_COMMERCIAL_FROM: Final = 0.35
+POLICY_COMMERCIAL_BELOW: Final = 0.9
+"""Between these a policy may lead into or out of commerce; beyond them the classifier stands."""
+
+ANSWERED_FROM: Final = 0.65
 UNSURE: Final = 0.75
 FOLLOW_UP_IDLE_S: Final = 300.0
 EFFORT_OVER_COMMERCE: Final = 0.9
+EFFORT_DOWN_BELOW: Final = 0.8
+"""A plainly hard task stays with the reasoning model even when a short answer is asked for."""
+BOTH_FROM: Final = 0.6
 
 _ROLES: Final[Mapping[Kind, Role]] = {
     "casual": "light", "complex": "reasoning", "commercial": "agent",
@@ -43,6 +51,17 @@ class _Decided:
     kind: Kind
     confidence: float
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """All that the layers know of a turn."""
+
+    ask: Ask
+    intent: Intent
+    reading: Reading
+    vector: Vectors
+    scores: Scores
 
 
 class Router:
@@ -72,102 +91,95 @@ class Router:
         """Decide one turn. Never raises for any text."""
         started = time.perf_counter_ns()
         reading = read(ask)
-        intent = explicit_intent(reading.found.text, ask.context)
         vector = vectors([reading], self._encoder)[0]
-        scores = self._classifier.scores(reading, vector)
-        decided = self._decide(ask, intent, reading, vector, scores)
-        route = self._named(ask, intent, reading, vector, scores, decided)
-        return _timed(route, started)
+        seen = _Seen(
+            ask=ask,
+            intent=explicit_intent(reading.found.text, ask.context),
+            reading=reading,
+            vector=vector,
+            scores=self._classifier.scores(reading, vector),
+        )
+        route = self._named(seen, self._decide(seen))
+        return replace(route, latency_us=(time.perf_counter_ns() - started) // 1000)
 
-    def _decide(
-        self, ask: Ask, intent: Intent, reading: Reading, vector: Vectors, scores: Scores
-    ) -> _Decided:
-        if ask.locked is not None:
-            return _Decided(ask.locked, _CERTAIN, "state")
-        if ask.kind is not None:
-            return _Decided(ask.kind, _CERTAIN, "user")
-        by_words = _by_words(ask, intent, reading, scores)
+    def _decide(self, seen: _Seen) -> _Decided:
+        if seen.ask.locked is not None:
+            return _Decided(seen.ask.locked, _CERTAIN, "state")
+        if seen.ask.kind is not None:
+            return _Decided(seen.ask.kind, _CERTAIN, "user")
+        by_words = _by_words(seen)
         if by_words is not None:
             return by_words
-        if intent.answers:
-            return self._answered(ask, vector)
-        return self._by_scores(ask, intent, reading, vector, scores)
+        if seen.intent.answers:
+            return self._answered(seen)
+        return self._by_scores(seen)
 
-    def _answered(self, ask: Ask, vector: Vectors) -> _Decided:
+    def _answered(self, seen: _Seen) -> _Decided:
         """A bare yes or no means what was asked: its kind is that of the conversation."""
-        if ask.previous is not None:
-            return _Decided(ask.previous, 0.95, "answer")
+        if seen.ask.previous is not None:
+            return _Decided(seen.ask.previous, 0.95, "answer")
+        vector = seen.vector
         before = [v for v in (*vector.users, vector.answer, vector.history) if v is not None]
         shares = np.stack([self._classifier.alone(v) for v in before])
-        commercial = float(shares[:, KINDS.index("commercial")].max())
-        if commercial >= COMMERCIAL_FROM:
-            # Whoever asks back in commerce asks about an order: one commercial turn is enough.
-            return _Decided("commercial", commercial, "answer")
         mean = shares.mean(axis=0)
+        of_commerce = shares[:, KINDS.index("commercial")]
+        if of_commerce.max() >= ANSWERED_FROM:
+            # Whoever asks back in commerce asks about an order: one plain turn of it is enough.
+            return _Decided("commercial", float(of_commerce.max()), "answer")
         best = int(mean.argmax())
         return _Decided(KINDS[best], float(mean[best]), "answer")
 
-    def _by_scores(
-        self, ask: Ask, intent: Intent, reading: Reading, vector: Vectors, scores: Scores
-    ) -> _Decided:
-        shares = scores.kinds()
+    def _by_scores(self, seen: _Seen) -> _Decided:
+        scores, intent = seen.scores, seen.intent
         needed = REFUSED_FROM if intent.no_purchase else COMMERCIAL_FROM
         kind: Kind = "commercial" if scores.commercial >= needed else _quieter(scores)
-        confidence = shares[kind]
+        confidence = scores.kinds()[kind]
+        near = self._policies.nearest(seen.vector.ask)
+        if near.policy.kind != kind and _may(near, scores):
+            return _Decided(near.policy.kind, near.nearness, f"policy:{near.policy.name}")
         if confidence < UNSURE:
-            inherited = _inherited(ask, reading, kind)
+            inherited = _inherited(seen, kind)
             if inherited is not None:
                 return _Decided(inherited, confidence, "follow-up")
-            near = self._policies.nearest(vector.ask)
-            if near.nearness >= POLICY_NEAR and near.policy.kind != kind and _may(near, scores):
-                return _Decided(near.policy.kind, near.nearness, f"policy:{near.policy.name}")
-        if intent.effort == "low" and kind == "complex" and confidence < 0.8:
+        if intent.effort == "low" and kind == "complex" and confidence < EFFORT_DOWN_BELOW:
             return _Decided("casual", 1 - confidence, "effort-down")
         return _Decided(kind, confidence, "classifier")
 
-    def _named(
-        self,
-        ask: Ask,
-        intent: Intent,
-        reading: Reading,
-        vector: Vectors,
-        scores: Scores,
-        decided: _Decided,
-    ) -> Route:
-        match = self._policies.nearest(_subject(reading, vector), decided.kind)
-        policy = match.policy
-        effort = ask.effort or intent.effort or policy.effort
-        role = policy.role or _ROLES[decided.kind]
+    def _named(self, seen: _Seen, decided: _Decided) -> Route:
+        policy = self._policies.nearest(_subject(seen), decided.kind).policy
+        effort = seen.ask.effort or seen.intent.effort or policy.effort
+        if effort is None and decided.kind == "commercial" and seen.scores.difficulty >= BOTH_FROM:
+            effort = "medium"  # commerce leads, the reasoning follows
         return Route(
             kind=decided.kind,
             sub=policy.sub,
             domain=policy.domain,
             action=policy.action,
-            role=role,
+            role=policy.role or _ROLES[decided.kind],
             effort=effort,
             confidence=round(decided.confidence, 4),
             cause=decided.cause,
             policy_version=self.version,
-            probabilities={k: round(v, 4) for k, v in _by_kind(scores).items()},
-            no_purchase=intent.no_purchase,
+            probabilities={k: round(v, 4) for k, v in seen.scores.kinds().items()},
+            no_purchase=seen.intent.no_purchase,
         )
 
 
-def _by_words(ask: Ask, intent: Intent, reading: Reading, scores: Scores) -> _Decided | None:
+def _by_words(seen: _Seen) -> _Decided | None:
     """What the person's own words settle, strongest first; None when they settle nothing."""
+    ask, intent, scores = seen.ask, seen.intent, seen.scores
     if intent.blank:
         return _Decided("casual", _CERTAIN, "blank")
     if intent.thanks:
         return _Decided("casual", _CERTAIN, "thanks")
-    if intent.quoted:
-        return _Decided("casual", 0.95, "quoted")
-    if intent.ack and not reading.earlier.exists and ask.previous is None:
-        return _Decided("casual", 0.95, "acknowledgement")
-    asked: Effort | None = ask.effort or intent.effort
-    if asked == "high":
+    if (ask.effort or intent.effort) == "high":
         if scores.commercial >= EFFORT_OVER_COMMERCE:
             return _Decided("commercial", scores.commercial, "classifier")
         return _Decided("complex", _CERTAIN, "user" if ask.effort else "effort-up")
+    if intent.quoted:
+        return _Decided("casual", 0.95, "quoted")
+    if intent.ack and not seen.reading.earlier.exists and ask.previous is None:
+        return _Decided("casual", 0.95, "acknowledgement")
     return None
 
 
@@ -175,8 +187,9 @@ def _quieter(scores: Scores) -> Kind:
     return "complex" if scores.difficulty >= 0.5 else "casual"
 
 
-def _inherited(ask: Ask, reading: Reading, kind: Kind) -> Kind | None:
+def _inherited(seen: _Seen, kind: Kind) -> Kind | None:
     """The kind of the turn before, for a short unclear turn soon after it."""
+    ask, reading = seen.ask, seen.reading
     fresh = ask.idle_s is None or ask.idle_s <= FOLLOW_UP_IDLE_S
     short = len(reading.plain) <= (16 if reading.lang == "zh" else 40)
     if ask.previous is None or ask.previous == kind or not fresh or not short:
@@ -185,26 +198,19 @@ def _inherited(ask: Ask, reading: Reading, kind: Kind) -> Kind | None:
 
 
 def _may(near: Match, scores: Scores) -> bool:
-    """Whether a policy may overrule an unsure classifier: never alone into commerce."""
-    return near.policy.kind != "commercial" or scores.commercial >= 0.35
+    """Whether a policy may overrule the classifier: it is the operator's own, clearly matched, and
+    the classifier does not plainly say the opposite about commerce."""
+    if not near.decides or near.nearness < POLICY_NEAR:
+        return False
+    if near.policy.kind == "commercial":
+        return scores.commercial >= POLICY_COMMERCIAL_FROM
+    return scores.commercial < POLICY_COMMERCIAL_BELOW
 
 
-def _subject(reading: Reading, vector: Vectors) -> NDArray[np.float32]:
+def _subject(seen: _Seen) -> NDArray[np.float32]:
     """What a turn is about: its own vector, leaning on the turn before when it is short."""
-    if not vector.users or len(reading.plain) > 60:
+    vector = seen.vector
+    if not vector.users or len(seen.reading.plain) > 60:
         return vector.ask
     mixed = vector.ask + vector.users[-1] * np.float32(0.7)
     return np.asarray(mixed / max(float(np.linalg.norm(mixed)), 1e-9), dtype=np.float32)
-
-
-def _by_kind(scores: Scores) -> dict[Kind, float]:
-    shares = scores.kinds()
-    return {
-        "casual": shares["casual"],
-        "complex": shares["complex"],
-        "commercial": shares["commercial"],
-    }
-
-
-def _timed(route: Route, started_ns: int) -> Route:
-    return replace(route, latency_us=(time.perf_counter_ns() - started_ns) // 1000)

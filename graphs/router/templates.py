@@ -1,7 +1,7 @@
-"""The project's own training turns: corpus lines with choices and slots, expanded the same way every time.
+"""The project's own training turns: corpus lines with choices and slots, always expanded alike.
 
-The lines were written for this project. They exist for variety of style: what separates one data set
-from another is style, and a router that learned style fails on the next one.
+The lines were written for this project. They exist for variety of style: what separates one data
+set from another is style, and a router that learned style fails on the next one.
 """
 
 import random
@@ -43,7 +43,7 @@ def expand(line: str, slots: Mapping[str, Sequence[str]], draw: random.Random) -
 
 
 def corpus_examples(seed: int = 7, *, each: int = 4) -> list[Example]:
-    """All corpus lines, each read up to `each` times, then dialogues, switches and noisy doubles."""
+    """All corpus lines, each read up to `each` times; dialogues, switches and noisy doubles."""
     draw = random.Random(seed)
     slots = read_slots()
     alone = list(_alone(slots, draw, each))
@@ -112,7 +112,7 @@ def _lang(text: str) -> Literal["en", "zh"]:
 def _switches(
     alone: Sequence[Example], turns: Sequence[Example], draw: random.Random
 ) -> Iterator[Example]:
-    """Turns that change the subject: a line that stands alone, put behind a foreign conversation."""
+    """Turns that change the subject: a line that stands alone, behind a foreign conversation."""
     by_lang = {lang: [t for t in turns if t.lang == lang] for lang in ("en", "zh")}
     for example in draw.sample(list(alone), len(alone) // 2):
         before = draw.choice(by_lang[example.lang])
@@ -143,7 +143,7 @@ _CLOSERS: Final = {
 
 
 def _noisy(alone: Sequence[Example], draw: random.Random) -> Iterator[Example]:
-    """The same lines as people type them: an opener, a closer, slips of the finger, no punctuation."""
+    """The same lines as people type them: an opener, a closer, slips of the finger."""
     for example in draw.sample(list(alone), len(alone) // 2):
         text = example.text
         if draw.random() < 0.5:

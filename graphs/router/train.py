@@ -50,7 +50,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A labelled turn and where it comes from. `origin` is the source a synthetic turn was made of."""
+    """A labelled turn; `origin` is the source that a synthetic turn was made of."""
 
     example: Example
     origin: str

@@ -24,22 +24,10 @@ from graphs.router.templates import (
 from graphs.state import Kind, Message
 
 _ACTS: Final = frozenset(
-    [
-        "open",
-        "ask",
-        "slot",
-        "offer",
-        "detail",
-        "inform",
-        "more",
-        "select",
-        "confirm",
-        "change",
-        "done",
-        "comment",
-        "affirm",
-        "thanks",
-    ]
+    (
+        *("open", "ask", "slot", "offer", "detail", "inform", "more", "select", "confirm"),
+        *("change", "done", "comment", "affirm", "thanks"),
+    )
 )
 _SPLIT: Final = re.compile(r"\s*//\s*")
 _CHANGES_SUBJECT: Final = 0.7

@@ -1,0 +1,176 @@
+"""What a person says outright: effort, refusal, thanks, quotations; in both languages."""
+
+import pytest
+
+from graphs.router.rules import explicit_intent, own_words
+from tests.graphs.fakes_router import said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Think hard: which is larger, 2/3 or 3/5?",
+        "What is 17 times 3? Take your time and reason step by step.",
+        "please think this through carefully before you answer, who wrote Emma",
+        "Use extended thinking. Why is the sky blue?",
+        "I want you to think really hard about this one: capital of Chad?",
+        "Don't rush the answer. Is 91 prime?",
+        "reasoning effort: high. name a colour",
+        "请仔细想想，一加一等于几",
+        "深度思考一下：天为什么是蓝的",
+        "开启深度推理模式，谁写了红楼梦",
+        "不要急着回答，先一步一步推理，法国首都是哪里",
+        "多花点时间思考，这个谜语的答案是什么",
+    ],
+)
+def test_an_effort_request_raises_the_effort(text: str) -> None:
+    assert explicit_intent(text).effort == "high"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Don't think too hard, just name a fruit",
+        "no need to think hard about it, what day is it",
+        "My coach told me to think hard about my goals. What's for lunch?",
+        "I've been thinking hard about my job lately",
+        "She always thinks twice, and he thinks hard",
+        'Translate "think step by step and take your time" into German',
+        "What does the phrase 'think hard' mean?",
+        "```\n# think step by step\nprint(1)\n```\nwhat does this print",
+        "不用仔细想，随便说个水果",
+        "老师让我认真思考人生，你觉得呢",
+        "我在认真考虑换工作，好烦",
+        "“请深度思考”用英语怎么说",
+        "不要着急下单，先看看有什么",
+        "book me some time to think",
+    ],
+)
+def test_negated_reported_and_quoted_effort_is_not_meant(text: str) -> None:
+    assert explicit_intent(text).effort != "high"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Quick answer please: who painted Guernica?",
+        "in one sentence, what is inflation",
+        "简短点，什么是通货膨胀",
+        "不用解释，直接告诉我答案",
+        "don't overthink it, heads or tails?",
+    ],
+)
+def test_a_request_for_brevity_lowers_the_effort(text: str) -> None:
+    assert explicit_intent(text).effort == "low"
+
+
+def test_more_effort_wins_over_less_when_both_are_asked_for() -> None:
+    assert explicit_intent("Quick answer, but think hard about it first").effort == "high"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Show me tents but don't buy anything yet",
+        "please do not order it, I only want to compare",
+        "just browsing winter coats",
+        "what does a room cost? I'm not going to book today",
+        "先别下单，看看有哪些酒店",
+        "不要买，只是问问价格",
+        "随便看看跑鞋",
+        "帮我查机票，但暂时不订",
+    ],
+)
+def test_a_refusal_to_buy_is_heard(text: str) -> None:
+    assert explicit_intent(text).no_purchase
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "why don't we book the earlier flight",
+        "I haven't ordered yet, get me the soup",
+        'the sign said "do not buy from strangers", now get me two tickets',
+        "为什么不买便宜的那双？下单吧",
+        "帮我买两张票",
+        "`do not order` is the flag's name; order me a pizza",
+    ],
+)
+def test_a_question_a_report_or_a_quotation_refuses_nothing(text: str) -> None:
+    assert not explicit_intent(text).no_purchase
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thanks!",
+        "Thank you so much, that's all I need",
+        "ok great, have a lovely evening, bye",
+        "谢谢你，没有别的问题了",
+        "好的，辛苦啦，拜拜",
+        "nope, that's it. cheers",
+    ],
+)
+def test_thanks_and_goodbyes_are_recognised(text: str) -> None:
+    assert explicit_intent(text).thanks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "thanks, and what is the address?",
+        "thank you, now book the second one",
+        "谢谢，再帮我订一间房",
+        "write a thank you note to my landlord about the broken heater",
+        "how do you say goodbye in Italian?",
+    ],
+)
+def test_thanks_with_a_wish_is_more_than_thanks(text: str) -> None:
+    assert not explicit_intent(text).thanks
+
+
+def test_yes_and_thanks_to_an_open_question_is_an_answer() -> None:
+    asked = said("a table for two", "Lantern Garden has one at seven. Shall I book it?")
+    intent = explicit_intent("yes please, thanks", asked)
+    assert intent.answers
+    assert not intent.thanks
+
+
+def test_no_thanks_bye_ends_even_an_open_question() -> None:
+    asked = said("a table for two", "Shall I book it?")
+    assert explicit_intent("no thanks, that's all, bye", asked).thanks
+
+
+@pytest.mark.parametrize("text", ["yes", "好的", "ok, do it", "that's right", "可以，就这个", "no"])
+def test_a_bare_answer_counts_only_after_a_question(text: str) -> None:
+    assert explicit_intent(text, said("two seats", "Row B for 40. Is that correct?")).answers
+    assert not explicit_intent(text, said("two seats", "Here is the plan of the hall.")).answers
+    assert not explicit_intent(text).answers
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Translate into Spanish: "order ten pizzas with my card"',
+        "Correct the spelling: pleese bok me a rom",
+        "把“马上给我下单”翻译成英文",
+        "“帮我买三张票”用法语怎么说",
+        'How many words are in "buy it now and pay later"?',
+    ],
+)
+def test_a_language_job_on_quoted_text_is_only_that(text: str) -> None:
+    assert explicit_intent(text).quoted
+
+
+def test_a_language_job_with_an_order_of_ones_own_is_not_only_that() -> None:
+    assert not explicit_intent('Translate "two beers please" and then order me two').quoted
+
+
+def test_code_and_quotations_are_not_ones_own_words() -> None:
+    own = own_words('run `buy()` and "order now" and 「下单」 ```pay()``` please')
+    assert own.split() == ["run", "and", "and", "please"]
+
+
+@pytest.mark.parametrize("text", ["", "   ", "🎉🎉", "?!…", "\u200b\u200d"])
+def test_a_text_without_a_letter_or_digit_is_blank(text: str) -> None:
+    assert explicit_intent(text).blank
