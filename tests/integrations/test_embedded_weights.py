@@ -1,11 +1,14 @@
 """Weights are named by hash: whatever brings them, a wrong file is refused and a right one kept."""
 
 import asyncio
+import socket
+import time
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI, Request, Response
 
-from integrations.embedded.sources import from_registry, parts_of
+from integrations.embedded.sources import from_hub, from_registry, parts_of
 from integrations.embedded.weights import (
     MAIN,
     MINI,
@@ -20,6 +23,7 @@ from integrations.embedded.weights import (
     sha256_of,
 )
 from tests.integrations.fakes_weights import CONTENT, PARTS, registry, small
+from tests.servers import serving
 
 
 def silent(_: Progress) -> None:
@@ -104,6 +108,54 @@ async def test_no_source_at_all_says_why_for_each(tmp_path: Path):
         )
     assert "nobody is there" in none.value.reasons[0]
     assert "official" in none.value.reasons[1]
+
+
+def hub(content: bytes, asked: list[str]) -> FastAPI:
+    """The publisher's hub as far as its own client needs it: one file, in ranges."""
+    app = FastAPI()
+
+    @app.api_route("/{owner}/{name}/resolve/{revision}/{file}", methods=["GET", "HEAD"])
+    async def resolve(
+        owner: str, name: str, revision: str, file: str, request: Request
+    ) -> Response:
+        asked.append(f"{owner}/{name}@{revision}:{file}")
+        begin = int(request.headers.get("range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+        headers = {"etag": '"abc"', "x-repo-commit": revision, "accept-ranges": "bytes"}
+        if request.method == "HEAD":
+            return Response(headers=headers | {"content-length": str(len(content))})
+        return Response(content[begin:], 206 if begin else 200, headers)
+
+    return app
+
+
+async def test_the_hub_is_asked_for_the_pinned_file_and_reports_progress(tmp_path: Path):
+    asked: list[str] = []
+    seen: list[Progress] = []
+    async with serving(hub(CONTENT, asked)) as url:
+        path = await obtain(
+            small(),
+            store=store(tmp_path),
+            sources=[("hub", from_hub(endpoint=url))],
+            report=seen.append,
+        )
+    assert path.read_bytes() == CONTENT
+    assert set(asked) == {f"nobody/nothing@{'0' * 40}:small.gguf"}
+    assert [p.fraction for p in seen if p.phase == "hub"][-1] == 1.0
+
+
+async def test_a_hub_that_never_answers_is_given_up_within_five_seconds(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(SourceFailed, match="cannot be reached"):
+            await from_hub(endpoint=url)(small(), tmp_path, silent)
+    assert time.monotonic() - began < 6
+
+
+async def test_a_hub_without_the_file_is_a_reason_not_a_crash(tmp_path: Path):
+    async with serving(FastAPI()) as url:
+        with pytest.raises(SourceFailed, match="404"):
+            await from_hub(endpoint=url)(small(), tmp_path, silent)
 
 
 async def test_a_broken_download_goes_on_where_it_stopped(tmp_path: Path):
