@@ -218,3 +218,30 @@ async def test_an_order_is_cancelled_by_a_quote_and_its_money_comes_back(product
         assert order["state"] in ("refunded", "canceled")
         assert order["refunded"] == order["total"]
     await ledger(product)
+
+
+async def test_a_merchant_sees_its_own_orders_and_gives_part_of_the_money_back(product: Product):
+    async with product.client() as http:
+        made = await checkout(http)
+        assert (await confirm(http, made)).status_code == 200
+        order_id = (await http.get(f"/api/checkouts/{made['id']}")).json()["order_id"]
+    shop, other = (product.keys["merchants"][m] for m in ("mer_demo_shop", "mer_demo_tables"))
+    path = f"/merchant/v1/orders/{order_id}"
+    async with product.client(other) as http:
+        assert (await http.get(path)).status_code == 404
+    async with product.client(shop) as http:
+        assert (await http.get("/merchant/v1/orders")).json()["data"][0]["id"] == order_id
+        body = {"amount": 1000, "reason": "a scratch"}
+        assert (await http.post(f"{path}/refund", json=body)).status_code == 400
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        first = await http.post(f"{path}/refund", json=body, headers=key)
+        again = await http.post(f"{path}/refund", json=body, headers=key)
+        assert first.status_code == 200, first.text
+        assert first.json()["refunded"] == again.json()["refunded"] == 1000
+        assert first.json()["state"] == "partially_refunded"
+        too_much = {"amount": made["total"], "reason": "more than is left"}
+        refused = await http.post(
+            f"{path}/refund", json=too_much, headers={"Idempotency-Key": secrets.token_hex(8)}
+        )
+        assert refused.status_code == 422
+    await ledger(product)
