@@ -1,6 +1,8 @@
-"""A parent that starts children as the product does, to be killed: prints their process ids.
+"""A parent that starts children as the product does, to be killed by a test.
 
-`python fakes_parent.py LOG` starts a sleeper on the leash and one that the sleeper would orphan.
+`python fakes_parent.py LOG` starts one child that ignores SIGTERM and its standard input (only
+the kernel's signal can end it) and one that watches its standard input; once both run their own
+code it prints their process ids.
 """
 
 import asyncio
@@ -9,17 +11,24 @@ from pathlib import Path
 
 from integrations.embedded.process import Command, start
 
-SLEEPER = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"
+DEAF = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('up', flush=True); signal.pause()"
+)
 LISTENER = (
     "from integrations.embedded.leash import die_at_end_of_input as d; import signal; d(); "
-    "signal.pause()"
+    "print('up', flush=True); signal.pause()"
 )
 
 
 async def main(log: Path) -> None:
-    sleeper = await start(Command((sys.executable, "-c", SLEEPER)), log=log)
-    listener = await start(Command((sys.executable, "-c", LISTENER)), log=log)
-    sys.stdout.write(f"{sleeper.pid} {listener.pid}\n")
+    children = [
+        await start(Command((sys.executable, "-c", code)), log=log) for code in (DEAF, LISTENER)
+    ]
+    async with asyncio.timeout(30):
+        while log.read_text().count("up") < len(children):  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.05)
+    sys.stdout.write(" ".join(str(child.pid) for child in children) + "\n")
     sys.stdout.flush()
     await asyncio.Event().wait()
 
