@@ -40,7 +40,7 @@ from backend.settings import ROOT, Settings
 from backend.till import Till
 from backend.turn import Chat
 from backend.vault import Vault
-from backend.wiring import clients, searchers, till
+from backend.wiring import Ports, clients, searchers
 from graphs.assistant import build
 from graphs.router.router import Router
 from integrations.egress import guarded_client
@@ -118,32 +118,9 @@ async def _build(
     state.vault = Vault.at(settings.home)
     state.limiter = FixedWindowRateLimiter(MemoryStorage())
     router = await asyncio.to_thread(Router.load, settings.policies_file)
-    http = guarded_client(_reachable(settings, parts))
-    stack.push_async_callback(http.aclose)
-    state.pictures = guarded_client(_reachable(settings, parts), content_types=None)
-    stack.push_async_callback(state.pictures.aclose)
     state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
-    state.payments = StripePayments(
-        parts.stripe_api_key.get_secret_value(),
-        parts.stripe_webhook_secret.get_secret_value(),
-        base_url=parts.stripe_base_url,
-        # A bank that must ask its card holder sends them back to the checkout's own page.
-        return_url=f"{settings.url}/checkout/{{purchase_id}}",
-    )
-    stack.push_async_callback(state.payments.aclose)
-    client = clients(state.vault, http)
-    state.catalogue = Shelves(
-        state.database, router.encode, searchers(client), pictures=f"{settings.url}/media"
-    )
-    state.till = till(
-        state.database,
-        state.payments,
-        state.catalogue,
-        client,
-        vault=state.vault,
-        public_url=settings.url,
-    )
+    _build_commerce(state, settings, parts, router, stack)
     state.chat = Chat(
         database=state.database,
         graph=build(),
@@ -157,6 +134,30 @@ async def _build(
     queue = jobs.build(state.till, sweeps=[_sweeps(state.database)])
     working = asyncio.create_task(jobs.worker(queue), name="worker")
     stack.push_async_callback(_stop, working)
+
+
+def _build_commerce(
+    state: Any, settings: Settings, parts: Parts, router: Router, stack: contextlib.AsyncExitStack
+) -> None:
+    """Payments, merchants' clients, the catalogue and the till."""
+    http = guarded_client(_reachable(settings, parts))
+    stack.push_async_callback(http.aclose)
+    state.pictures = guarded_client(_reachable(settings, parts), content_types=None)
+    stack.push_async_callback(state.pictures.aclose)
+    state.payments = StripePayments(
+        parts.stripe_api_key.get_secret_value(),
+        parts.stripe_webhook_secret.get_secret_value(),
+        base_url=parts.stripe_base_url,
+        # A bank that must ask its card holder sends them back to the checkout's own page.
+        return_url=f"{settings.url}/checkout/{{purchase_id}}",
+    )
+    stack.push_async_callback(state.payments.aclose)
+    client = clients(state.vault, http)
+    state.catalogue = Shelves(
+        state.database, router.encode, searchers(client), pictures=f"{settings.url}/media"
+    )
+    ports = Ports(state.database, state.catalogue, client, state.vault)
+    state.till = ports.till(state.payments, public_url=settings.url)
 
 
 def _reachable(settings: Settings, parts: Parts) -> frozenset[str]:

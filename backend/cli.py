@@ -284,7 +284,9 @@ def router_status() -> None:
     """Which version decides, and what it was learnt from."""
     from graphs.router.router import Router
 
-    typer.echo(json.dumps(Router.load(load().policies_file).version_info(), indent=2))
+    settings = load()
+    said = {"version": Router.load(settings.policies_file).version}
+    typer.echo(json.dumps({**said, "policies": str(settings.policies_file)}, indent=2))
 
 
 def main() -> None:

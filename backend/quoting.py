@@ -333,24 +333,28 @@ async def store(
         "state": "quoted",
     }
     if answer.status == "ready" and not wrong:
+        nonce, number = confirmation.nonce(), values["revision"]
         shown = confirmation.snapshot(
-            row,
-            fresh,
-            revision=values["revision"],
-            expires_at=expires_at,
-            nonce=confirmation.nonce(),
+            row, fresh, revision=number, expires_at=expires_at, nonce=nonce
         )
         values |= {
             "confirmation": shown,
             "confirmation_hash": confirmation.digest(shown),
             "state": "awaiting_confirmation",
         }
-    elif answer.hold_expires_at is not None:
-        values["state"] = "held"
-    elif not noted:
-        note = Note("error", "missing", "The merchant needs more before this can be confirmed.")
-        values["messages"] = confirmation.notes([note])
+    else:
+        values |= _unfinished(answer, noted)
     return await move(session, row, **values)
+
+
+def _unfinished(answer: Quote, noted: Sequence[Note]) -> dict[str, Any]:
+    """What a quote that cannot be confirmed yet says of itself."""
+    if answer.hold_expires_at is not None:
+        return {"state": "held"}
+    if noted:
+        return {}
+    note = Note("error", "missing", "The merchant needs more before this can be confirmed.")
+    return {"messages": confirmation.notes([note])}
 
 
 def _commission(seller: Seller, total: Money) -> int:

@@ -173,7 +173,9 @@ class Story:
             currency = account["currency"]
             sums[currency] = sums.get(currency, 0) + account["balance"]
         _check(bool(sums) and not any(sums.values()), f"the ledger does not sum to zero: {sums}")
-        self.console.print(_table("Revenue today", revenue["data"]))
+        for row in revenue["data"]:
+            lines = [{"revenue today": name, "": value} for name, value in row.items()]
+            self.console.print(_table("", lines))
         fees = [row for row in revenue["data"] if row.get("fee_accrued", 0) > 0]
         _check(bool(fees), "no fee was booked")
         self.console.print("  [green]✓[/] every entry has its counterpart; the fee is booked")

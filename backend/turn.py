@@ -4,14 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from quotas.plans import Plans
-
 from backend import threads
 from backend.auth import UserAccount
 from backend.database import Database
 from backend.seats import Seats
 from graphs.state import Desk, Effort, Event, Models, RouterPort, Shelf
 from integrations.models import Usage
+from quotas.plans import Plans
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """The till's ports, filled from the tables: who sells, what an offer id means, who pays how."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import httpx
 
 from backend import auth, merchants
+from backend.auth import UserAccount
 from backend.catalogue import Catalogue, Resolved
 from backend.database import Database
 from backend.merchants import Merchant
@@ -54,60 +55,61 @@ def seller(row: Merchant) -> Seller:
     )
 
 
-def till(
-    database: Database,
-    payments: Payments,
-    catalogue: Catalogue,
-    client: Client,
-    *,
-    vault: Vault,
-    public_url: str,
-) -> Till:
-    """Every port reads in a transaction of its own, so none spans a call to the outside."""
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the till asks. Each port reads in a transaction of its own, so none spans a call out."""
 
-    async def merchant(merchant_id: str) -> Merchant:
-        async with database.transaction() as session:
-            return await merchants.fetch(session, merchant_id)
+    database: Database
+    catalogue: Catalogue
+    client: Client
+    vault: Vault
 
-    async def partner_for(merchant_id: str) -> Partner:
-        return client(await merchant(merchant_id))
+    def till(self, payments: Payments, *, public_url: str) -> Till:
+        return Till(
+            database=self.database,
+            payments=payments,
+            partner_for=self.partner_for,
+            seller_for=self.seller_for,
+            items_for=self.items_for,
+            profile_for=self.profile_for,
+            saved_method=self.saved_method,
+            webhook_secret=self.webhook_secret,
+            public_url=public_url,
+        )
 
-    async def seller_for(merchant_id: str) -> Seller:
-        return seller(await merchant(merchant_id))
+    async def partner_for(self, merchant_id: str) -> Partner:
+        return self.client(await self._merchant(merchant_id))
 
-    async def items_for(offer_ids: Sequence[str]) -> Mapping[str, Item]:
-        resolved = await catalogue.resolve(offer_ids)
+    async def seller_for(self, merchant_id: str) -> Seller:
+        return seller(await self._merchant(merchant_id))
+
+    async def items_for(self, offer_ids: Sequence[str]) -> Mapping[str, Item]:
+        resolved = await self.catalogue.resolve(offer_ids)
         return {offer_id: _item(found) for offer_id, found in resolved.items()}
 
-    async def profile_for(user_id: str) -> Profile:
-        async with database.transaction() as session:
-            row = await auth.user(session, user_id)
+    async def profile_for(self, user_id: str) -> Profile:
+        row = await self._person(user_id)
         return Profile(
             buyer=Buyer(**row.buyer) if row.buyer else None,
             address=Address(**row.address) if row.address else None,
         )
 
-    async def saved_method(user_id: str, method_id: str) -> Method | None:
-        async with database.transaction() as session:
-            row = await auth.user(session, user_id)
+    async def saved_method(self, user_id: str, method_id: str) -> Method | None:
+        row = await self._person(user_id)
         if row.payment_token is None or method_id not in (*SAVED, row.payment_token):
             return None
         return Method(row.payment_token)
 
-    async def webhook_secret(merchant_id: str) -> str | None:
-        return merchants.webhook_secret(await merchant(merchant_id), vault)
+    async def webhook_secret(self, merchant_id: str) -> str | None:
+        return merchants.webhook_secret(await self._merchant(merchant_id), self.vault)
 
-    return Till(
-        database=database,
-        payments=payments,
-        partner_for=partner_for,
-        seller_for=seller_for,
-        items_for=items_for,
-        profile_for=profile_for,
-        saved_method=saved_method,
-        webhook_secret=webhook_secret,
-        public_url=public_url,
-    )
+    async def _merchant(self, merchant_id: str) -> Merchant:
+        async with self.database.transaction() as session:
+            return await merchants.fetch(session, merchant_id)
+
+    async def _person(self, user_id: str) -> UserAccount:
+        async with self.database.transaction() as session:
+            return await auth.user(session, user_id)
 
 
 def _item(found: Resolved) -> Item:

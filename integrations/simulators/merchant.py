@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import html
 import json
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +126,7 @@ class Merchant:
 
     def _hinder(self, operation: str) -> None:
         if fault := self.faults.strikes("delay", operation):
-            time.sleep(fault.value)
+            threading.Event().wait(fault.value)
         if self.faults.strikes("error_before", operation):
             raise Refusal(500, "internal_error", "Something went wrong here")
 

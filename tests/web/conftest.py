@@ -58,7 +58,7 @@ def base_url(stand_in: StandIn) -> Iterator[str]:
     thread.start()
     deadline = time.monotonic() + 10
     while not server.started and time.monotonic() < deadline:
-        time.sleep(0.01)
+        threading.Event().wait(0.01)
     yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     server.should_exit = True
     server.force_exit = True
