@@ -26,7 +26,11 @@ from backend.errors import AppError, ModelFailed
 from backend.turn import Chat, Closed, Opened, TurnEvent
 from graphs.state import Consent, Effort, Routed, TextDelta, ToolCallDelta
 
-router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"description": "OpenAI's error object", "content": {"application/json": {}}}
+    for status in (400, 401, 403, 404, 405, 413, 422, 429, 502, 503)
+}
+router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"], responses=ERRORS)
 CREATED = 1_767_225_600  # the catalogue's own birthday; models here have no other
 
 
@@ -143,10 +147,6 @@ async def retrieve_model(model_id: str, request: Request) -> dict[str, Any]:
         200: {
             "description": "A completion, or a stream of chunks",
             "content": {"application/json": {}, "text/event-stream": {}},
-        },
-        **{
-            status: {"description": "OpenAI's error object", "content": {"application/json": {}}}
-            for status in (400, 401, 403, 404, 413, 422, 429, 502, 503)
         },
     },
 )
