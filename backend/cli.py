@@ -29,7 +29,7 @@ said = Console(stderr=True, highlight=False)
 
 def fail(line: str) -> NoReturn:
     """One clear line, exit 1."""
-    said.print(line, style="bold red", markup=False)
+    said.print(line, style="bold red", markup=False, soft_wrap=True)
     raise typer.Exit(1)
 
 
