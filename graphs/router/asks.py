@@ -88,7 +88,6 @@ class FoundAsk:
     text: str
     pasted: float
     injected: bool
-    lines: int
 
 
 def without_orders_to_router(text: str) -> str:
@@ -102,15 +101,14 @@ def find_ask(text: str) -> FoundAsk:
     """Find the ask of a message of any length. An empty message is an empty ask."""
     if len(text) > MAX_CHARS:
         text = f"{text[: MAX_CHARS // 2]}\n\n{text[-MAX_CHARS // 2 :]}"
-    lines = text.count("\n") + 1
     cleaned = without_orders_to_router(text)
     injected = cleaned != text
     cleaned = cleaned.strip() or text.strip()
     if len(cleaned) <= PASTE_CHARS and "```" not in cleaned and cleaned.count("\n") < 4:
-        return FoundAsk(cleaned, 0.0, injected, lines)
+        return FoundAsk(cleaned, 0.0, injected)
     ask = _best_blocks(cleaned)
     pasted = 1 - len(ask) / max(len(cleaned), 1)
-    return FoundAsk(ask, max(pasted, 0.0), injected, lines)
+    return FoundAsk(ask, max(pasted, 0.0), injected)
 
 
 def _best_blocks(text: str) -> str:

@@ -155,16 +155,22 @@ class Policies:
     def __len__(self) -> int:
         return len(self._policies)
 
-    def nearest(self, vector: NDArray[np.float32], kind: Kind | None = None) -> Match:
-        """The nearest policy to a unit vector, of one kind or of all."""
-        near = self._vectors @ vector
-        best = np.full(len(self._policies), -1.0)
-        np.maximum.at(best, self._owners, near)
-        if kind is not None:
-            wrong = np.array([p.kind != kind for p in self._policies])
-            best[wrong] = -2.0
-        index = int(best.argmax())
-        return Match(self._policies[index], float(best[index]), self._decides[index])
+    def nearest(self, vector: NDArray[np.float32]) -> Match:
+        """The nearest policy of all to a unit vector."""
+        near = self.nearness(vector)
+        index = int(near.argmax())
+        return Match(self._policies[index], float(near[index]), self._decides[index])
+
+    def best_of(self, kind: Kind, near: NDArray[np.float32]) -> Policy:
+        """The policy of one kind with the greatest nearness (of `nearness`, or a mix of such)."""
+        of_kind = [i for i, policy in enumerate(self._policies) if policy.kind == kind]
+        return self._policies[max(of_kind, key=lambda i: float(near[i]))]
+
+    def nearness(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosine to each policy: to the nearest of its descriptions and examples."""
+        best = np.full(len(self._policies), -1.0, dtype=np.float32)
+        np.maximum.at(best, self._owners, self._vectors @ vector)
+        return best
 
 
 def _shipped_names() -> frozenset[str]:

@@ -23,6 +23,7 @@ from graphs.router.signals import Reading, Vectors, read, vectors
 from graphs.state import Ask, Kind, Role, Route
 
 COMMERCIAL_FROM: Final = 0.5
+HARD_FROM: Final = 0.5
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
@@ -33,6 +34,9 @@ POLICY_COMMERCIAL_BELOW: Final = 0.9
 """Between these a policy may lead into or out of commerce; beyond them the classifier stands."""
 
 ANSWERED_FROM: Final = 0.65
+SUBJECT_SHORT: Final = 0.8
+SUBJECT_LONG: Final = 0.3
+"""What a conversation's subject weighs beside the ask's own, where domain and action are named."""
 UNSURE: Final = 0.75
 FOLLOW_UP_IDLE_S: Final = 300.0
 EFFORT_OVER_COMMERCE: Final = 0.9
@@ -118,8 +122,7 @@ class Router:
         """A bare yes or no means what was asked: its kind is that of the conversation."""
         if seen.ask.previous is not None:
             return _Decided(seen.ask.previous, 0.95, "answer")
-        vector = seen.vector
-        before = [v for v in (*vector.users, vector.answer, vector.history) if v is not None]
+        before = [v for v in seen.vector.before if v is not None]
         shares = np.stack([self._classifier.alone(v) for v in before])
         mean = shares.mean(axis=0)
         of_commerce = shares[:, KINDS.index("commercial")]
@@ -146,7 +149,7 @@ class Router:
         return _Decided(kind, confidence, "classifier")
 
     def _named(self, seen: _Seen, decided: _Decided) -> Route:
-        policy = self._policies.nearest(_subject(seen), decided.kind).policy
+        policy = self._policies.best_of(decided.kind, self._subject(seen))
         effort = seen.ask.effort or seen.intent.effort or policy.effort
         if effort is None and decided.kind == "commercial" and seen.scores.difficulty >= BOTH_FROM:
             effort = "medium"  # commerce leads, the reasoning follows
@@ -164,6 +167,15 @@ class Router:
             no_purchase=seen.intent.no_purchase,
         )
 
+    def _subject(self, seen: _Seen) -> NDArray[np.float32]:
+        """How near each policy is: to the ask, and for a short ask to what went before as well."""
+        near = self._policies.nearness(seen.vector.ask)
+        if seen.vector.history is None:
+            return near
+        share = SUBJECT_SHORT if len(seen.reading.plain) <= 60 else SUBJECT_LONG
+        before = self._policies.nearness(seen.vector.history)
+        return np.asarray(near + share * before, dtype=np.float32)
+
 
 def _by_words(seen: _Seen) -> _Decided | None:
     """What the person's own words settle, strongest first; None when they settle nothing."""
@@ -178,13 +190,15 @@ def _by_words(seen: _Seen) -> _Decided | None:
         return _Decided("complex", _CERTAIN, "user" if ask.effort else "effort-up")
     if intent.quoted:
         return _Decided("casual", 0.95, "quoted")
+    if intent.builds and scores.difficulty >= HARD_FROM:
+        return _Decided("complex", max(scores.difficulty * (1 - scores.commercial), 0.9), "builds")
     if intent.ack and not seen.reading.earlier.exists and ask.previous is None:
         return _Decided("casual", 0.95, "acknowledgement")
     return None
 
 
 def _quieter(scores: Scores) -> Kind:
-    return "complex" if scores.difficulty >= 0.5 else "casual"
+    return "complex" if scores.difficulty >= HARD_FROM else "casual"
 
 
 def _inherited(seen: _Seen, kind: Kind) -> Kind | None:
@@ -205,12 +219,3 @@ def _may(near: Match, scores: Scores) -> bool:
     if near.policy.kind == "commercial":
         return scores.commercial >= POLICY_COMMERCIAL_FROM
     return scores.commercial < POLICY_COMMERCIAL_BELOW
-
-
-def _subject(seen: _Seen) -> NDArray[np.float32]:
-    """What a turn is about: its own vector, leaning on the turn before when it is short."""
-    vector = seen.vector
-    if not vector.users or len(seen.reading.plain) > 60:
-        return vector.ask
-    mixed = vector.ask + vector.users[-1] * np.float32(0.7)
-    return np.asarray(mixed / max(float(np.linalg.norm(mixed)), 1e-9), dtype=np.float32)

@@ -42,6 +42,7 @@ _COURTESY_EN, _COURTESY_ZH = _pattern("courtesy", "en"), _pattern("courtesy", "z
 _AGREES, _QUESTION = _pattern("agreement", "any"), _pattern("question", "any")
 _AGREEING_EN, _AGREEING_ZH = _pattern("agreeing", "en"), _pattern("agreeing", "zh")
 _LANGUAGE_JOB, _ACTING = _pattern("language_job", "any"), _pattern("acting", "any")
+_BUILDS = _pattern("builds", "any")
 _ASKS_BACK = _pattern("asks_back", "any")
 _GOES_ON, _ENDS = _pattern("goes_on", "any"), _pattern("ends", "any")
 
@@ -56,6 +57,7 @@ class Intent:
     thanks: bool = False
     ack: bool = False
     answers: bool = False
+    builds: bool = False
     blank: bool = False
 
 
@@ -72,6 +74,7 @@ def explicit_intent(text: str, context: Sequence[Message] = ()) -> Intent:
         thanks=_only_thanks(plain, context),
         ack=bool(_ACK.match(plain)),
         answers=_only_answers(plain, context),
+        builds=bool(_BUILDS.search(own)),
     )
 
 

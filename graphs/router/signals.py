@@ -20,33 +20,32 @@ from graphs.router.features import (
 )
 from graphs.state import Ask, Message
 
-CONTEXT_CHARS: Final = 120
+CONTEXT_CHARS: Final = 100
 """What is read of an earlier turn: its subject shows at once, and encoding costs by length."""
 
 HISTORY_TURNS: Final = 6
-HISTORY_CHARS: Final = 50
+HISTORY_CHARS: Final = 45
 """A chain of details ("the address?", "30 Main Street") hides its subject; six starts show it."""
 
-_STYLE: Final = {"log_chars", "lines", "zh", "other"}
-# Length, line count and language say more about a data set than about a turn.
-_SHAPES: Final = [i for i, name in enumerate(SHAPE_NAMES) if name not in _STYLE]
-
-
-SHAPE_SIZE: Final = len(_SHAPES)
-CONTEXT_SIZE: Final = 18
+SHAPE_SIZE: Final = len(SHAPE_NAMES)
+CONTEXT_SIZE: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What went before: two user turns, newest last; one answer; the last six messages in one."""
+    """What went before: the last user turn, the last answer, the last six messages in one."""
 
-    users: tuple[str, ...]
-    answer: str
-    history: str
+    user: str = ""
+    answer: str = ""
+    history: str = ""
 
     @property
     def exists(self) -> bool:
-        return bool(self.users or self.answer)
+        return bool(self.user or self.answer)
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        return (self.user, self.answer, self.history)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +62,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """A reading's vectors: the ask, each earlier user turn (newest last), the answer, all of it."""
+    """A reading's vectors: of the ask, and of each text before it that there is."""
 
     ask: NDArray[np.float32]
-    users: tuple[NDArray[np.float32], ...]
-    answer: NDArray[np.float32] | None
-    history: NDArray[np.float32] | None
+    user: NDArray[np.float32] | None = None
+    answer: NDArray[np.float32] | None = None
+    history: NDArray[np.float32] | None = None
+
+    @property
+    def before(self) -> tuple[NDArray[np.float32] | None, ...]:
+        return (self.user, self.answer, self.history)
 
 
 def read(ask: Ask) -> Reading:
@@ -81,25 +84,28 @@ def read(ask: Ask) -> Reading:
         plain=plain,
         excerpt=excerpt(plain),
         lang=lang,
-        shape=shape(plain, lang, raw_lines=found.lines, pasted=found.pasted)[_SHAPES],
+        shape=shape(plain, lang, pasted=found.pasted),
         earlier=_earlier(ask.context),
     )
 
 
 def _earlier(context: Sequence[Message]) -> Earlier:
-    users = [m.text for m in context if m.role == "user"][-2:]
-    answers = [m.text for m in context if m.role == "assistant"][-1:]
-    said = [m.text for m in context if m.role in ("user", "assistant")][-HISTORY_TURNS:]
+    said = [m for m in context if m.role in ("user", "assistant")][-HISTORY_TURNS:]
+    users = [m.text for m in said if m.role == "user"]
+    answers = [m.text for m in said if m.role == "assistant"]
+    starts = (normalise(printable(m.text[:400]))[:HISTORY_CHARS] for m in said)
     return Earlier(
-        users=tuple(filter(None, map(_start, users))),
-        answer=_start(answers[0]) if answers else "",
-        history=" ".join(normalise(printable(text[:400]))[:HISTORY_CHARS] for text in said).strip(),
+        user=_ends(users[-1]) if users else "",
+        answer=_ends(answers[-1]) if answers else "",
+        history=" ".join(starts).strip(),
     )
 
 
-def _start(text: str) -> str:
+def _ends(text: str) -> str:
     """Both ends of an earlier turn: an answer names its subject first and asks last."""
-    plain = normalise(printable(text[:2000]))
+    if len(text) > 2000:
+        text = f"{text[:1000]} {text[-1000:]}"
+    plain = normalise(printable(text))
     if len(plain) <= CONTEXT_CHARS:
         return plain
     return f"{plain[: CONTEXT_CHARS // 2]} … {plain[-CONTEXT_CHARS // 2 :]}"
@@ -107,36 +113,28 @@ def _start(text: str) -> str:
 
 def vectors(readings: Sequence[Reading], encoder: Encodes) -> list[Vectors]:
     """Encode readings, all their texts in one call."""
-    texts: list[str] = []
-    for r in readings:
-        texts += [r.excerpt, *r.earlier.users, *filter(None, (r.earlier.answer, r.earlier.history))]
+    texts = [t for r in readings for t in (r.excerpt, *filter(None, r.earlier.texts))]
     encoded = iter(encoder.encode(texts))
-    out: list[Vectors] = []
-    for r in readings:
-        ask = next(encoded)
-        users = tuple(next(encoded) for _ in r.earlier.users)
-        answer = next(encoded) if r.earlier.answer else None
-        out.append(Vectors(ask, users, answer, next(encoded) if r.earlier.history else None))
-    return out
+    return [
+        Vectors(next(encoded), *(next(encoded) if t else None for t in r.earlier.texts))
+        for r in readings
+    ]
 
 
 def context_row(reading: Reading, vector: Vectors, kinds: "KindOf") -> NDArray[np.float32]:
-    """What went before as 18 numbers: how it reads on its own, and how near the ask is to it.
+    """What went before as 15 numbers: how it reads on its own, and how near the ask is to it.
 
     `kinds` gives the three kinds' probabilities of a vector read alone. A near subject and a short
     ask mean a follow-up; a far one means a switch: the classifier learns the two from these.
     """
-    none = np.zeros(3, dtype=np.float32)
-    users = [kinds(u) for u in vector.users]
-    last = users[-1] if users else none
-    mean = (users[-1] * 2 + users[0]) / 3 if len(users) == 2 else last
-    answer = none if vector.answer is None else kinds(vector.answer)
-    whole = none if vector.history is None else kinds(vector.history)
-    before = (vector.users[-1] if users else None, vector.answer, vector.history)
-    near = [0.0 if other is None else float(vector.ask @ other) for other in before]
-    asked = float(reading.earlier.answer.rstrip(" .。").endswith(("?", "吗", "呢")))
-    there = (float(bool(users)), float(vector.answer is not None))
-    return np.array([*last, *mean, *answer, *whole, *near, asked, *there], dtype=np.float32)
+    row = np.zeros(CONTEXT_SIZE, dtype=np.float32)
+    for i, before in enumerate(vector.before):
+        if before is not None:
+            row[3 * i : 3 * i + 3] = kinds(before)
+            row[9 + i] = vector.ask @ before
+    row[12] = reading.earlier.answer.rstrip(" .。").endswith(("?", "吗", "呢"))
+    row[13], row[14] = vector.user is not None, vector.answer is not None
+    return row
 
 
 class KindOf:

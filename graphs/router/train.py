@@ -29,9 +29,10 @@ from graphs.state import Ask, Kind, Message
 
 KINDS: Final[tuple[Kind, ...]] = ("casual", "complex", "commercial")
 SEED: Final = 20_26
-NETS: Final = 2
-HIDDEN: Final = 48
+NETS: Final = 3
+HIDDEN: Final = 64
 PASSES: Final = 20
+DECAY: Final = 0.3
 HEADS: Final = ("commercial", "complex")
 GRAM_BITS: Final = 15
 _ORIGINS: Final = {
@@ -188,7 +189,7 @@ def _fit_net(
     from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - train extra
 
     model = MLPClassifier(
-        (HIDDEN,), alpha=1.0, learning_rate_init=2e-3, batch_size=128, random_state=seed,
+        (HIDDEN,), alpha=DECAY, learning_rate_init=2e-3, batch_size=128, random_state=seed,
         max_iter=PASSES, tol=0.0, n_iter_no_change=1000,
     )  # fmt: skip
     with warnings.catch_warnings():

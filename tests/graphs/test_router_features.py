@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphs.router.asks import find_ask
-from graphs.router.features import SHAPE_NAMES, decayed, language, ngram_rows, normalise, shape
+from graphs.router.features import SHAPE_NAMES, language, ngram_rows, normalise, shape
 
 
 def test_case_width_emoji_and_invisible_letters_do_not_change_the_plain_form() -> None:
@@ -36,9 +36,7 @@ def test_language_is_told_by_script_and_function_words(text: str, expected: str)
 
 
 def test_shape_has_one_number_a_name_and_each_is_bounded() -> None:
-    found = shape(
-        normalise("Prove $x^2 \\geq 0$? (A) yes (B) no " * 40), "en", raw_lines=9, pasted=0.4
-    )
+    found = shape(normalise("Prove $x^2 \\geq 0$? (A) yes (B) no " * 40), "en", pasted=0.4)
     assert found.shape == (len(SHAPE_NAMES),)
     assert float(found.min()) >= 0
     assert float(found.max()) <= 1.5
@@ -51,11 +49,6 @@ def test_ngram_hashing_is_fixed_for_ever() -> None:
     assert rows.tolist() == sorted(rows.tolist())
     assert ngram_rows("room 12", 15).tolist() == ngram_rows("room 97", 15).tolist()
     assert ngram_rows("", 15).size <= 1
-
-
-def test_older_vectors_count_half() -> None:
-    mean = decayed([np.zeros(2, np.float32), np.ones(2, np.float32)])
-    assert mean.tolist() == pytest.approx([2 / 3, 2 / 3])
 
 
 CHAT = "\n".join(f"Ana: I would love a table for two {i}\nBo: me too, book it" for i in range(12))
