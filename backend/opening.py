@@ -68,7 +68,11 @@ class Past:
 
     @property
     def kind(self) -> Kind | None:
-        return cast(Kind | None, self.rows[-1].kind) if self.rows else None
+        if self.rows:
+            return cast(Kind | None, self.rows[-1].kind)
+        # A client that keeps its own history: only commercial answers have a note behind them.
+        noted = bool(self.context) and self.context[-1].role == "system"
+        return "commercial" if noted else None
 
     @property
     def idle_s(self) -> float | None:

@@ -249,3 +249,16 @@ async def test_a_model_that_is_busy_or_loading_is_a_503_that_says_when_to_try_ag
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == code
     assert answer.headers["retry-after"] == "3"
+
+
+async def test_a_pick_from_offers_shown_before_is_understood_in_a_clients_own_history(product):
+    ask = {"role": "user", "content": "Show me two-person tents"}
+    async with product.client() as http:
+        body = {"model": "auto", "messages": [ask]}
+        shown = (await http.post("/v1/chat/completions", json=body)).json()
+        assert shown["route"]["kind"] == "commercial"
+        said = shown["choices"][0]["message"]
+        picked = [ask, said, {"role": "user", "content": "the second one please"}]
+        answer = (await http.post("/v1/chat/completions", json={**body, "messages": picked})).json()
+    assert answer["route"]["kind"] == "commercial"
+    assert "/checkout/chk_" in answer["choices"][0]["message"]["content"]
