@@ -39,12 +39,14 @@ async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
     """The turn's events as they happen: `Opened`, the graph's, `Closed`.
 
     Raises `ModelFailed` (nothing is charged), `QuotaExhausted` when every rung is used up,
-    `Conflict` while the thread is busy. Closing the iterator frees the model and settles.
+    `Conflict` while the thread is busy or without a known plan. Closing the iterator frees the
+    model and settles.
 
     The graph runs in a task of its own. A web server cancels a reader again at each await, and a
     graph that is interrupted while it cleans up leaves its model call running.
     """
     chat.seats.known(request.model)
+    chat.plan_of(request.user)
     tally = Tally(new_id("trn"))
     turn = await open_turn(chat, request, tally.turn_id)
     events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -199,7 +201,7 @@ async def _end_allowance(
     return await allowances.meter(
         session,
         subject=request.user.id,
-        plan=chat.plans.plan(request.user.plan),
+        plan=chat.plan_of(request.user),
         timezone=request.user.timezone,
         turn_id=tally.turn_id,
     )

@@ -27,10 +27,11 @@ class Gate:
     async def admit(self, route: Route) -> Admission:
         """Raises `QuotaExhausted` when the ladder has no rung left, `Forbidden` for a pin."""
         chat, request = self._chat, self._request
-        plan = chat.plans.plan(request.user.plan)
+        plan = chat.plan_of(request.user)
         pinned = request.model if request.model != "auto" else request.user.pinned_model
         role: str = route.role
         if pinned and not self._turn.housekeeping:
+            chat.seats.known(pinned)  # a preference may outlive its model
             if not plan.may_pin(pinned):
                 raise Forbidden(
                     f"Your plan ({plan.name}) does not include choosing {pinned}; use `auto`",
@@ -69,7 +70,7 @@ class Gate:
         reason: str | None,
         quota: Mapping[str, Any],
     ) -> Admission:
-        plan = self._chat.plans.plan(self._request.user.plan)
+        plan = self._chat.plan_of(self._request.user)
         await session.execute(
             update(TurnRow)
             .where(col(TurnRow.id) == self._turn.id)

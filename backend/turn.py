@@ -7,10 +7,11 @@ from typing import Any, Literal
 from backend import threads
 from backend.auth import UserAccount
 from backend.database import Database
+from backend.errors import Conflict
 from backend.seats import Seats
 from graphs.state import Desk, Effort, Event, Models, RouterPort, Shelf
 from integrations.models import Usage
-from quotas.plans import Plans
+from quotas.plans import Plan, Plans, UnknownPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,13 @@ class Chat:
     plans: Plans
     shelf: Shelf
     desk: Callable[[UserAccount, str | None], Desk]
+
+    def plan_of(self, user: UserAccount) -> Plan:
+        """Raises `Conflict` (`plan_unknown`) when the plans file no longer has this plan."""
+        try:
+            return self.plans.plan(user.plan)
+        except UnknownPlan as error:
+            raise Conflict(
+                f"The plan {user.plan!r} is no longer offered; the operator must choose another",
+                code="plan_unknown",
+            ) from error

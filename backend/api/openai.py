@@ -24,7 +24,7 @@ from backend.auth import UserKey, user_key
 from backend.chat import play
 from backend.errors import AppError, ModelFailed
 from backend.turn import Chat, Closed, Opened, TurnEvent
-from graphs.state import Consent, Effort, Routed, TextDelta, ToolCallDelta
+from graphs.state import Effort, Routed, TextDelta, ToolCallDelta
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": "OpenAI's error object", "content": {"application/json": {}}}
@@ -263,8 +263,6 @@ class Answer:
                 match event:
                     case TextDelta():
                         text.append(event.text)
-                    case Consent():
-                        text.append(_links(event))
                     case ToolCallDelta():
                         _collect(calls, event)
                     case Closed():
@@ -295,8 +293,6 @@ def _delta(event: TurnEvent) -> dict[str, Any] | None:
     match event:
         case TextDelta():
             return {"content": event.text}
-        case Consent():
-            return {"content": _links(event)}
         case ToolCallDelta():
             function: dict[str, Any] = {"arguments": event.arguments}
             piece: dict[str, Any] = {"index": event.index, "function": function}
@@ -314,11 +310,6 @@ def _collect(calls: dict[int, dict[str, Any]], piece: ToolCallDelta) -> None:
     call["id"] = piece.id or call["id"]
     call["function"]["name"] = piece.name or call["function"]["name"]
     call["function"]["arguments"] += piece.arguments
-
-
-def _links(consent: Consent) -> str:
-    """A chat message never pays: the link leads to the page where a person can."""
-    return "\n\n" + "\n".join(f"[{p.total.text()} · {p.url}]({p.url})" for p in consent.proposals)
 
 
 def _usage(closed: Closed) -> dict[str, Any]:

@@ -122,7 +122,7 @@ async def read_me(who: AnyKey, request: Request, session: Session) -> dict[str, 
 
 
 def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
-    pins = chat.plans.plan(row.plan)
+    pins = chat.plan_of(row)
     return {
         "id": row.id,
         "name": row.name,
@@ -165,7 +165,7 @@ async def set_preferences(
     given = body.model_dump(exclude_unset=True)
     if pinned := given.get("pinned_model"):
         chat.seats.known(pinned)
-        if not chat.plans.plan(row.plan).may_pin(pinned):
+        if not chat.plan_of(row).may_pin(pinned):
             raise Forbidden(f"Your plan does not include choosing {pinned}")
         given["pinned_model"] = None if pinned == "auto" else pinned
     for field, value in given.items():
@@ -181,7 +181,7 @@ async def read_quota(who: UserKey, request: Request, session: Session) -> dict[s
     chat: Chat = request.app.state.chat
     row = await auth.user(session, who.user_id)
     return await allowances.meter(
-        session, subject=row.id, plan=chat.plans.plan(row.plan), timezone=row.timezone
+        session, subject=row.id, plan=chat.plan_of(row), timezone=row.timezone
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from sqlalchemy import text
 
 from tests.journeys.conftest import Product
 
@@ -92,3 +93,19 @@ async def test_a_conversation_too_long_for_every_window_is_refused_before_it_is_
         answer = await http.post("/v1/chat/completions", json={**HELLO, "messages": [long]})
         assert answer.status_code in (400, 413)
         assert _light((await http.get("/api/quota")).json())["used"] == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "status", "code"),
+    [("plan", 409, "plan_unknown"), ("pinned_model", 404, "model_not_found")],
+)
+async def test_a_plan_or_pin_that_outlived_its_file_is_said_plainly(product, column, status, code):
+    key = await newcomer(product)
+    async with product.client(key) as http:
+        person = (await http.get("/api/me")).json()["id"]
+        async with product.database.transaction() as session:
+            query = text(f"UPDATE user_account SET {column} = 'retired' WHERE id = :id")  # noqa: S608
+            await session.execute(query, {"id": person})
+        answer = await http.post("/v1/chat/completions", json=HELLO)
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == code
