@@ -19,6 +19,7 @@ from backend.auth import UserAccount
 from backend.catalogue import Catalogue
 from backend.database import Database
 from backend.errors import Unauthenticated
+from backend.ids import new_id
 from backend.vault import Vault
 
 log = structlog.get_logger()
@@ -92,8 +93,15 @@ async def seed(
 
 
 async def _person(session: AsyncSession, plan: str, kept: Mapping[str, Any]) -> str:
+    """The person's key. Whoever had their data erased stays gone; somebody new takes the place."""
+    known = kept.get(plan)
+    if known and await _works(session, known):
+        return str(known)
     user_id = f"usr_demo_{plan}"
-    if await session.get(UserAccount, user_id) is None:
+    row = await session.get(UserAccount, user_id)
+    if row is not None and row.deleted_at is not None:
+        row, user_id = None, new_id("usr")
+    if row is None:
         session.add(
             UserAccount(
                 id=user_id,
@@ -106,19 +114,23 @@ async def _person(session: AsyncSession, plan: str, kept: Mapping[str, Any]) -> 
             )
         )
         await session.flush()
-    return await _key(session, kept.get(plan), role="user", user_id=user_id)
+    return await auth.create_key(session, role="user", user_id=user_id)
 
 
 async def _key(session: AsyncSession, known: str | None, **whose: Any) -> str:
     """The key of an earlier start while it works, else a new one."""
-    if known:
-        try:
-            await auth.by_key(session, known)
-        except Unauthenticated:
-            log.info("demo_key_renewed", role=whose.get("role"))
-        else:
-            return known
+    if known and await _works(session, known):
+        return known
     return await auth.create_key(session, **whose)
+
+
+async def _works(session: AsyncSession, key: str) -> bool:
+    try:
+        await auth.by_key(session, key)
+    except Unauthenticated:
+        log.info("demo_key_renewed")
+        return False
+    return True
 
 
 async def _merchant(
