@@ -12,20 +12,24 @@ from quotas.windows import SLOTS
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A bucket as it stands now. Times are UTC; `resets_at` is None before the first turn."""
+    """A bucket as it stands now. Times are UTC; `resets_at` is None before the first turn.
+
+    `cap` and `remaining` include grants: `granted` units are left of them, `drawn` are taken.
+    """
 
     bucket: Bucket
     policy: str
     window_s: int
     used: int
     held: int
+    cap: int
+    remaining: int
+    drawn: int
+    granted: int
+    carried: int
     resets_at: datetime | None
     slots: Mapping[str, int]
     now: datetime
-
-    @property
-    def remaining(self) -> int:
-        return max(0, self.bucket.cap - self.used - self.held)
 
     @property
     def next_free_at(self) -> datetime | None:
@@ -40,7 +44,7 @@ class Level:
             if leaves <= self.now:
                 continue
             left -= int(self.slots[str(start)])
-            if left + self.held < self.bucket.cap:
+            if left + self.held - self.drawn < self.bucket.cap:
                 return leaves
         return None
 
@@ -53,11 +57,13 @@ class Level:
             "window_s": self.window_s,
             "used": self.used,
             "held": self.held,
-            "cap": self.bucket.cap,
+            "cap": self.cap,
             "remaining": self.remaining,
             "resets_at": moment(self.resets_at),
             "next_free_at": moment(self.next_free_at),
             "fallback": self.bucket.fallback,
+            "granted": self.granted,
+            "carried": self.carried,
         }
 
 
@@ -75,6 +81,11 @@ def levels(plan: Plan, rows: Sequence[Any]) -> list[Level]:
             window_s=row.window_s,
             used=int(row.used),
             held=int(row.held),
+            cap=int(row.cap),
+            remaining=int(row.remaining),
+            drawn=int(row.drawn),
+            granted=int(row.granted),
+            carried=int(row.carried),
             resets_at=row.resets_at,
             slots=row.slots or {},
             now=row.now,

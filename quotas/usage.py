@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quotas.holds import CLOSE, HOLD, LOCK, OVERDUE, START, TAKE
+from quotas.holds import CLOSE, HOLD, LOCK, LOCK_GRANTS, OVERDUE, START, TAKE
 from quotas.levels import levels, quota_object, wait_s
 from quotas.plans import Plan, Unit
 from quotas.windows import MAKE, METER, arguments
@@ -145,6 +145,7 @@ async def sweep(session: AsyncSession, *, limit: int = 100, at: datetime | None 
     overdue = (await session.execute(OVERDUE, values)).all()
     ids = [bucket for hold in overdue for bucket in hold.bucket_ids]
     await session.execute(LOCK, {"ids": ids})
+    await session.execute(LOCK_GRANTS, {"ids": [g for hold in overdue for g in hold.burnt_ids]})
     settled = 0
     for hold in overdue:
         counted = hold.state == "in_flight"

@@ -563,6 +563,8 @@ async def test_the_quota_object_has_the_published_keys(database: Database):
         "resets_at",
         "next_free_at",
         "fallback",
+        "granted",
+        "carried",
     }
 
 
