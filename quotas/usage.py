@@ -6,7 +6,7 @@ the database's; `at` exists for the seeded simulation, which owns the clock.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from quotas.holds import CLOSE, HOLD, LOCK, LOCK_GRANTS, OVERDUE, START, TAKE
 from quotas.levels import levels, quota_object, wait_s
-from quotas.plans import Plan, Unit
+from quotas.plans import Plan, Role, Unit
 from quotas.windows import MAKE, METER, arguments
 
 RESERVED_LEASE_S = 120  # longer than any queue in front of a model
@@ -67,15 +67,29 @@ async def reserve(
     role: str,
     timezone: str = "UTC",
     costs: Mapping[Unit, int] = ONE_TURN,
+    ceilings: Mapping[Role, int] | None = None,
+    among: Container[str] | None = None,
     at: datetime | None = None,
 ) -> Allowance:
     """Take from the first rung of the ladder with room in all its buckets.
 
+    `ceilings` are the µUSD that an answer may cost in each role; they go before `costs`. `among`
+    names the roles that may stand in (the one asked for always may): the others are stepped over.
     The same turn id again gives the same answer and takes nothing; for another subject or role it
     raises `HoldConflict`. Raises `UnknownRole` for a role that the plan does not include.
     """
     ladder = plan.ladder(role)
-    known = arguments(plan, subject=subject, timezone=timezone, at=at, ladder=ladder, costs=costs)
+    if among is not None:
+        ladder = (ladder[0], *(rung for rung in ladder[1:] if rung in among))
+    known = arguments(
+        plan,
+        subject=subject,
+        timezone=timezone,
+        at=at,
+        ladder=ladder,
+        costs=costs,
+        ceilings=ceilings,
+    )
     rows = await _take(session, known | _hold(turn_id, plan, role, ladder))
     if rows[0].held_now:
         served = ladder[rows[0].chosen - 1]
@@ -98,7 +112,7 @@ async def reserve(
         return before
     now = levels(plan, rows)
     quota = quota_object(plan, now, role, None, _binding(rows), {})
-    wait = wait_s(now, ladder, costs)
+    wait = wait_s(now, ladder, costs, ceilings or {})
     return Allowance(turn_id, role, granted=False, quota=quota, retry_after_s=wait)
 
 

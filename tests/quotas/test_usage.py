@@ -550,6 +550,7 @@ async def test_the_quota_object_has_the_published_keys(database: Database):
         "served_role",
         "requested_role",
         "downgrade_reason",
+        "exits",
     }
     assert set(given.quota["buckets"][0]) == {
         "name",
@@ -565,6 +566,8 @@ async def test_the_quota_object_has_the_published_keys(database: Database):
         "fallback",
         "granted",
         "carried",
+        "warning",
+        "runs_out_at",
     }
 
 
