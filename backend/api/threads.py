@@ -219,7 +219,7 @@ async def give_feedback(turn_id: str, body: Feedback, who: UserKey, session: Ses
 async def retry_turn(
     turn_id: str, body: Retry, request: Request, who: UserKey
 ) -> Response | dict[str, Any]:
-    """Ask the same again, perhaps with another effort or model."""
+    """Ask the same again, perhaps with another effort or model. After a failure it is free."""
     chat: Chat = request.app.state.chat
     async with chat.database.transaction() as session:
         user = await auth.user(session, who.user_id)
@@ -227,5 +227,6 @@ async def retry_turn(
         if row.thread_id is None or not row.text:
             raise Conflict("Only a message of a conversation can be asked again")
         thread = await threads.thread(session, who.user_id, row.thread_id)
-    asked = request_for(user, thread, row.text, surface="rest", **_chosen(body))
+        again = {"retry_of": row.id, "free": await threads.owed(session, row)}
+    asked = request_for(user, thread, row.text, surface="rest", **_chosen(body), **again)
     return await _answer(chat, request, asked, thread)

@@ -1,4 +1,4 @@
-"""Grants on top of a plan, what they paid for, and what a window owes the one before it."""
+"""Grants on top of a plan, what a window owes the one before it, which turn a turn asks again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -52,6 +52,14 @@ def upgrade() -> None:
         "quota_bucket_beside_the_cap",
         "quota_bucket",
         "drawn >= 0 AND overage >= 0 AND carried >= 0",
+    )
+    op.add_column("turn", sa.Column("retry_of", sa.String(), nullable=True))
+    op.create_index(
+        "turn_retries",
+        "turn",
+        ["retry_of"],
+        unique=False,
+        postgresql_where=sa.text("retry_of IS NOT NULL"),
     )
     for name, kind in (
         ("burnt_ids", sa.Text()),
