@@ -97,6 +97,8 @@ REVOKE = text("""
 UPDATE quota_grant SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL RETURNING remaining
 """)
 
+HAND_OVER = text("UPDATE quota_grant SET subject = :to WHERE subject = :of AND rollover")
+
 
 async def grant(
     session: AsyncSession,
@@ -144,3 +146,8 @@ async def revoke(session: AsyncSession, *, id: str) -> int:
     The units taken back; 0 for one that is unknown or was revoked before.
     """
     return (await session.execute(REVOKE, {"id": id})).scalar_one_or_none() or 0
+
+
+async def hand_over(session: AsyncSession, *, of: str, to: str) -> None:
+    """What one subject was given is the other's now; what is bound to a window stays behind."""
+    await session.execute(HAND_OVER, {"of": of, "to": to})

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from quotas.plans import Plans
 from tests.journeys.conftest import Product
 from tests.journeys.test_allowance_day import HELLO, newcomer
+from tests.journeys.test_purchase import checkout
 
 HOUR = 3_600
 
@@ -221,3 +222,27 @@ async def test_a_long_conversation_never_falls_to_a_window_too_small(product: Pr
             assert (await say(http))["model"] == "gpt-5-nano"
     finally:
         product.app.state.chat = chat
+
+
+async def test_nobody_is_cut_off_or_downgraded_between_confirmation_and_receipt(product: Product):
+    async with product.client(await newcomer(product)) as http:
+        bought = await checkout(http)
+        for _ in range(10):
+            await say(http)
+        assert (await say(http))["model"] == "gpt-5-nano"
+        await _set_state(product, bought["id"], "placing")
+        inside = (await http.post("/v1/chat/completions", json=HELLO)).json()
+        assert inside["model"] == "gpt-5-mini"
+        assert inside["quota"]["charged"] == {}
+        assert (inside["quota"]["served_role"], inside["route"]["downgrade_reason"]) == (
+            "light",
+            None,
+        )
+        await _set_state(product, bought["id"], "completed")
+        assert (await say(http))["model"] == "gpt-5-nano"
+
+
+async def _set_state(product: Product, checkout_id: str, state: str) -> None:
+    async with product.database.transaction() as session:
+        query = text("UPDATE checkout SET state = :state, confirmed_at = now() WHERE id = :id")
+        await session.execute(query, {"state": state, "id": checkout_id})
