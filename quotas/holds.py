@@ -4,8 +4,8 @@ reserved ─start→ in_flight ─settle→ settled         (what was used is co
     └──────────────┴────────release→ released        (nothing is counted)
 An expired lease refunds a `reserved` hold (`expired`) and settles an `in_flight` one in full.
 
-Rows are locked in one order everywhere: holds before buckets, buckets by subject, name, ordinal,
-then grants in the order in which they are burnt.
+Rows are locked in one order everywhere: holds before buckets before grants; the buckets of a ladder
+rung by rung (ladders never cross), those of one rung by name and ordinal; grants as they are burnt.
 """
 
 from datetime import datetime
@@ -75,11 +75,11 @@ class QuotaHold(SQLModel, table=True):
 TAKE = text(f"""
 WITH {CLOCK}, {ASKED}, {PURSE}, {NEWEST},
 locked AS MATERIALIZED (
-  SELECT b.* FROM quota_bucket b
-  WHERE b.id = ANY (ARRAY(SELECT id FROM newest WHERE rung > 0))
+  SELECT b.* FROM newest n JOIN quota_bucket b ON b.id = n.id
+  WHERE n.rung > 0
     AND NOT EXISTS (SELECT 1 FROM newest WHERE rung > 0 AND id IS NULL)
     AND NOT EXISTS (SELECT 1 FROM quota_hold WHERE turn_id = :turn_id)
-  ORDER BY b.name, b.ordinal FOR UPDATE
+  ORDER BY n.rung, b.name FOR UPDATE OF b
 ),
 gifts AS MATERIALIZED (
   SELECT g.id, g.bucket, g.ordinal, g.remaining, g.priority, g.expires_at, g.created_at
@@ -269,9 +269,9 @@ WHERE h.state IN {OPEN} AND h.lease_until <= k.t
 ORDER BY h.lease_until LIMIT :limit FOR UPDATE OF h SKIP LOCKED
 """)  # noqa: S608 - built from constants; every value is bound
 
+# Whoever waits for a sweep must not be waited for: buckets in use are left to the next one.
 LOCK = text("""
-SELECT id FROM quota_bucket WHERE id = ANY (CAST(:ids AS bigint[]))
-ORDER BY subject, name, ordinal FOR UPDATE
+SELECT id FROM quota_bucket WHERE id = ANY (CAST(:ids AS bigint[])) FOR UPDATE SKIP LOCKED
 """)
 LOCK_GRANTS = text(f"""
 SELECT g.id FROM quota_grant g WHERE g.id = ANY (CAST(:ids AS text[]))

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quotas.functions import QUICK_GIVE, QUICK_TAKE
 from quotas.holds import CLOSE, HOLD, LOCK, LOCK_GRANTS, OVERDUE, START, TAKE
 from quotas.levels import levels, quota_object, wait_s
 from quotas.plans import Plan, Role, Unit
@@ -156,9 +157,10 @@ async def release(session: AsyncSession, turn_id: str, *, at: datetime | None = 
 async def sweep(session: AsyncSession, *, limit: int = 100, at: datetime | None = None) -> Swept:
     """End holds whose lease ran out: never started → refunded, started → settled in full."""
     values = {"limit": limit, "at": at}
-    overdue = (await session.execute(OVERDUE, values)).all()
+    overdue = list((await session.execute(OVERDUE, values)).all())
     ids = [bucket for hold in overdue for bucket in hold.bucket_ids]
-    await session.execute(LOCK, {"ids": ids})
+    free = set((await session.execute(LOCK, {"ids": ids})).scalars())
+    overdue = [hold for hold in overdue if free.issuperset(hold.bucket_ids)]
     await session.execute(LOCK_GRANTS, {"ids": [g for hold in overdue for g in hold.burnt_ids]})
     settled = 0
     for hold in overdue:
@@ -191,7 +193,9 @@ async def meter(
 
 
 async def _take(session: AsyncSession, values: dict[str, Any]) -> Sequence[Any]:
-    """One statement when all windows are open; otherwise they are made and it runs again."""
+    """The short way, else one statement, else windows are made and it runs again."""
+    if rows := (await session.execute(QUICK_TAKE, values)).all():
+        return rows
     for _ in range(TRIES):
         rows = (await session.execute(TAKE, values)).all()
         if not any(row.missing for row in rows):
@@ -258,7 +262,10 @@ async def _close(
         "spent": json.dumps(dict(spent)),
         "at": at,
     }
-    return bool((await session.execute(CLOSE, values)).one().ended)
+    ended = (await session.execute(QUICK_GIVE, values)).scalar_one()
+    if ended is None:
+        ended = (await session.execute(CLOSE, values)).one().ended
+    return bool(ended)
 
 
 def _binding(rows: Sequence[Any]) -> str | None:
