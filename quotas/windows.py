@@ -138,9 +138,12 @@ def arguments(
 ) -> dict[str, Any]:
     """The plan as arrays, one element a bucket; `rungs` counts from 1, 0 is off the ladder.
 
+    `first` are the places of the first rung's buckets, in the order in which they are locked.
+
     `ceilings` are µUSD a role's answer may cost; a role without one costs what `costs` says.
     """
     rung = {role: step for step, role in enumerate(ladder, start=1)}
+    first = [(b.name, i) for i, b in enumerate(plan.buckets, start=1) if b.role in ladder[:1]]
     return {
         "at": at,
         "subject": subject,
@@ -153,6 +156,7 @@ def arguments(
         "policies": [b.policy for b in plan.buckets],
         "windows": [b.window for b in plan.buckets],
         "spans": [b.span for b in plan.buckets],
+        "first": [place for _, place in sorted(first)],
     }
 
 

@@ -15,7 +15,8 @@ FUNCTIONS = (
 CREATE OR REPLACE FUNCTION quota_take(
   p_turn_id text, p_subject text, p_plan text, p_role text, p_ladder text[], p_timezone text,
   p_lease_s int, p_at timestamptz, p_names text[], p_rungs int[], p_caps bigint[],
-  p_costs bigint[], p_units text[], p_policies text[], p_windows bigint[], p_spans text[]
+  p_costs bigint[], p_units text[], p_policies text[], p_windows bigint[], p_spans text[],
+  p_first int[]
 ) RETURNS TABLE (
   name text, cap bigint, cost bigint, policy text, window_s bigint, used bigint, held bigint,
   drawn bigint, granted bigint, carried bigint, remaining bigint, resets_at timestamptz,
@@ -34,8 +35,7 @@ BEGIN
       WHERE g.subject = p_subject AND g.remaining > 0 AND g.revoked_at IS NULL) THEN
     RETURN;
   END IF;
-  FOR i IN SELECT n.place FROM unnest(p_names, p_rungs) WITH ORDINALITY AS n(name, rung, place)
-      WHERE n.rung = 1 ORDER BY n.name LOOP
+  FOREACH i IN ARRAY p_first LOOP
     SELECT * INTO b FROM quota_bucket q WHERE q.subject = p_subject AND q.name = p_names[i]
       ORDER BY q.ordinal DESC LIMIT 1 FOR UPDATE;
     IF NOT FOUND OR b.unit <> p_units[i] OR b.policy = 'rolling' OR b.resets_at IS NULL
@@ -72,12 +72,15 @@ BEGIN
         OR (b.policy = 'rolling' AND p_policies[i] = 'rolling')) THEN
       held := b.held; drawn := b.drawn; carried := b.carried; slots := b.slots;
       resets_at := b.resets_at; window_start := b.window_start;
-      used := CASE WHEN b.policy = 'rolling' THEN (SELECT CASE WHEN b.policy = 'rolling' THEN (
+      IF b.policy = 'rolling' THEN
+        SELECT CASE WHEN b.policy = 'rolling' THEN (
         SELECT COALESCE(sum(CAST(s.value AS bigint)), 0) FROM jsonb_each_text(b.slots) s
         WHERE CAST(s.key AS bigint) + (p_windows[i] + 59) / 60
           > extract(epoch FROM k.t) - p_windows[i]
-      ) ELSE b.used + b.carried END
-        FROM (SELECT COALESCE(p_at, now()) AS t) k) ELSE b.used + b.carried END;
+      ) ELSE b.used + b.carried END INTO used FROM (SELECT COALESCE(p_at, now()) AS t) k;
+      ELSE
+        used := b.used + b.carried;
+      END IF;
       IF window_start IS NOT NULL THEN
         policy := b.policy; window_s := b.window_s;
       END IF;
