@@ -19,6 +19,8 @@ from backend import feeds, jobs, offers
 from backend.api import (
     agui,
     checkouts,
+    grants,
+    guests,
     health,
     media,
     merchant_orders,
@@ -88,10 +90,12 @@ def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = No
         media,
         merchant_orders,
         sessions,
+        guests,
         threads,
         checkouts,
         merchants,
         operators,
+        grants,
         webhooks,
     ):
         app.include_router(surface.router)

@@ -20,6 +20,7 @@ from sqlmodel import Field, SQLModel, col
 from backend.database import Database
 from backend.errors import Forbidden, NotFound, Unauthenticated
 from backend.ids import new_id
+from backend.vault import Vault
 
 Role = Literal["user", "merchant", "operator"]
 COOKIE = "emptor_session"
@@ -210,6 +211,26 @@ def _same_origin(request: Request) -> bool:
     return urlsplit(origin).netloc == request.headers.get("host")
 
 
+def session_token(request: Request) -> str | None:
+    """What the session cookie holds, if it is one that we signed."""
+    vault: Vault = request.app.state.vault
+    return vault.signed(request.cookies.get(COOKIE, ""))
+
+
+async def guest(request: Request) -> str | None:
+    """The guest whose cookie comes with this request of our own page."""
+    database: Database = request.app.state.database
+    token = session_token(request)
+    if token is None or not _same_origin(request):
+        return None
+    async with database.transaction() as session:
+        try:
+            row = await user(session, (await by_cookie(session, token)).user_id)
+        except (NotFound, Unauthenticated):
+            return None
+    return row.id if row.guest else None
+
+
 async def principal(request: Request) -> Principal:
     """From `Authorization: Bearer`, else from the session cookie of the same origin."""
     database: Database = request.app.state.database
@@ -217,8 +238,8 @@ async def principal(request: Request) -> Principal:
     if scheme.lower() == "bearer" and token.strip():
         async with database.transaction() as session:
             return await by_key(session, token.strip())
-    cookie = request.cookies.get(COOKIE)
-    if not cookie:
+    cookie = session_token(request)
+    if cookie is None:
         raise Unauthenticated
     if request.method not in SAFE_METHODS and not _same_origin(request):
         raise Forbidden("This page of another origin may not act for you")

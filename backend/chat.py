@@ -5,10 +5,10 @@ the turn (an answer, an error, a client that left), it is closed exactly once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import structlog
 from sqlalchemy import func, update
@@ -26,9 +26,18 @@ from backend.tally import Tally
 from backend.threads import ModelCall, TurnRow
 from backend.turn import Chat, Closed, Opened, Request, TurnEvent
 from graphs.state import Called, Event, Finished, Remembered, Turn, TurnContext
-from integrations.models import Cost, ModelUnavailable, Usage, cost, token_bound
+from integrations.models import (
+    Cost,
+    ModelUnavailable,
+    Usage,
+    conversation_bound,
+    cost,
+    token_bound,
+)
+from quotas.plans import Unit
 
 log = structlog.get_logger()
+UNSAID = Usage(estimated=True)  # the provider did not say what it used
 
 
 # Tasks that end a turn whose reader has gone; kept here so that they are not collected.
@@ -57,7 +66,7 @@ async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
             yield event
     finally:
         running.cancel()
-        ending = asyncio.create_task(_end(chat, request, tally, running))
+        ending = asyncio.create_task(_end(chat, request, turn, tally, running))
         _endings.add(ending)
         ending.add_done_callback(_endings.discard)
         closed, error = await asyncio.shield(ending)
@@ -91,7 +100,7 @@ async def _run(
 
 
 async def _end(
-    chat: Chat, request: Request, tally: Tally, running: asyncio.Task[None]
+    chat: Chat, request: Request, turn: Turn, tally: Tally, running: asyncio.Task[None]
 ) -> tuple[Closed, Exception | None]:
     """Wait for the graph to be gone, then close the turn as it ended."""
     await asyncio.wait([running])
@@ -106,7 +115,7 @@ async def _end(
     if isinstance(error, ModelUnavailable):
         log.warning("model_failed", turn_id=tally.turn_id, detail=error.detail)
         error = _model_failed(error)
-    return await _close(chat, request, tally, state), error
+    return await _close(chat, request, turn, tally, state), error
 
 
 def _model_failed(error: ModelUnavailable) -> AppError:
@@ -162,22 +171,47 @@ class Bill:
         return self.calls[0][1].price_version if self.calls else None
 
 
-def _bill(chat: Chat, tally: Tally, state: str) -> Bill:
+def _bill(chat: Chat, turn: Turn, tally: Tally, state: str) -> Bill:
     calls = list(tally.calls)
     served = tally.routed.admission if tally.routed else None
-    if state == "aborted" and served is not None and tally.text and not calls:
-        # Cut before the provider said what it used: our own upper count, marked as such.
-        counted = Usage(output=token_bound("".join(tally.text)), estimated=True)
-        calls.append(Called(served.model, counted))
+    if state != "done" and served is not None and tally.text and not calls:
+        # Cut before the provider said what it used.
+        calls.append(Called(served.model, UNSAID))
+    # A provider that does not say what it used gets our own upper count, marked as such.
+    calls = [
+        Called(call.model, _counted(turn, tally) if call.usage == UNSAID else _sane(call.usage))
+        for call in calls
+    ]
     models = chat.seats.catalogue.models
     return Bill(tuple((call, cost(call.model, models[call.model], call.usage)) for call in calls))
 
 
-async def _close(chat: Chat, request: Request, tally: Tally, state: str) -> Closed:
+def _sane(usage: Usage) -> Usage:
+    """No provider makes a turn cost less than nothing, or caches more than it was sent."""
+    input_, output = max(0, usage.input), max(0, usage.output)
+    mended = Usage(
+        input=input_,
+        cached=min(max(0, usage.cached), input_),
+        output=output,
+        reasoning=min(max(0, usage.reasoning), output),
+        estimated=usage.estimated,
+    )
+    return mended if mended == usage else replace(mended, estimated=True)
+
+
+def _counted(turn: Turn, tally: Tally) -> Usage:
+    return Usage(
+        input=conversation_bound(turn.messages, turn.tools),
+        output=token_bound("".join(tally.text)) if tally.text else 0,
+        estimated=True,
+    )
+
+
+async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: str) -> Closed:
     """Settle or release, write what was used, give the thread back: one transaction."""
-    bill = _bill(chat, tally, state)
+    bill = _bill(chat, turn, tally, state)
     async with chat.database.transaction() as session:
-        quota = await _end_allowance(session, chat, request, tally, state)
+        quota = await _end_allowance(session, chat, request, tally, state, bill)
         for call, price in bill.calls:
             session.add(_call_row(tally.turn_id, call, price))
         await session.execute(
@@ -191,20 +225,27 @@ async def _close(chat: Chat, request: Request, tally: Tally, state: str) -> Clos
 
 
 async def _end_allowance(
-    session: AsyncSession, chat: Chat, request: Request, tally: Tally, state: str
+    session: AsyncSession, chat: Chat, request: Request, tally: Tally, state: str, bill: Bill
 ) -> dict[str, Any]:
+    """Charge what the person had of the turn: all of it, what came before they left, or nothing."""
     seen = tally.first_token_ms is not None
-    if state == "done" or (state == "aborted" and seen):
-        await allowances.settle(session, tally.turn_id)
+    refused = tally.reason == "content_filter"
+    if state != "failed" and seen and not refused and not request.free:
+        spent = {} if bill.usd_micros is None else {"micro_usd": bill.usd_micros}
+        await allowances.settle(session, tally.turn_id, spent=cast(Mapping[Unit, int], spent))
     else:
         await allowances.release(session, tally.turn_id)
-    return await allowances.meter(
+    quota = await allowances.meter(
         session,
         subject=request.user.id,
         plan=chat.plan_of(request.user),
         timezone=request.user.timezone,
         turn_id=tally.turn_id,
     )
+    if quota["served_role"] is None and tally.routed is not None:  # it took no allowance
+        quota["requested_role"] = tally.routed.route.role
+        quota["served_role"] = tally.routed.admission.role
+    return quota
 
 
 def _written(tally: Tally, bill: Bill, quota: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,25 @@
 """The allowance's side of a turn: the graph asks here which role may answer."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 import quotas.usage as allowances
+from backend.checkout import MOVING, Checkout
 from backend.errors import Forbidden, QuotaExhausted
 from backend.seats import Seat
 from backend.threads import TurnRow
 from backend.turn import Chat, Request
 from graphs.state import Admission, Role, Route, Turn
 from integrations.models import conversation_bound
+from quotas.plans import Plan
+from quotas.plans import Role as PlanRole
+
+PURCHASE_LASTS = timedelta(minutes=30)
 
 
 class Gate:
@@ -44,8 +50,10 @@ class Gate:
             seat = chat.seats.take("light_mini", tokens)
             async with chat.database.transaction() as session:
                 return await self._admitted(session, route, seat, None, {})
-        chat.seats.take(role, tokens, pinned=pinned)  # too long is refused before it is counted
+        # Too long is refused before it is counted.
+        wanted = chat.seats.take(role, tokens, pinned=pinned)
         async with chat.database.transaction() as session:
+            buying = await self._buying(session)
             allowance = await allowances.reserve(
                 session,
                 turn_id=self._turn.id,
@@ -53,14 +61,48 @@ class Gate:
                 plan=plan,
                 role=role,
                 timezone=request.user.timezone,
+                ceilings=self._ceilings(plan, wanted, tokens),
+                among=() if buying else chat.seats.able(tokens),
             )
             if not allowance.granted or allowance.served_role is None:
+                if buying:
+                    return await self._admitted(session, route, wanted, None, allowance.quota)
                 raise _exhausted(allowance)
-            kept_pin = pinned if allowance.served_role == role else None
-            seat = chat.seats.take(allowance.served_role, tokens, pinned=kept_pin)
+            seat = wanted
+            if allowance.served_role != role:
+                seat = chat.seats.take(allowance.served_role, tokens)
             return await self._admitted(
                 session, route, seat, allowance.downgrade_reason, allowance.quota
             )
+
+    async def _buying(self, session: AsyncSession) -> bool:
+        """Between a confirmation and its receipt nobody is cut off or handed a smaller model.
+
+        A turn without an allowance is then free. The time limit keeps a purchase whose outcome
+        stays unknown from being a free pass.
+        """
+        thread = self._request.thread
+        moving = exists().where(
+            col(Checkout.user_id) == self._request.user.id,
+            col(Checkout.state).in_(MOVING),
+            col(Checkout.confirmed_at) > func.now() - PURCHASE_LASTS,
+        )
+        if thread is not None:
+            moving = moving.where(col(Checkout.thread_id) == thread.id)
+        return bool((await session.execute(select(moving))).scalar_one())
+
+    def _ceilings(self, plan: Plan, wanted: Seat, tokens: int) -> dict[PlanRole, int]:
+        """What an answer may cost in each role, where the plan counts cost at all."""
+        seats, asked = self._chat.seats, self._turn.max_tokens
+        counted = {b.role for b in plan.buckets if b.unit == "micro_usd"}
+        able = seats.able(tokens)
+        return {
+            role: seats.ceiling(
+                wanted if role == wanted.role else seats.take(role, tokens), tokens, asked
+            )
+            for role in counted
+            if role == wanted.role or role in able
+        }
 
     async def _admitted(
         self,
@@ -99,10 +141,15 @@ class Gate:
 
 
 def _exhausted(allowance: allowances.Allowance) -> QuotaExhausted:
-    wait = max(1, allowance.retry_after_s or 1)
+    quota, wait = allowance.quota, allowance.retry_after_s
+    ways = [f"wait {wait} s"] if wait else []
+    ways += ["buy credits"]
+    ways += (
+        ["move to a larger plan"] if any(e["action"] == "upgrade" for e in quota["exits"]) else []
+    )
     return QuotaExhausted(
         f"Your {allowance.requested_role} allowance and its fallbacks are used up; "
-        f"wait {wait} s, or move to a larger plan",
-        extra={"quota": dict(allowance.quota)},
-        headers={"Retry-After": str(wait)},
+        f"{', or '.join(ways)}",
+        extra={"quota": dict(quota), "exits": quota["exits"]},
+        headers={"Retry-After": str(wait)} if wait else {},
     )

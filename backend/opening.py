@@ -44,6 +44,7 @@ async def open_turn(chat: Chat, request: Request, turn_id: str) -> Turn:
                 requested_model=request.model,
                 effort=request.effort,
                 housekeeping=_housekeeping(request),
+                retry_of=request.retry_of,
             )
         )
         context = (

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.errors import BadRequest, NotFound
-from integrations.models import ROLES, Catalogue, Endpoint, conversation_bound
+from integrations.models import ROLES, Catalogue, Endpoint, Usage, conversation_bound, cost
 
 ANSWER_ROOM = 256  # tokens that must stay free for an answer
+UNKNOWN_USD_MICROS = 100  # a token of a model without a known price: dearer than any there is
 
 
 class ContextTooLong(BadRequest):
@@ -56,6 +57,17 @@ class Seats:
 
     def fits(self, model: str, tokens: int) -> bool:
         return tokens + ANSWER_ROOM <= self.window(model)
+
+    def able(self, tokens: int) -> frozenset[str]:
+        """The roles whose own model holds the conversation: no other may stand in for one."""
+        seats = self.catalogue.roles[self.endpoint]
+        return frozenset(role for role in ROLES if self.fits(seats[role].model, tokens))
+
+    def ceiling(self, seat: Seat, tokens: int, asked: int | None) -> int:
+        """µUSD that an answer may cost at most: what a turn reserves where cost is counted."""
+        used = Usage(input=tokens, output=min(asked or seat.answer_tokens, seat.answer_tokens))
+        known = cost(seat.model, self.catalogue.models[seat.model], used).usd_micros
+        return UNKNOWN_USD_MICROS * (used.input + used.output) if known is None else known
 
     def take(self, role: str, tokens: int, *, pinned: str | None = None) -> Seat:
         """The role's model, or another role's whose window is large enough.

@@ -15,4 +15,5 @@ import backend.products
 import backend.refunds
 import backend.threads
 import quotas.buckets
+import quotas.grants
 import quotas.holds

@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Text, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Text,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -46,6 +58,7 @@ class TurnRow(SQLModel, table=True):
         Index("turn_of_thread", "thread_id", "created_at"),
         Index("turn_of_user", "user_id", "created_at"),
         Index("turn_when", "created_at"),
+        Index("turn_retries", "retry_of", postgresql_where=text("retry_of IS NOT NULL")),
     )
     id: str = Field(default_factory=lambda: new_id("trn"), primary_key=True)
     thread_id: str | None = None
@@ -85,6 +98,7 @@ class TurnRow(SQLModel, table=True):
     latency_ms: int | None = None
     first_token_ms: int | None = None
     housekeeping: bool = False
+    retry_of: str | None = None
     rating: str | None = None
     wrong_route: bool = False
     preferred: str | None = None
@@ -158,6 +172,14 @@ async def turn(session: AsyncSession, user_id: str, turn_id: str) -> TurnRow:
     if found is None or found.user_id != user_id:
         raise NotFound("You have no turn with this id")
     return found
+
+
+async def owed(session: AsyncSession, failed: TurnRow) -> bool:
+    """Whether asking this turn again is free: it failed, and no retry has been answered since."""
+    if failed.state != "failed":
+        return False
+    answered = exists().where(col(TurnRow.retry_of) == failed.id, col(TurnRow.state) == "done")
+    return not (await session.execute(select(answered))).scalar_one()
 
 
 async def occupy(session: AsyncSession, of: Thread, turn_id: str) -> None:

@@ -25,6 +25,8 @@ class Request:
     surface: Literal["openai", "agui", "rest"]
     messages: tuple[Mapping[str, Any], ...]
     thread: threads.Thread | None = None
+    retry_of: str | None = None  # the turn that this one asks again
+    free: bool = False  # the turn that it asks again failed by our fault
     model: str = "auto"
     effort: Effort | None = None
     tools: tuple[Mapping[str, Any], ...] = ()

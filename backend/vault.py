@@ -3,6 +3,7 @@
 Our own keys are never here: they are stored as hashes and shown once.
 """
 
+import hmac
 import os
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Vault:
 
     def __init__(self, key: bytes) -> None:
         self._fernet = Fernet(key)
+        self._signing = hmac.digest(key, b"emptor cookies", "sha256")
 
     @classmethod
     def at(cls, home: Path) -> "Vault":
@@ -34,6 +36,19 @@ class Vault:
 
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode()
+
+    def sign(self, text: str) -> str:
+        """`text` with its signature, for what a browser keeps for us."""
+        return f"{text}.{self._signature(text)}"
+
+    def signed(self, value: str) -> str | None:
+        """The text that this home signed, or None when it did not."""
+        text, _, signature = value.rpartition(".")
+        genuine = hmac.compare_digest(signature.encode(), self._signature(text).encode())
+        return text if genuine else None
+
+    def _signature(self, text: str) -> str:
+        return hmac.digest(self._signing, text.encode(), "sha256").hex()
 
     def open(self, sealed: str) -> str:
         """Raises `VaultError` when the value was sealed with another key."""

@@ -4,8 +4,12 @@ A row is made without a clock and gets its start and end with the first turn tha
 When a window is over the next row follows (`ordinal`), so usage that settles late still lands in
 the window of its reserve, and a window's end, once shown, never moves: a trigger says so.
 
+What a window was charged beyond its room (`overage`) is owed by the window after it (`carried`).
+`drawn` is the part of `used` and `held` that grants paid for: it is outside the plan's cap.
+
 A rolling window has one row for good. Its usage is kept in sixtieths (`slots`: start of the
-sixtieth in epoch seconds → units); a sixtieth counts until all of it is out of the window.
+sixtieth in epoch seconds → units); a sixtieth counts until all of it is out of the window. What a
+grant paid for is no usage of it, and `drawn` is what open holds have of grants.
 """
 
 from datetime import datetime
@@ -39,6 +43,9 @@ class QuotaBucket(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("subject", "name", "ordinal", name="quota_bucket_window"),
         CheckConstraint("used >= 0 AND held >= 0 AND cap >= 0", name="quota_bucket_counts"),
+        CheckConstraint(
+            "drawn >= 0 AND overage >= 0 AND carried >= 0", name="quota_bucket_beside_the_cap"
+        ),
         CheckConstraint("resets_at > window_start", name="quota_bucket_forward"),
         {"postgresql_with": {"fillfactor": "70"}},  # counters change in place, off the index
     )
@@ -54,6 +61,9 @@ class QuotaBucket(SQLModel, table=True):
     cap: int = Field(sa_type=COUNT)
     used: int = Field(default=0, sa_type=COUNT, sa_column_kwargs={"server_default": "0"})
     held: int = Field(default=0, sa_type=COUNT, sa_column_kwargs={"server_default": "0"})
+    drawn: int = Field(default=0, sa_type=COUNT, sa_column_kwargs={"server_default": "0"})
+    overage: int = Field(default=0, sa_type=COUNT, sa_column_kwargs={"server_default": "0"})
+    carried: int = Field(default=0, sa_type=COUNT, sa_column_kwargs={"server_default": "0"})
     timezone: str = Field(sa_type=TEXT)
     window_start: datetime | None = Field(default=None, sa_type=MOMENT)
     resets_at: datetime | None = Field(default=None, sa_type=MOMENT)

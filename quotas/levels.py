@@ -6,26 +6,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from quotas.plans import Bucket, Plan, Unit
-from quotas.windows import SLOTS
+from quotas.plans import Bucket, Plan, Role, Unit
+from quotas.windows import SLOTS, cost_of
+
+WARNINGS = (95, 80)  # percent of a cap
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A bucket as it stands now. Times are UTC; `resets_at` is None before the first turn."""
+    """A bucket as it stands now. Times are UTC; `resets_at` is None before the first turn.
+
+    `cap` and `remaining` include grants: `granted` units are left of them, `drawn` are taken.
+    """
 
     bucket: Bucket
     policy: str
     window_s: int
     used: int
     held: int
+    cap: int
+    remaining: int
+    drawn: int
+    granted: int
+    carried: int
+    window_start: datetime | None
     resets_at: datetime | None
     slots: Mapping[str, int]
     now: datetime
-
-    @property
-    def remaining(self) -> int:
-        return max(0, self.bucket.cap - self.used - self.held)
 
     @property
     def next_free_at(self) -> datetime | None:
@@ -40,7 +47,7 @@ class Level:
             if leaves <= self.now:
                 continue
             left -= int(self.slots[str(start)])
-            if left + self.held < self.bucket.cap:
+            if left + self.held - self.drawn < self.bucket.cap:
                 return leaves
         return None
 
@@ -53,12 +60,38 @@ class Level:
             "window_s": self.window_s,
             "used": self.used,
             "held": self.held,
-            "cap": self.bucket.cap,
+            "cap": self.cap,
             "remaining": self.remaining,
             "resets_at": moment(self.resets_at),
             "next_free_at": moment(self.next_free_at),
             "fallback": self.bucket.fallback,
+            "granted": self.granted,
+            "carried": self.carried,
+            "warning": self.warning,
+            "runs_out_at": moment(self.runs_out_at),
         }
+
+    @property
+    def warning(self) -> int | None:
+        """The last mark that the taken part of the cap has passed, in percent."""
+        taken = 100 * (self.used + self.held)
+        return next((m for m in WARNINGS if self.cap and taken >= m * self.cap), None)
+
+    @property
+    def runs_out_at(self) -> datetime | None:
+        """When the allowance ends at this window's pace; None when it lasts, or is over."""
+        if not self.remaining or not self.used + self.held:
+            return None
+        start = self.now - timedelta(seconds=self.window_s)
+        if self.policy != "rolling":
+            start = self.window_start or self.now
+        # One turn at the very start is no pace: the shortest time it is taken over is a sixtieth.
+        elapsed = max((self.now - start).total_seconds(), self.window_s / SLOTS)
+        left_s = math.ceil(self.remaining * elapsed / (self.used + self.held))
+        end = self.resets_at or self.now + timedelta(seconds=self.window_s)
+        if left_s >= (end - self.now).total_seconds():
+            return None
+        return self.now.replace(microsecond=0) + timedelta(seconds=left_s)
 
 
 def moment(at: datetime | None) -> str | None:
@@ -75,6 +108,12 @@ def levels(plan: Plan, rows: Sequence[Any]) -> list[Level]:
             window_s=row.window_s,
             used=int(row.used),
             held=int(row.held),
+            cap=int(row.cap),
+            remaining=int(row.remaining),
+            drawn=int(row.drawn),
+            granted=int(row.granted),
+            carried=int(row.carried),
+            window_start=row.window_start,
             resets_at=row.resets_at,
             slots=row.slots or {},
             now=row.now,
@@ -100,20 +139,46 @@ def quota_object(
         "served_role": served,
         "requested_role": requested,
         "downgrade_reason": f"allowance_used:{binding}" if down else None,
+        "exits": exits(plan, now, binding),
     }
 
 
-def wait_s(now: Sequence[Level], ladder: Sequence[str], costs: Mapping[Unit, int]) -> int | None:
+def exits(plan: Plan, now: Sequence[Level], binding: str | None) -> list[dict[str, Any]]:
+    """What a person may do about the bucket that binds them, best known first."""
+    bound = next((level for level in now if level.bucket.name == binding), None)
+    if bound is None:
+        return []
+    ways: list[dict[str, Any]] = []
+    if until := bound.next_free_at or bound.resets_at:
+        ways.append({"action": "wait", "until": moment(until)})
+    if bound.bucket.fallback is not None:
+        rooms = {r: min(v.remaining for v in now if v.bucket.role == r) for r in plan.roles}
+        below = (r for r in plan.ladder(bound.bucket.fallback) if rooms[r])
+        if (role := next(below, None)) is not None:
+            ways.append({"action": "use_mini", "role": role})
+    ways.append({"action": "buy_credits", "bucket": bound.bucket.name})
+    if plan.upgrades:
+        ways.append({"action": "upgrade", "plans": list(plan.upgrades)})
+    return ways
+
+
+def wait_s(
+    now: Sequence[Level],
+    ladder: Sequence[str],
+    costs: Mapping[Unit, int],
+    ceilings: Mapping[Role, int],
+) -> int | None:
     """Seconds until the first rung is free again; None when only a change of plan helps."""
     waits = []
     for role in ladder:
         full = [
             level
             for level in now
-            if level.bucket.role == role and level.remaining < costs.get(level.bucket.unit, 0)
+            if level.bucket.role == role
+            and level.remaining < cost_of(level.bucket, costs, ceilings)
         ]
         ends = [level.next_free_at or level.resets_at for level in full]
-        if any(level.bucket.cap < costs.get(level.bucket.unit, 0) for level in full):
+        if any(level.bucket.cap < cost_of(level.bucket, costs, ceilings) for level in full):
             continue
         moments = [end for end in ends if end is not None]
         if len(moments) == len(full) and moments:

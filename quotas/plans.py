@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 Role = Literal["light", "reasoning", "agent", "light_mini", "reasoning_mini"]
 Unit = Literal["turns", "micro_usd"]
@@ -49,6 +49,9 @@ class Price(_Strict):
 
     amount: int = Field(ge=0, le=CAP_MAX)
     currency: str = Field(pattern="^[A-Z]{3}$")
+
+    def exceeds(self, other: "Price") -> bool:
+        return self.currency == other.currency and self.amount > other.amount
 
 
 class Bucket(_Strict):
@@ -88,6 +91,7 @@ class Plan(_Strict):
     floor: Role = "light_mini"
     pins: tuple[str, ...] = ("*",)
     buckets: Annotated[tuple[Bucket, ...], Field(min_length=1, alias="bucket")]
+    _upgrades: tuple[str, ...] = PrivateAttr(())
 
     @model_validator(mode="after")
     def _ladder_holds(self) -> Self:
@@ -104,10 +108,10 @@ class Plan(_Strict):
                     f"bucket {bucket.name!r} falls back to {bucket.fallback!r}, "
                     "which has no bucket in this plan"
                 )
-        for role in roles:
-            self._walk(role)
         if self.floor not in roles:
             raise ValueError(f"floor {self.floor!r} has no bucket in this plan")
+        for role in roles:
+            self._floor_holds(self._walk(role))
         return self
 
     def _walk(self, role: Role) -> tuple[Role, ...]:
@@ -124,6 +128,20 @@ class Plan(_Strict):
             step = ways.pop()
         return tuple(rungs)
 
+    def _floor_holds(self, rungs: tuple[Role, ...]) -> None:
+        """The smallest role comes after the floor, so that nobody gets it while the floor has room.
+
+        Raises `ValueError` when a ladder steps past the floor.
+        """
+        smallest = ROLES[0]
+        if self.floor == smallest or smallest not in rungs or rungs[0] == smallest:
+            return
+        if self.floor not in rungs[: rungs.index(smallest)]:
+            raise ValueError(
+                f"the fallbacks {' → '.join(rungs)} step past the floor {self.floor!r}; "
+                f"let one of them fall back to {self.floor!r} first"
+            )
+
     def ladder(self, role: str) -> tuple[Role, ...]:
         """The roles that may answer, best first. A role below the floor is lifted to it.
 
@@ -134,6 +152,16 @@ class Plan(_Strict):
             raise UnknownRole(f"the plan {self.name!r} has no allowance for {role!r}")
         lifted = ROLES.index(known) < ROLES.index(self.floor)
         return self._walk(self.floor if lifted else known)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles this plan has an allowance for, smallest first."""
+        return tuple(role for role in ROLES if self.of_role(role))
+
+    @property
+    def upgrades(self) -> tuple[str, ...]:
+        """The names of the plans that cost more than this one, cheapest first."""
+        return self._upgrades
 
     def of_role(self, role: Role) -> tuple[Bucket, ...]:
         return tuple(b for b in self.buckets if b.role == role)
@@ -189,6 +217,9 @@ class Plans:
         problems += [f"{source}: {line}" for line in _disagreements(plans)]
         if problems:
             raise PlansError("\n".join(problems))
+        for plan in plans.values():
+            dearer = [p for p in plans.values() if p.price.exceeds(plan.price)]
+            plan._upgrades = tuple(p.name for p in sorted(dearer, key=lambda p: p.price.amount))
         return cls(plans)
 
 

@@ -6,16 +6,17 @@ the database's; `at` exists for the seeded simulation, which owns the clock.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quotas.holds import CLOSE, HOLD, LOCK, OVERDUE, START, TAKE
+from quotas.functions import QUICK_GIVE, QUICK_TAKE
+from quotas.holds import CLOSE, HOLD, LOCK, LOCK_GRANTS, OVERDUE, START, TAKE
 from quotas.levels import levels, quota_object, wait_s
-from quotas.plans import Plan, Unit
+from quotas.plans import Plan, Role, Unit
 from quotas.windows import MAKE, METER, arguments
 
 RESERVED_LEASE_S = 120  # longer than any queue in front of a model
@@ -67,15 +68,29 @@ async def reserve(
     role: str,
     timezone: str = "UTC",
     costs: Mapping[Unit, int] = ONE_TURN,
+    ceilings: Mapping[Role, int] | None = None,
+    among: Container[str] | None = None,
     at: datetime | None = None,
 ) -> Allowance:
     """Take from the first rung of the ladder with room in all its buckets.
 
+    `ceilings` are the µUSD that an answer may cost in each role; they go before `costs`. `among`
+    names the roles that may stand in (the one asked for always may): the others are stepped over.
     The same turn id again gives the same answer and takes nothing; for another subject or role it
     raises `HoldConflict`. Raises `UnknownRole` for a role that the plan does not include.
     """
     ladder = plan.ladder(role)
-    known = arguments(plan, subject=subject, timezone=timezone, at=at, ladder=ladder, costs=costs)
+    if among is not None:
+        ladder = (ladder[0], *(rung for rung in ladder[1:] if rung in among))
+    known = arguments(
+        plan,
+        subject=subject,
+        timezone=timezone,
+        at=at,
+        ladder=ladder,
+        costs=costs,
+        ceilings=ceilings,
+    )
     rows = await _take(session, known | _hold(turn_id, plan, role, ladder))
     if rows[0].held_now:
         served = ladder[rows[0].chosen - 1]
@@ -98,7 +113,7 @@ async def reserve(
         return before
     now = levels(plan, rows)
     quota = quota_object(plan, now, role, None, _binding(rows), {})
-    wait = wait_s(now, ladder, costs)
+    wait = wait_s(now, ladder, costs, ceilings or {})
     return Allowance(turn_id, role, granted=False, quota=quota, retry_after_s=wait)
 
 
@@ -142,9 +157,11 @@ async def release(session: AsyncSession, turn_id: str, *, at: datetime | None = 
 async def sweep(session: AsyncSession, *, limit: int = 100, at: datetime | None = None) -> Swept:
     """End holds whose lease ran out: never started → refunded, started → settled in full."""
     values = {"limit": limit, "at": at}
-    overdue = (await session.execute(OVERDUE, values)).all()
+    overdue = list((await session.execute(OVERDUE, values)).all())
     ids = [bucket for hold in overdue for bucket in hold.bucket_ids]
-    await session.execute(LOCK, {"ids": ids})
+    free = set((await session.execute(LOCK, {"ids": ids})).scalars())
+    overdue = [hold for hold in overdue if free.issuperset(hold.bucket_ids)]
+    await session.execute(LOCK_GRANTS, {"ids": [g for hold in overdue for g in hold.burnt_ids]})
     settled = 0
     for hold in overdue:
         counted = hold.state == "in_flight"
@@ -176,7 +193,9 @@ async def meter(
 
 
 async def _take(session: AsyncSession, values: dict[str, Any]) -> Sequence[Any]:
-    """One statement when all windows are open; otherwise they are made and it runs again."""
+    """The short way, else one statement, else windows are made and it runs again."""
+    if rows := (await session.execute(QUICK_TAKE, values)).all():
+        return rows
     for _ in range(TRIES):
         rows = (await session.execute(TAKE, values)).all()
         if not any(row.missing for row in rows):
@@ -243,7 +262,10 @@ async def _close(
         "spent": json.dumps(dict(spent)),
         "at": at,
     }
-    return bool((await session.execute(CLOSE, values)).one().ended)
+    ended = (await session.execute(QUICK_GIVE, values)).scalar_one()
+    if ended is None:
+        ended = (await session.execute(CLOSE, values)).one().ended
+    return bool(ended)
 
 
 def _binding(rows: Sequence[Any]) -> str | None:

@@ -24,6 +24,8 @@ class FakeModel:
     break_after: int | None = None
     pause_s: float = 0.0
     without_usage: bool = False
+    usage: dict[str, Any] | None = None
+    finish: str = "stop"
     tool_call: dict[str, Any] | None = None
 
     def app(self) -> FastAPI:
@@ -61,11 +63,11 @@ class FakeModel:
                     yield _chunk(body, {"content": word if i == 0 else f" {word}"})
                     sent += 1
                     await asyncio.sleep(self.pause_s)
-                yield _chunk(body, {}, "stop")
+                yield _chunk(body, {}, self.finish)
             if not self.without_usage:
                 used = {"prompt_tokens": 10, "completion_tokens": len(words)}
                 used["total_tokens"] = sum(used.values())
-                yield _chunk(body, None, usage=used)
+                yield _chunk(body, None, usage=self.usage or used)
             yield "data: [DONE]\n\n"
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1

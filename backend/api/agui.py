@@ -14,6 +14,7 @@ from backend import auth, threads
 from backend import turn as turns
 from backend.api import resuming
 from backend.api.events import Run, stream, turn_events
+from backend.api.guests import speaker
 from backend.api.strict import check_json
 from backend.auth import UserAccount, UserKey
 from backend.chat import play
@@ -38,13 +39,14 @@ async def run_agent(body: RunAgentInput, request: Request, who: UserKey) -> Resp
         run = Run(body.thread_id, body.run_id)
         events = resuming.resume(request, who, run, resolved)
     else:
-        asked = await _asked(chat, body, who)
+        asked = await _asked(request, body, who)
         run = Run(body.thread_id, body.run_id)
         events = turn_events(play(chat, asked), run, asked.model)
     return await stream(events)
 
 
-async def _asked(chat: Chat, body: RunAgentInput, who: auth.Principal) -> turns.Request:
+async def _asked(request: Request, body: RunAgentInput, who: auth.Principal) -> turns.Request:
+    chat: Chat = request.app.state.chat
     said = [m for m in body.messages if m.role == "user"]
     if not said:
         raise Unprocessable("messages: a run needs a user message", code="invalid_request")
@@ -53,8 +55,8 @@ async def _asked(chat: Chat, body: RunAgentInput, who: auth.Principal) -> turns.
         check_json([text, body.thread_id, body.run_id])
     except ValueError as error:
         raise BadRequest(str(error)) from error
+    user = await speaker(request, who)
     async with chat.database.transaction() as session:
-        user = await auth.user(session, who.user_id)
         thread = await threads.thread_for_client(session, who.user_id, body.thread_id)
     return request_for(user, thread, text, surface="agui")
 

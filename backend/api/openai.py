@@ -14,10 +14,10 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import Field, field_validator, model_validator
 
-from backend import auth
 from backend import turn as turns
 from backend.api import wire
 from backend.api.events import STREAM_HEADERS
+from backend.api.guests import speaker
 from backend.api.problems import sse_error
 from backend.api.strict import Lenient
 from backend.auth import UserKey, user_key
@@ -153,8 +153,7 @@ async def retrieve_model(model_id: str, request: Request) -> dict[str, Any]:
 async def create_completion(body: Completion, request: Request, who: UserKey) -> Response:
     """Routed or pinned, streamed or whole. The answer's `model` is the one that truly answered."""
     chat: Chat = request.app.state.chat
-    async with chat.database.transaction() as session:
-        user = await auth.user(session, who.user_id)
+    user = await speaker(request, who)
     asked = turns.Request(
         user=user,
         surface="openai",

@@ -7,17 +7,18 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 from pydantic import Field, model_validator
 from sqlalchemy import select
 from sqlmodel import col
 
 import quotas.usage as allowances
-from backend import auth, erasure
+from backend import arrival, auth, erasure
+from backend.api import guests
 from backend.api.strict import Strict
 from backend.auth import AnyKey, Principal, UserAccount, UserKey
 from backend.database import Database, Session
-from backend.errors import BadRequest, Forbidden, TooManyRequests, Unauthenticated
+from backend.errors import BadRequest, Forbidden, Unauthenticated
 from backend.tally import cards_as_json
 from backend.turn import Chat
 from graphs.state import Cards, Wish
@@ -25,8 +26,7 @@ from graphs.wishes import missing, read, wish
 from integrations.money import Money
 
 router = APIRouter(prefix="/api", tags=["Person"])
-SIGN_INS = RateLimitItemPerMinute(20)
-GUESTS = RateLimitItemPerMinute(10)
+SIGN_INS: tuple[RateLimitItem, ...] = (RateLimitItemPerMinute(20),)
 
 
 class SignIn(Strict):
@@ -52,18 +52,21 @@ class Preferences(Strict):
 
 @router.post("/session", status_code=201)
 async def sign_in(body: SignIn, request: Request, response: Response) -> dict[str, Any]:
-    """Opens a session cookie for the page."""
+    """Opens a session cookie for the page. What a guest said comes along to their account."""
     database: Database = request.app.state.database
-    limited = SIGN_INS if body.key or body.email else GUESTS
-    address = request.client.host if request.client else ""
-    if not request.app.state.limiter.hit(limited, "session", address):
-        raise TooManyRequests(headers={"Retry-After": "60"})
+    if body.key or body.email:
+        guests.throttle(request, "session", SIGN_INS)
+    else:
+        guests.throttle(request, "guest", guests.ARRIVALS)
     who = await _who(database, body)
+    guest_id = await auth.guest(request) if who.role == "user" and (body.key or body.email) else ""
     async with database.transaction() as session:
+        if guest_id:
+            await arrival.bring_along(session, guest_id=guest_id, user_id=who.user_id)
         token = await auth.open_session(session, who)
     response.set_cookie(
         auth.COOKIE,
-        token,
+        request.app.state.vault.sign(token),
         max_age=int(auth.SESSION_LIFE.total_seconds()),
         httponly=True,
         samesite="lax",
@@ -99,7 +102,7 @@ async def _by_password(database: Database, email: str, password: str) -> Princip
 
 @router.delete("/session", status_code=204)
 async def sign_out(request: Request, session: Session) -> Response:
-    if token := request.cookies.get(auth.COOKIE):
+    if token := auth.session_token(request):
         await auth.close_session(session, token)
     answer = Response(status_code=204)
     answer.delete_cookie(auth.COOKIE)

@@ -10,10 +10,11 @@ from pydantic import Field
 from sqlalchemy import delete
 from sqlmodel import col
 
-from backend import auth, threads
+from backend import threads
 from backend import turn as turns
 from backend.api.agui import request_for
 from backend.api.events import Run, stream, turn_events
+from backend.api.guests import speaker
 from backend.api.strict import Strict
 from backend.auth import UserKey
 from backend.chat import play
@@ -168,8 +169,8 @@ async def create_turn(
 ) -> Response | dict[str, Any]:
     """Say something. Answers with the events of `/agui`, or with the finished turn."""
     chat: Chat = request.app.state.chat
+    user = await speaker(request, who)
     async with chat.database.transaction() as session:
-        user = await auth.user(session, who.user_id)
         thread = await threads.thread(session, who.user_id, thread_id)
     asked = request_for(user, thread, body.text, surface="rest", **_chosen(body))
     return await _answer(chat, request, asked, thread)
@@ -219,13 +220,14 @@ async def give_feedback(turn_id: str, body: Feedback, who: UserKey, session: Ses
 async def retry_turn(
     turn_id: str, body: Retry, request: Request, who: UserKey
 ) -> Response | dict[str, Any]:
-    """Ask the same again, perhaps with another effort or model."""
+    """Ask the same again, perhaps with another effort or model. After a failure it is free."""
     chat: Chat = request.app.state.chat
+    user = await speaker(request, who)
     async with chat.database.transaction() as session:
-        user = await auth.user(session, who.user_id)
         row = await threads.turn(session, who.user_id, turn_id)
         if row.thread_id is None or not row.text:
             raise Conflict("Only a message of a conversation can be asked again")
         thread = await threads.thread(session, who.user_id, row.thread_id)
-    asked = request_for(user, thread, row.text, surface="rest", **_chosen(body))
+        again = {"retry_of": row.id, "free": await threads.owed(session, row)}
+    asked = request_for(user, thread, row.text, surface="rest", **_chosen(body), **again)
     return await _answer(chat, request, asked, thread)

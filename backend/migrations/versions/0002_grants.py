@@ -1,0 +1,212 @@
+"""Grants on top of a plan, what a window owes the one before it, which turn a turn asks again."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0002_grants"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+# The short way of a turn, as quotas/functions.py has it.
+FUNCTIONS = (
+    r"""
+CREATE OR REPLACE FUNCTION quota_take(
+  p_turn_id text, p_subject text, p_plan text, p_role text, p_ladder text[], p_timezone text,
+  p_lease_s int, p_at timestamptz, p_names text[], p_rungs int[], p_caps bigint[],
+  p_costs bigint[], p_units text[], p_policies text[], p_windows bigint[], p_spans text[],
+  p_first int[]
+) RETURNS TABLE (
+  name text, cap bigint, cost bigint, policy text, window_s bigint, used bigint, held bigint,
+  drawn bigint, granted bigint, carried bigint, remaining bigint, resets_at timestamptz,
+  window_start timestamptz, slots jsonb, now timestamptz, rung int, room boolean,
+  missing boolean, chosen int, held_now boolean
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  t timestamptz := COALESCE(p_at, now());
+  b quota_bucket;
+  i int;
+  ids bigint[] := '{}';
+  amounts bigint[] := '{}';
+BEGIN
+  IF EXISTS (SELECT 1 FROM quota_grant g
+      WHERE g.subject = p_subject AND g.remaining > 0 AND g.revoked_at IS NULL) THEN
+    RETURN;
+  END IF;
+  FOREACH i IN ARRAY p_first LOOP
+    SELECT * INTO b FROM quota_bucket q WHERE q.subject = p_subject AND q.name = p_names[i]
+      ORDER BY q.ordinal DESC LIMIT 1 FOR UPDATE;
+    IF NOT FOUND OR b.unit <> p_units[i] OR b.policy = 'rolling' OR b.resets_at IS NULL
+        OR b.resets_at <= t
+        OR GREATEST(0, p_caps[i] - (b.used + b.carried + b.held - b.drawn)) < p_costs[i] THEN
+      RETURN;
+    END IF;
+    ids := ids || b.id;
+    amounts := amounts || p_costs[i];
+  END LOOP;
+  INSERT INTO quota_hold (turn_id, subject, plan, requested_role, served_role, binding, state,
+    bucket_ids, amounts, lease_until, created_at)
+  VALUES (p_turn_id, p_subject, p_plan, p_role, p_ladder[1], NULL, 'reserved', ids, amounts,
+    t + make_interval(secs => p_lease_s), t)
+  ON CONFLICT (turn_id) DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  FOR i IN 1 .. cardinality(p_names) LOOP
+    IF p_rungs[i] = 1 THEN
+      UPDATE quota_bucket q SET held = q.held + p_costs[i], cap = p_caps[i]
+        WHERE q.id = ANY (ids) AND q.name = p_names[i] RETURNING q.* INTO b;
+    ELSE
+      SELECT * INTO b FROM quota_bucket q WHERE q.subject = p_subject AND q.name = p_names[i]
+        ORDER BY q.ordinal DESC LIMIT 1;
+    END IF;
+    name := p_names[i]; cost := p_costs[i]; rung := p_rungs[i]; granted := 0; now := t;
+    missing := false; chosen := 1; held_now := true; room := CASE WHEN rung = 1 THEN true END;
+    policy := p_policies[i]; window_s := p_windows[i]; window_start := NULL; resets_at := NULL;
+    used := 0; held := 0; drawn := 0; carried := 0; slots := '{}';
+    IF b.unit = p_units[i] AND b.resets_at <= t AND p_policies[i] <> 'rolling' THEN
+      carried := LEAST(p_caps[i], b.overage); used := carried; b := NULL;
+    ELSIF b.unit = p_units[i] AND (b.resets_at > t OR b.window_start IS NULL
+        OR (b.policy = 'rolling' AND p_policies[i] = 'rolling')) THEN
+      held := b.held; drawn := b.drawn; carried := b.carried; slots := b.slots;
+      resets_at := b.resets_at; window_start := b.window_start;
+      IF b.policy = 'rolling' THEN
+        SELECT CASE WHEN b.policy = 'rolling' THEN (
+        SELECT COALESCE(sum(CAST(s.value AS bigint)), 0) FROM jsonb_each_text(b.slots) s
+        WHERE CAST(s.key AS bigint) + (p_windows[i] + 59) / 60
+          > extract(epoch FROM k.t) - p_windows[i]
+      ) ELSE b.used + b.carried END INTO used FROM (SELECT COALESCE(p_at, now()) AS t) k;
+      ELSE
+        used := b.used + b.carried;
+      END IF;
+      IF window_start IS NOT NULL THEN
+        policy := b.policy; window_s := b.window_s;
+      END IF;
+    END IF;
+    IF window_start IS NULL AND p_policies[i] = 'calendar' THEN
+      SELECT CASE a.policy
+        WHEN 'session'
+          THEN date_trunc('second', k.t + make_interval(secs => a.window_s + 0.999999))
+        WHEN 'calendar' THEN (date_trunc(a.span, (CASE
+            WHEN b.timezone <> p_timezone AND b.after_at IS NOT NULL THEN
+              GREATEST(k.t, b.after_at + make_interval(secs => a.window_s - 0.000001))
+            ELSE k.t END) AT TIME ZONE p_timezone)
+          + CAST('1 ' || a.span AS interval)) AT TIME ZONE p_timezone
+      END INTO resets_at
+        FROM (SELECT p_policies[i] AS policy, p_windows[i] AS window_s, p_spans[i] AS span) a,
+        (SELECT COALESCE(p_at, now()) AS t) k;
+    END IF;
+    cap := p_caps[i] + drawn;
+    remaining := GREATEST(0, p_caps[i] - (used + held - drawn));
+    RETURN NEXT;
+  END LOOP;
+END $$
+""",
+    r"""
+CREATE OR REPLACE FUNCTION quota_give(
+  p_turn_id text, p_state text, p_counted boolean, p_spent jsonb, p_at timestamptz
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  h quota_hold;
+  counted bigint[];
+  simple boolean;
+BEGIN
+  SELECT * INTO h FROM quota_hold WHERE turn_id = p_turn_id FOR UPDATE;
+  IF NOT FOUND OR h.state NOT IN ('reserved', 'in_flight') THEN
+    RETURN false;
+  END IF;
+  SELECT array_agg(s.spent ORDER BY s.place),
+      bool_and(s.policy <> 'rolling' AND s.spent <= s.amount)
+    INTO counted, simple
+    FROM (
+      SELECT u.place, u.amount, b.policy, CASE WHEN p_counted
+        THEN COALESCE((p_spent ->> b.unit)::bigint, u.amount) ELSE 0 END AS spent
+      FROM unnest(h.bucket_ids, h.amounts) WITH ORDINALITY AS u(id, amount, place)
+      JOIN quota_bucket b ON b.id = u.id
+    ) s;
+  IF NOT simple OR cardinality(h.burnt_ids) > 0 THEN
+    RETURN NULL;
+  END IF;
+  UPDATE quota_hold SET state = p_state, closed_at = COALESCE(p_at, now()), spent = counted
+    WHERE turn_id = p_turn_id;
+  FOR i IN 1 .. cardinality(h.bucket_ids) LOOP
+    UPDATE quota_bucket SET held = held - h.amounts[i], used = used + counted[i]
+      WHERE id = h.bucket_ids[i];
+  END LOOP;
+  RETURN true;
+END $$
+""",
+)
+
+
+def _as_written(sql: str) -> None:
+    # Past SQLAlchemy: percent signs and colons in these bodies are not parameters.
+    cursor = op.get_bind().connection.cursor()
+    cursor.execute(sql)
+    cursor.close()
+
+
+def upgrade() -> None:
+    op.create_table(
+        "quota_grant",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("bucket", sa.Text(), nullable=False),
+        sa.Column("units", sa.BigInteger(), nullable=False),
+        sa.Column("remaining", sa.BigInteger(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rollover", sa.Boolean(), nullable=False),
+        sa.Column("ordinal", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "units > 0 AND remaining BETWEEN 0 AND units", name="quota_grant_counts"
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "quota_grant_live",
+        "quota_grant",
+        ["subject"],
+        unique=False,
+        postgresql_where=sa.text("remaining > 0 AND revoked_at IS NULL"),
+    )
+    op.create_index("quota_grant_of_subject", "quota_grant", ["subject", "created_at"])
+    for name in ("drawn", "overage", "carried"):
+        op.add_column(
+            "quota_bucket",
+            sa.Column(name, sa.BigInteger(), server_default="0", nullable=False),
+        )
+    op.create_check_constraint(
+        "quota_bucket_beside_the_cap",
+        "quota_bucket",
+        "drawn >= 0 AND overage >= 0 AND carried >= 0",
+    )
+    op.add_column("turn", sa.Column("retry_of", sa.String(), nullable=True))
+    op.create_index(
+        "turn_retries",
+        "turn",
+        ["retry_of"],
+        unique=False,
+        postgresql_where=sa.text("retry_of IS NOT NULL"),
+    )
+    for name, kind in (
+        ("burnt_ids", sa.Text()),
+        ("burnt_buckets", sa.BigInteger()),
+        ("burnt_units", sa.BigInteger()),
+    ):
+        op.add_column(
+            "quota_hold",
+            sa.Column(name, postgresql.ARRAY(kind), server_default="{}", nullable=False),
+        )
+    for function in FUNCTIONS:
+        _as_written(function)
