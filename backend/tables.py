@@ -13,6 +13,7 @@ import backend.offers
 import backend.orders
 import backend.products
 import backend.refunds
+import backend.subscribers
 import backend.threads
 import quotas.buckets
 import quotas.grants
