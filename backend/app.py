@@ -12,11 +12,12 @@ import structlog
 from fastapi import FastAPI
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import quotas.usage as allowances
-from backend import feeds, jobs, offers, subscriptions
+from backend import feeds, jobs, legacy, offers, subscriptions
 from backend.api import (
     agui,
     checkouts,
@@ -150,6 +151,9 @@ async def _build(
         packs=packs.load(plans),
         url=settings.url,
     )
+    state.chat.seats.restored = await _restored(state.database)
+    watching = asyncio.create_task(_watch_restored(state), name="restored models")
+    stack.push_async_callback(_stop, watching)
     queue = jobs.build(
         state.till,
         sweeps=[_sweeps(state.database), partial(subscriptions.sweep, state.counter)],
@@ -157,6 +161,21 @@ async def _build(
     )
     working = asyncio.create_task(jobs.worker(queue), name="worker")
     stack.push_async_callback(_stop, working)
+
+
+async def _restored(database: Database) -> frozenset[str]:
+    async with database.transaction() as session:
+        return await legacy.restored(session)
+
+
+async def _watch_restored(state: Any) -> None:
+    """What an operator restored through another process or the command line."""
+    while True:
+        await asyncio.sleep(legacy.REFRESH_S)
+        try:
+            state.chat.seats.restored = await _restored(state.database)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("restored_models_unread", detail=type(error).__name__)
 
 
 def _build_commerce(

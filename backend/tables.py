@@ -8,6 +8,7 @@ import backend.effects
 import backend.idempotency
 import backend.inbox
 import backend.incidents
+import backend.legacy
 import backend.merchants
 import backend.offers
 import backend.orders

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 import quotas.usage as allowances
-from backend import arrival, auth, erasure, subscribers
+from backend import arrival, auth, erasure, legacy, subscribers
 from backend.api import guests
 from backend.api.strict import Strict
 from backend.auth import AnyKey, Principal, UserAccount, UserKey
@@ -127,7 +127,10 @@ async def read_me(who: AnyKey, request: Request, session: Session) -> dict[str, 
         **_me(row, request.app.state.chat),
         "payment_methods": methods,
         "subscription": subscribers.document(paying),
-        "notices": subscribers.notices(paying),
+        "notices": [
+            *subscribers.notices(paying),
+            *legacy.notices(request.app.state.chat.seats, row.pinned_model),
+        ],
     }
 
 
@@ -141,9 +144,7 @@ def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
         "guest": row.guest,
         "timezone": row.timezone,
         "preferences": _preferences(row),
-        "models": [
-            name for name in chat.seats.catalogue.listed(chat.seats.endpoint) if pins.may_pin(name)
-        ],
+        "models": [name for name in chat.seats.listed() if pins.may_pin(name)],
         "has_address": row.address is not None,
         "has_payment_method": row.payment_token is not None,
     }
