@@ -108,7 +108,8 @@ async def _hand_over(session: AsyncSession, user_id: str, paid: Paid, pack: Pack
 async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> None:
     known = text("SELECT 1 FROM ledger_transaction WHERE kind = :kind AND ref = :ref")
     kind = "subscription_refunded" if paid.bought == "plan" else "credits_refunded"
-    found = await session.execute(known, {"kind": kind, "ref": refund.id})
+    ref = f"{paid.id}:{refund.id}"
+    found = await session.execute(known, {"kind": kind, "ref": ref})
     row = await session.get(BillingPayment, paid.id, populate_existing=True, with_for_update=True)
     if found.scalar_one_or_none() is not None or row is None:
         return
@@ -125,7 +126,7 @@ async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> Non
     session.add(row)
     if paid.bought == "credits" and row.refunded == row.amount:
         await grants.revoke(session, id=row.id)
-    await ledger.post(session, kind=kind, ref=refund.id, entries=entries, effective_at=refund.at)
+    await ledger.post(session, kind=kind, ref=ref, entries=entries, effective_at=refund.at)
 
 
 _EARNED = text("""

@@ -55,6 +55,7 @@ __all__ = [
 _Answer = AsyncGenerator[AIMessageChunk, None]  # what `astream` is, though it says less
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 120.0
+PICTURE_TOKENS = 2_000  # more than a provider counts for one of any size
 _PASSING = frozenset({401, 403, 404, 408, 409, 425, 429})  # a key, a name, a queue: its own
 
 
@@ -118,8 +119,21 @@ def conversation_bound(
     messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
 ) -> int:
     """The same bound over messages and tools, with the chat template's own tokens (8 a message)."""
-    bodies = [json.dumps(m, ensure_ascii=False, default=str) for m in (*messages, *tools)]
-    return sum(token_bound(body) + 8 for body in bodies)
+    seen = [_without_pictures(m) for m in messages]
+    bodies = [
+        json.dumps(m, ensure_ascii=False, default=str) for m in (*(m for m, _ in seen), *tools)
+    ]
+    pictures = sum(count for _, count in seen)
+    return sum(token_bound(body) + 8 for body in bodies) + pictures * PICTURE_TOKENS
+
+
+def _without_pictures(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
+    """A picture costs by its size and not by the letters that carry it."""
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return message, 0
+    kept = [p for p in parts if not isinstance(p, dict) or p.get("type") != "image_url"]
+    return {**message, "content": kept}, len(parts) - len(kept)
 
 
 class ChatModels:

@@ -37,6 +37,7 @@ CREATED = 1_767_225_600  # the catalogue's own birthday; models here have no oth
 class Part(Lenient):
     type: str
     text: str | None = None
+    image_url: dict[str, Any] | None = None
 
 
 class Called(Lenient):
