@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,11 +12,12 @@ import structlog
 from fastapi import FastAPI
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import quotas.usage as allowances
-from backend import feeds, jobs, offers
+from backend import feeds, jobs, legacy, offers, subscriptions
 from backend.api import (
     agui,
     checkouts,
@@ -32,6 +34,9 @@ from backend.api import (
     webhooks,
 )
 from backend.api import openai as openai_surface
+from backend.api import (
+    plans as plans_surface,
+)
 from backend.auth import UserAccount
 from backend.catalogue import Catalogue as Shelves
 from backend.database import Database
@@ -39,6 +44,7 @@ from backend.desk import PersonDesk
 from backend.parts import Parts
 from backend.seats import Seats
 from backend.settings import ROOT, Settings
+from backend.subscriptions import Counter
 from backend.till import Till
 from backend.turn import Chat
 from backend.vault import Vault
@@ -47,7 +53,9 @@ from graphs.assistant import build
 from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
+from integrations.stripe_billing import StripeBilling
 from integrations.stripe_payments import StripePayments
+from quotas import packs
 from quotas.plans import Plans
 
 log = structlog.get_logger()
@@ -92,6 +100,7 @@ def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = No
         sessions,
         guests,
         threads,
+        plans_surface,
         checkouts,
         merchants,
         operators,
@@ -135,9 +144,38 @@ async def _build(
         shelf=state.catalogue,
         desk=_desks(state.till),
     )
-    queue = jobs.build(state.till, sweeps=[_sweeps(state.database)])
+    state.counter = Counter(
+        database=state.database,
+        billing=StripeBilling(state.payments),
+        plans=plans,
+        packs=packs.load(plans),
+        url=settings.url,
+    )
+    state.chat.seats.restored = await _restored(state.database)
+    watching = asyncio.create_task(_watch_restored(state), name="restored models")
+    stack.push_async_callback(_stop, watching)
+    queue = jobs.build(
+        state.till,
+        sweeps=[_sweeps(state.database), partial(subscriptions.sweep, state.counter)],
+        subscriber=partial(subscriptions.sync, state.counter),
+    )
     working = asyncio.create_task(jobs.worker(queue), name="worker")
     stack.push_async_callback(_stop, working)
+
+
+async def _restored(database: Database) -> frozenset[str]:
+    async with database.transaction() as session:
+        return await legacy.restored(session)
+
+
+async def _watch_restored(state: Any) -> None:
+    """What an operator restored through another process or the command line."""
+    while True:
+        await asyncio.sleep(legacy.REFRESH_S)
+        try:
+            state.chat.seats.restored = await _restored(state.database)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("restored_models_unread", detail=type(error).__name__)
 
 
 def _build_commerce(

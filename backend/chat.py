@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import structlog
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 import quotas.usage as allowances
-from backend import threads
+from backend import incidents, threads
 from backend.errors import AppError, ModelFailed, Unavailable
 from backend.gate import Gate
 from backend.ids import new_id
@@ -159,16 +160,19 @@ class Bill:
         return sum(known) if len(known) == len(self.calls) else None
 
     @property
-    def energy_wh(self) -> tuple[float, float]:
-        lows, highs = (
-            [p.energy_wh[0] for _, p in self.calls],
-            [p.energy_wh[1] for _, p in self.calls],
-        )
-        return sum(lows), sum(highs)
+    def energy_wh(self) -> tuple[float, float] | None:
+        known = [price.energy_wh for _, price in self.calls if price.energy_wh is not None]
+        if len(known) < len(self.calls):
+            return None
+        return sum(low for low, _ in known), sum(high for _, high in known)
 
     @property
     def price_version(self) -> str | None:
-        return self.calls[0][1].price_version if self.calls else None
+        return "+".join(sorted({price.price_version for _, price in self.calls})) or None
+
+    @property
+    def energy_version(self) -> str | None:
+        return "+".join(sorted({price.energy_version for _, price in self.calls})) or None
 
 
 def _bill(chat: Chat, turn: Turn, tally: Tally, state: str) -> Bill:
@@ -179,24 +183,23 @@ def _bill(chat: Chat, turn: Turn, tally: Tally, state: str) -> Bill:
         calls.append(Called(served.model, UNSAID))
     # A provider that does not say what it used gets our own upper count, marked as such.
     calls = [
-        Called(call.model, _counted(turn, tally) if call.usage == UNSAID else _sane(call.usage))
+        replace(call, usage=_counted(turn, tally)) if call.usage == UNSAID else call
         for call in calls
     ]
-    models = chat.seats.catalogue.models
-    return Bill(tuple((call, cost(call.model, models[call.model], call.usage)) for call in calls))
+    return Bill(tuple((call, _price(chat, call)) for call in calls))
 
 
-def _sane(usage: Usage) -> Usage:
-    """No provider makes a turn cost less than nothing, or caches more than it was sent."""
-    input_, output = max(0, usage.input), max(0, usage.output)
-    mended = Usage(
-        input=input_,
-        cached=min(max(0, usage.cached), input_),
-        output=output,
-        reasoning=min(max(0, usage.reasoning), output),
-        estimated=usage.estimated,
+def _price(chat: Chat, call: Called) -> Cost:
+    """By the tables that held when the call began."""
+    catalogue = chat.seats.catalogue
+    return cost(
+        call.model,
+        catalogue.models[call.model],
+        call.usage,
+        overlay=f"models.toml@{catalogue.version}",
+        at=datetime.now(UTC) - timedelta(seconds=call.seconds or 0),
+        seconds=call.seconds,
     )
-    return mended if mended == usage else replace(mended, estimated=True)
 
 
 def _counted(turn: Turn, tally: Tally) -> Usage:
@@ -214,6 +217,9 @@ async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: 
         quota = await _end_allowance(session, chat, request, tally, state, bill)
         for call, price in bill.calls:
             session.add(_call_row(tally.turn_id, call, price))
+            if price.usd_micros is None:
+                detail = f"no price is known for {call.model}; put one into the models file"
+                await incidents.report(session, "price_unknown", subject=call.model, detail=detail)
         await session.execute(
             update(TurnRow)
             .where(col(TurnRow.id) == tally.turn_id, col(TurnRow.state) == "open")
@@ -221,7 +227,15 @@ async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: 
         )
         if request.thread is not None:
             await threads.leave(session, request.thread.id, tally.turn_id)
-    return Closed(tally.turn_id, tally.reason, bill.usage, quota, bill.usd_micros, bill.energy_wh)
+    return Closed(
+        tally.turn_id,
+        tally.reason,
+        bill.usage,
+        quota,
+        bill.usd_micros,
+        bill.energy_wh,
+        bill.price_version,
+    )
 
 
 async def _end_allowance(
@@ -263,8 +277,10 @@ def _written(tally: Tally, bill: Bill, quota: dict[str, Any]) -> dict[str, Any]:
         "output_tokens": usage.output,
         "reasoning_tokens": usage.reasoning,
         "estimated": usage.estimated,
-        "energy_wh_min": bill.energy_wh[0],
-        "energy_wh_max": bill.energy_wh[1],
+        "energy_wh_min": bill.energy_wh[0] if bill.energy_wh else None,
+        "energy_wh_max": bill.energy_wh[1] if bill.energy_wh else None,
+        "energy_version": bill.energy_version,
+        **({"model": tally.routed.admission.model} if tally.routed else {}),
         "latency_ms": tally.elapsed_ms(),
         "first_token_ms": tally.first_token_ms,
         "closed_at": func.now(),
@@ -282,4 +298,8 @@ def _call_row(turn_id: str, call: Called, price: Cost) -> ModelCall:
         estimated=call.usage.estimated,
         cost_usd_micros=price.usd_micros,
         price_version=price.price_version,
+        energy_wh_min=price.energy_wh[0] if price.energy_wh else None,
+        energy_wh_max=price.energy_wh[1] if price.energy_wh else None,
+        energy_version=price.energy_version,
+        seconds=call.seconds,
     )

@@ -21,9 +21,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 keys = typer.Typer(no_args_is_help=True, help="Keys for people, merchants and operators.")
 books = typer.Typer(no_args_is_help=True, help="The double-entry ledger.")
 router = typer.Typer(no_args_is_help=True, help="The router's versions.")
+models = typer.Typer(no_args_is_help=True, help="The model catalogue.")
 app.add_typer(keys, name="keys")
 app.add_typer(books, name="ledger")
 app.add_typer(router, name="router")
+app.add_typer(models, name="models")
 said = Console(stderr=True, highlight=False)
 
 
@@ -256,6 +258,38 @@ def report(
         typer.echo(reports.as_json(made))
     else:
         Console().print(_table(made.name, made.rows))
+
+
+@models.command("list")
+def list_models() -> None:
+    """The models of the file, their roles, and when those that go will go."""
+    from integrations.models import Catalogue, CatalogueError
+
+    try:
+        catalogue = Catalogue.read(load().models_file)
+    except CatalogueError as error:
+        fail(str(error))
+    for name, model in catalogue.models.items():
+        seats = catalogue.roles[model.endpoint].items()
+        roles = ", ".join(role for role, seat in seats if name in seat.chain)
+        typer.echo(f"{name}\t{roles or f'retires {model.retires}'}")
+
+
+@models.command("restore")
+def restore_model(model: Annotated[str, typer.Argument(help="A model that retires.")]) -> None:
+    """Keep a model beyond its date; running processes follow within seconds."""
+    from backend import legacy
+    from backend.errors import AppError
+    from integrations.models import Catalogue, CatalogueError
+
+    async def restore(session: Any) -> None:
+        await legacy.restore(session, Catalogue.read(load().models_file), model)
+
+    try:
+        with_session(restore)
+    except (AppError, CatalogueError) as error:
+        fail(str(error))
+    typer.echo(f"{model} is back.")
 
 
 @router.command("train")

@@ -10,8 +10,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import auth, checkout, orders, threads
+from backend import auth, checkout, income, orders, subscribers, threads
 from backend.auth import UserAccount
+from backend.subscribers import BillingPayment
 from backend.threads import Thread, TurnRow
 
 
@@ -20,6 +21,8 @@ async def export(session: AsyncSession, user_id: str) -> dict[str, Any]:
     row = await auth.user(session, user_id)
     turns = select(TurnRow).where(col(TurnRow.user_id) == user_id).order_by(col(TurnRow.created_at))
     spoken = (await session.execute(turns)).scalars().all()
+    paid = select(BillingPayment).where(col(BillingPayment.user_id) == user_id)
+    payments = (await session.execute(paid.order_by(col(BillingPayment.paid_at)))).scalars()
     return {
         "account": row.model_dump(mode="json", exclude={"password_hash"}),
         "threads": [
@@ -27,6 +30,7 @@ async def export(session: AsyncSession, user_id: str) -> dict[str, Any]:
             for thread in await threads.threads(session, user_id, before=None, limit=10_000)
         ],
         "turns": [turn.model_dump(mode="json") for turn in spoken],
+        "payments": [income.as_json(one) for one in payments],
         "checkouts": [
             checkout.document(one)
             for one in await checkout.newest(session, user_id=user_id, limit=10_000)
@@ -42,6 +46,7 @@ async def erase(session: AsyncSession, user_id: str) -> None:
     """One transaction; afterwards no key, session or row leads to the person."""
     await auth.revoke(session, user_id)
     await checkout.forget(session, user_id)
+    await subscribers.close(session, user_id)
     await session.execute(
         update(TurnRow)
         .where(col(TurnRow.user_id) == user_id)

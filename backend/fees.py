@@ -183,6 +183,52 @@ def subscription_paid(*, amount: Money, processor_fee: Money, tax: Money) -> lis
     )
 
 
+def subscription_refunded(*, refund: Money, tax_part: Money) -> list[Posting]:
+    """A person got money for a plan back. The processor keeps its own fee."""
+    _same(refund, tax_part)
+    if not 0 <= tax_part.amount <= refund.amount:
+        raise FeeError("the tax in a refund is between zero and the refund")
+    return _balanced(
+        ("subscription", refund - tax_part),
+        ("tax_payable", tax_part),
+        ("cash:stripe_pending", -refund),
+    )
+
+
+def credits_sold(*, amount: Money, processor_fee: Money) -> list[Posting]:
+    """A pack was paid for: we owe the answers until they are used or have lapsed."""
+    _same(amount, processor_fee)
+    if not 0 <= processor_fee.amount <= amount.amount:
+        raise FeeError("the processor's fee is between zero and the payment")
+    return _balanced(
+        ("cash:stripe_pending", amount - processor_fee),
+        ("processor_fee:credits", processor_fee),
+        ("user_credits", -amount),
+    )
+
+
+def credits_recognised(*, amount: Money) -> list[Posting]:
+    """Answers out of a pack were given, or its time is over: that much is earned."""
+    return _balanced(("user_credits", amount), ("subscription:credits", -amount))
+
+
+def credits_refunded(*, refund: Money, earned: Money) -> list[Posting]:
+    """A pack was paid back; `earned` of it had been recognised already."""
+    _same(refund, earned)
+    if not 0 <= earned.amount <= refund.amount:
+        raise FeeError("what was earned is part of the refund")
+    return _balanced(
+        ("user_credits", refund - earned),
+        ("subscription:credits", earned),
+        ("cash:stripe_pending", -refund),
+    )
+
+
+def processor_cost(*, of: str, fee: Money) -> list[Posting]:
+    """The processor's fee where it is taken in another currency than the payment."""
+    return _balanced((f"processor_fee:{of}", fee), ("cash:stripe_pending", -fee))
+
+
 def paid_out(*, merchant_id: str, amount: Money) -> list[Posting]:
     """The merchant received its share from our balance at the processor."""
     return _balanced(

@@ -15,7 +15,7 @@ from backend.seats import Seat
 from backend.threads import TurnRow
 from backend.turn import Chat, Request
 from graphs.state import Admission, Role, Route, Turn
-from integrations.models import conversation_bound
+from integrations.models import Capability, conversation_bound, needs
 from quotas.plans import Plan
 from quotas.plans import Role as PlanRole
 
@@ -34,7 +34,11 @@ class Gate:
         """Raises `QuotaExhausted` when the ladder has no rung left, `Forbidden` for a pin."""
         chat, request = self._chat, self._request
         plan = chat.plan_of(request.user)
-        pinned = request.model if request.model != "auto" else request.user.pinned_model
+        pinned = (
+            request.model
+            if request.model != "auto"
+            else chat.seats.current(request.user.pinned_model)
+        )
         role: str = route.role
         if pinned and not self._turn.housekeeping:
             chat.seats.known(pinned)  # a preference may outlive its model
@@ -46,12 +50,13 @@ class Gate:
                 )
             role = chat.seats.role_of(pinned, route.role)
         tokens = conversation_bound(self._turn.messages, self._turn.tools)
+        asks = needs(self._turn.messages, self._turn.tools, self._turn.response_format)
         if self._turn.housekeeping:
-            seat = chat.seats.take("light_mini", tokens)
+            seat = chat.seats.take("light_mini", tokens, needs=asks)
             async with chat.database.transaction() as session:
                 return await self._admitted(session, route, seat, None, {})
         # Too long is refused before it is counted.
-        wanted = chat.seats.take(role, tokens, pinned=pinned)
+        wanted = chat.seats.take(role, tokens, pinned=pinned, needs=asks)
         async with chat.database.transaction() as session:
             buying = await self._buying(session)
             allowance = await allowances.reserve(
@@ -61,8 +66,8 @@ class Gate:
                 plan=plan,
                 role=role,
                 timezone=request.user.timezone,
-                ceilings=self._ceilings(plan, wanted, tokens),
-                among=() if buying else chat.seats.able(tokens),
+                ceilings=self._ceilings(plan, wanted, tokens, asks),
+                among=() if buying else chat.seats.able(tokens, asks),
             )
             if not allowance.granted or allowance.served_role is None:
                 if buying:
@@ -70,7 +75,7 @@ class Gate:
                 raise _exhausted(allowance)
             seat = wanted
             if allowance.served_role != role:
-                seat = chat.seats.take(allowance.served_role, tokens)
+                seat = chat.seats.take(allowance.served_role, tokens, needs=asks)
             return await self._admitted(
                 session, route, seat, allowance.downgrade_reason, allowance.quota
             )
@@ -91,14 +96,18 @@ class Gate:
             moving = moving.where(col(Checkout.thread_id) == thread.id)
         return bool((await session.execute(select(moving))).scalar_one())
 
-    def _ceilings(self, plan: Plan, wanted: Seat, tokens: int) -> dict[PlanRole, int]:
+    def _ceilings(
+        self, plan: Plan, wanted: Seat, tokens: int, asks: frozenset[Capability]
+    ) -> dict[PlanRole, int]:
         """What an answer may cost in each role, where the plan counts cost at all."""
         seats, asked = self._chat.seats, self._turn.max_tokens
         counted = {b.role for b in plan.buckets if b.unit == "micro_usd"}
-        able = seats.able(tokens)
+        able = seats.able(tokens, asks)
         return {
             role: seats.ceiling(
-                wanted if role == wanted.role else seats.take(role, tokens), tokens, asked
+                wanted if role == wanted.role else seats.take(role, tokens, needs=asks),
+                tokens,
+                asked,
             )
             for role in counted
             if role == wanted.role or role in able
@@ -137,6 +146,8 @@ class Gate:
             quota=quota,
             answer_tokens=seat.answer_tokens,
             effort=plan.bounded(route.effort) if route.effort else None,
+            fallbacks=seat.fallbacks,
+            first_token_s=seat.first_token_s,
         )
 
 

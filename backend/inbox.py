@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from backend import incidents, orders
+from backend import incidents, orders, subscribers
 from backend.checkout import MOMENT, MOVING, Checkout
 from backend.orders import PurchaseOrder
 from backend.purchase import DRIVE
@@ -55,6 +55,8 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     """Wake the purchase that a verified payment event is about. False: it was here before."""
     if not await first_time(session, source="stripe", event_id=event.id, kind=event.type):
         return False
+    if event.customer_id is not None:
+        await _paying(session, event.customer_id, event)
     by_payment = col(Checkout.payment_id) == event.payment_id
     by_purchase = col(Checkout.id) == event.purchase_id
     query = select(Checkout).where(by_payment | by_purchase)
@@ -63,6 +65,15 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
         if event.type.startswith("charge.dispute.") and row.order_id is not None:
             await _disputed(session, row.order_id, event)
     return True
+
+
+async def _paying(session: AsyncSession, customer_id: str, event: PaymentEvent) -> None:
+    """Somebody with a plan or a pack: whatever happened, they are read again."""
+    ours = await subscribers.wake(session, customer_id)
+    if ours and event.type == "charge.dispute.created":
+        await incidents.report(
+            session, "payment_disputed", subject=customer_id, detail=f"event {event.id}"
+        )
 
 
 async def _wake(session: AsyncSession, row: Checkout) -> None:

@@ -21,6 +21,10 @@ Kind = Literal[
     "refund_failed",
     "merchant_canceled",
     "payment_disputed",
+    "payment_unknown",
+    "subscription_doubled",
+    "subscription_unknown",
+    "price_unknown",
 ]
 
 

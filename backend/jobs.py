@@ -20,6 +20,7 @@ from backend.queue import QUEUE, enqueue, schema_sql
 from backend.refunding import drive_refund
 from backend.refunds import MOVING as REFUND_MOVING
 from backend.refunds import REFUND, OrderRefund
+from backend.subscribers import SYNC
 from backend.till import Till
 
 __all__ = ["build", "enqueue", "redrive", "schema_sql", "sweep", "worker"]
@@ -38,10 +39,16 @@ _BATCH = 100
 Sweep = Callable[[], Awaitable[object]]
 
 
-def build(till: Till, *, sweeps: Sequence[Sweep] = ()) -> procrastinate.App:
+def build(
+    till: Till,
+    *,
+    sweeps: Sequence[Sweep] = (),
+    subscriber: Callable[[str], Awaitable[None]] | None = None,
+) -> procrastinate.App:
     """The queue's application with every task bound to this till. Open it before use.
 
     `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
+    `subscriber` reads one paying person at the processor again.
     """
     connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
     app = procrastinate.App(connector=connector)
@@ -53,6 +60,11 @@ def build(till: Till, *, sweeps: Sequence[Sweep] = ()) -> procrastinate.App:
     @app.task(name=REFUND, queue=QUEUE)
     async def refund_task(refund_id: str) -> None:
         await drive_refund(till, refund_id)
+
+    @app.task(name=SYNC, queue=QUEUE)
+    async def sync_task(user_id: str) -> None:
+        if subscriber is not None:
+            await subscriber(user_id)
 
     @app.periodic(cron=REDRIVE_CRON)
     @app.task(name="redrive", queue=QUEUE, queueing_lock="redrive")

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from backend import margin
 from backend.errors import BadRequest, NotFound, Unprocessable
 
 DAYS_MAX = 1_100
@@ -194,6 +195,8 @@ FROM purchase_order o WHERE o.placed_at >= :since AND o.placed_at < :until
 GROUP BY 1, o.settlement, o.currency ORDER BY 1, 3, 4
 """
 
+_MARGIN = margin.groups(_periods("t.created_at"), _periods("b.effective_at"))
+
 DEFINITIONS: Mapping[str, Definition] = {
     "revenue": Definition(
         {key: key for key in _BOOKED},
@@ -222,6 +225,7 @@ DEFINITIONS: Mapping[str, Definition] = {
     ),
     "funnel": Definition({"stage": "stage"}, _FUNNEL),
     "partners": Definition({"merchant": "o.merchant_id"}, _PARTNERS),
+    "margin": Definition({key: key for key in _MARGIN}, margin.SQL),
 }
 
 
@@ -262,6 +266,9 @@ def _sql(name: str, key: str) -> str:
     """The statement for a grouping that `run` has looked up: no word of a caller gets in here."""
     if name == "revenue":
         return _REVENUE.format(booked=_BOOKED[key], placed=_PLACED[key], name=key)
+    if name == "margin":
+        turns, money = _MARGIN[key]
+        return margin.SQL.format(turns=turns, money=money, name=key)
     if (name, key) == ("quota", "bucket"):
         return _QUOTA_BUCKETS.format(name=key)
     definition = DEFINITIONS[name]

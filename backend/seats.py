@@ -6,13 +6,14 @@ is never cut by the model's own limit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from backend.errors import BadRequest, NotFound
-from integrations.models import ROLES, Catalogue, Endpoint, Usage, conversation_bound, cost
+from integrations.models import ROLES, Capability, Catalogue, Endpoint, conversation_bound
+from integrations.prices import ceiling
 
 ANSWER_ROOM = 256  # tokens that must stay free for an answer
-UNKNOWN_USD_MICROS = 100  # a token of a model without a known price: dearer than any there is
 
 
 class ContextTooLong(BadRequest):
@@ -20,37 +21,67 @@ class ContextTooLong(BadRequest):
     title = "The conversation is longer than any model here can read; start a new one or shorten it"
 
 
+class Incapable(BadRequest):
+    code = "unsupported_content"
+    title = "No model here can do what this message asks for"
+
+
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """A model for a role and the length its answer may have."""
+    """A model for a role, the length its answer may have, and who answers when it cannot."""
 
     role: str
     model: str
     answer_tokens: int
+    fallbacks: tuple[str, ...] = ()
+    first_token_s: float = 120.0
 
 
 class Seats:
-    """The catalogue as one endpoint sees it."""
+    """The catalogue as one endpoint sees it. `restored` legacy models outlive their date."""
 
     def __init__(self, catalogue: Catalogue, endpoint: Endpoint) -> None:
         self.catalogue = catalogue
         self.endpoint: Endpoint = endpoint
+        self.restored: frozenset[str] = frozenset()
+
+    def listed(self) -> list[str]:
+        """The ids that a client may pin today, in the file's order."""
+        today = datetime.now(UTC).date()
+        return self.catalogue.listed(self.endpoint, today=today, restored=self.restored)
 
     def known(self, model: str) -> None:
         """Raises `NotFound` (`model_not_found`) for an id that is not listed."""
-        if model != "auto" and model not in self.catalogue.listed(self.endpoint):
-            raise NotFound(
-                f"The model {model!r} does not exist; GET /v1/models lists those that do",
-                code="model_not_found",
-                param="model",
-            )
+        if model == "auto" or model in self.listed():
+            return
+        gone = self.catalogue.retiring(model)
+        after = f"; {gone.successor} has taken over" if gone else ""
+        raise NotFound(
+            f"The model {model!r} does not exist{after}; GET /v1/models lists those that do",
+            code="model_not_found",
+            param="model",
+        )
+
+    def current(self, preferred: str | None) -> str | None:
+        """A pin from the preferences: of one that has retired, its successor."""
+        if preferred is None or preferred in self.listed():
+            return preferred
+        gone = self.catalogue.retiring(preferred)
+        return self.current(gone.successor) if gone else preferred
 
     def role_of(self, model: str, wanted: str) -> str:
-        """The role whose allowance a pinned model uses: the wanted one if it fits, else its own."""
+        """The role whose allowance a pinned model uses: the wanted one if it fits, else its own.
+
+        A legacy model spends its successor's.
+        """
         seats = self.catalogue.roles[self.endpoint]
-        if seats[wanted].model == model:
+        if model in seats[wanted].chain:
             return wanted
-        return next(role for role in ROLES if seats[role].model == model)
+        for role in ROLES:
+            if model in seats[role].chain:
+                return role
+        legacy = self.catalogue.models[model]
+        return self.role_of(legacy.successor, wanted) if legacy.successor else wanted
 
     def window(self, model: str) -> int:
         return self.catalogue.models[model].context_window
@@ -58,33 +89,61 @@ class Seats:
     def fits(self, model: str, tokens: int) -> bool:
         return tokens + ANSWER_ROOM <= self.window(model)
 
-    def able(self, tokens: int) -> frozenset[str]:
-        """The roles whose own model holds the conversation: no other may stand in for one."""
+    def able(self, tokens: int, needs: frozenset[Capability] = frozenset()) -> frozenset[str]:
+        """The roles that have a model of their own for this: no other may stand in for one."""
         seats = self.catalogue.roles[self.endpoint]
-        return frozenset(role for role in ROLES if self.fits(seats[role].model, tokens))
+        return frozenset(
+            role
+            for role in ROLES
+            if any(self.fits(n, tokens) and self._can(n, needs) for n in seats[role].chain)
+        )
+
+    def _can(self, model: str, needs: frozenset[Capability]) -> bool:
+        return all(self.catalogue.models[model].can(one) for one in needs)
 
     def ceiling(self, seat: Seat, tokens: int, asked: int | None) -> int:
         """µUSD that an answer may cost at most: what a turn reserves where cost is counted."""
-        used = Usage(input=tokens, output=min(asked or seat.answer_tokens, seat.answer_tokens))
-        known = cost(seat.model, self.catalogue.models[seat.model], used).usd_micros
-        return UNKNOWN_USD_MICROS * (used.input + used.output) if known is None else known
+        longest = min(asked or seat.answer_tokens, seat.answer_tokens)
+        return max(
+            ceiling(self.catalogue, name, tokens_in=tokens, tokens_out=longest)
+            for name in (seat.model, *seat.fallbacks)
+        )
 
-    def take(self, role: str, tokens: int, *, pinned: str | None = None) -> Seat:
-        """The role's model, or another role's whose window is large enough.
+    def take(
+        self,
+        role: str,
+        tokens: int,
+        *,
+        pinned: str | None = None,
+        needs: frozenset[Capability] = frozenset(),
+    ) -> Seat:
+        """The role's model, or another one whose window is large enough and that can do it.
 
-        Raises `ContextTooLong` when none is, or when the pinned one is not.
+
+        A pinned model has nobody to stand in for it. Raises `ContextTooLong` when the
+        conversation fits into none, `Incapable` when those that it fits lack what it needs.
         """
         order = (role, "light", "agent", "reasoning", "reasoning_mini", "light_mini")
         seats = self.catalogue.roles[self.endpoint]
-        names = [pinned] if pinned else [seats[r].model for r in order]
-        for name in names:
-            if self.fits(name, tokens):
-                limit = seats[role].max_tokens or self.catalogue.models[name].max_output
-                room = self.window(name) - tokens
-                return Seat(role, name, min(limit, room))
+        chains = [(pinned,)] if pinned else [seats[r].chain for r in order]
+        fitting = [tuple(n for n in chain if self.fits(n, tokens)) for chain in chains]
+        for chain in fitting:
+            able = [n for n in chain if self._can(n, needs)]
+            if able:
+                limit = seats[role].max_tokens or self.catalogue.models[able[0]].max_output
+                room = self.window(able[0]) - tokens
+                patience = seats[role].first_token_s
+                return Seat(role, able[0], min(limit, room), tuple(able[1:]), patience)
+        if any(fitting):
+            raise Incapable(
+                f"{pinned or 'No model here'} does not offer {', '.join(sorted(needs))}; "
+                "choose another model or leave that out",
+                param="messages" if "vision" in needs else "tools",
+            )
+        largest = max(self.window(name) for chain in chains for name in chain)
         raise ContextTooLong(
             f"This conversation may need {tokens} tokens and the largest window that may answer "
-            f"it is {max(map(self.window, names))}; start a new conversation or shorten this one",
+            f"it is {largest}; start a new conversation or shorten this one",
             param="messages",
         )
 
@@ -92,7 +151,7 @@ class Seats:
         self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]
     ) -> list[Mapping[str, Any]]:
         """The newest messages that the largest window holds. The newest one always stays."""
-        largest = max(self.window(name) for name in self.catalogue.listed(self.endpoint))
+        largest = max(self.window(name) for name in self.listed())
         kept: list[Mapping[str, Any]] = []
         for message in reversed(messages):
             if kept and conversation_bound([message, *kept], tools) + ANSWER_ROOM > largest:

@@ -191,10 +191,12 @@ class Story:
 
     def _badge(self, answer: Mapping[str, Any]) -> None:
         cost = answer["usage"]["emptor"]
+        low, high = cost["energy_wh_min"], cost["energy_wh_max"]
+        energy = "energy unknown" if low is None else f"{low:.3f}–{high:.3f} Wh"
         self.console.print(
             f"  [dim]{escape(answer['route']['explanation'])} · {answer['model']} · "
             f"{answer['usage']['total_tokens']} tokens · {cost['cost_usd_micros']} µUSD · "
-            f"{cost['energy_wh_min']:.3f}–{cost['energy_wh_max']:.3f} Wh[/]"
+            f"{energy}[/]"
         )
 
     def _offers(self, items: list[dict[str, Any]]) -> None:

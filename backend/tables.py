@@ -8,11 +8,13 @@ import backend.effects
 import backend.idempotency
 import backend.inbox
 import backend.incidents
+import backend.legacy
 import backend.merchants
 import backend.offers
 import backend.orders
 import backend.products
 import backend.refunds
+import backend.subscribers
 import backend.threads
 import quotas.buckets
 import quotas.grants

@@ -88,13 +88,14 @@ class TurnRow(SQLModel, table=True):
     quota: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     cost_usd_micros: int | None = Field(default=None, sa_type=COUNTER)
     price_version: str | None = None
+    energy_version: str | None = None
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
     estimated: bool = False
-    energy_wh_min: float = 0.0
-    energy_wh_max: float = 0.0
+    energy_wh_min: float | None = None
+    energy_wh_max: float | None = None
     latency_ms: int | None = None
     first_token_ms: int | None = None
     housekeeping: bool = False
@@ -120,6 +121,10 @@ class ModelCall(SQLModel, table=True):
     estimated: bool = False
     cost_usd_micros: int | None = Field(default=None, sa_type=COUNTER)
     price_version: str = ""
+    energy_wh_min: float | None = None
+    energy_wh_max: float | None = None
+    energy_version: str = ""
+    seconds: float | None = None
     created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
 
 

@@ -54,7 +54,19 @@ class Closed:
     usage: Usage
     quota: Mapping[str, Any]
     cost_usd_micros: int | None
-    energy_wh: tuple[float, float]
+    energy_wh: tuple[float, float] | None
+    price_version: str | None = None
+
+    def cost_json(self) -> dict[str, Any]:
+        """Contract §4's `usage.emptor`. What nobody knows is null, not zero."""
+        low, high = self.energy_wh or (None, None)
+        return {
+            "cost_usd_micros": self.cost_usd_micros,
+            "energy_wh_min": low,
+            "energy_wh_max": high,
+            "price_version": self.price_version,
+            "estimated": self.usage.estimated,
+        }
 
 
 TurnEvent = Opened | Event | Closed

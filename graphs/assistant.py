@@ -5,8 +5,10 @@ out through the stream as they happen; nothing here waits for a whole answer.
 """
 
 import asyncio
+import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -29,7 +31,7 @@ from graphs.state import (
     Turn,
     TurnContext,
 )
-from integrations.models import Usage
+from integrations.models import Chunk, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +117,33 @@ async def answer(state: State, runtime: Runtime[TurnContext]) -> State:
         emit(Finished("stop"))
         return {}
     turn, admission = state["turn"], state["admission"]
-    watch = Watch(turn.language, ask=turn.ask.text)
-    usage, reason = Usage(estimated=True), "stop"
-    stream = runtime.context.models.stream(
+    watch, began = Watch(turn.language, ask=turn.ask.text), time.monotonic()
+    usage, reason, served = Usage(estimated=True), "stop", admission.model
+    async with aclosing(_asked(turn, admission, brief, runtime.context)) as chunks:
+        async for chunk in chunks:
+            if chunk.model not in (None, served):
+                served = str(chunk.model)
+                emit(Routed(state["route"], _stands_in(admission, served)))
+            if safe := watch.pass_on(chunk.text):
+                emit(TextDelta(safe))
+            for piece in chunk.tools:
+                emit(ToolCallDelta(piece.index, piece.id, piece.name, piece.arguments))
+            usage, reason = chunk.usage or usage, chunk.finish_reason or reason
+    if rest := watch.finish():
+        emit(TextDelta(rest))
+    emit(Called(served, usage, time.monotonic() - began))
+    emit(Finished(reason))
+    return {}
+
+
+def _asked(
+    turn: Turn, admission: Admission, brief: Brief, context: TurnContext
+) -> AsyncGenerator[Chunk, None]:
+    return context.models.stream(
         admission.model,
         brief.messages,
+        fallbacks=admission.fallbacks,
+        first_token_s=admission.first_token_s,
         effort=brief.effort,
         tools=turn.tools,
         tool_choice=turn.tool_choice,
@@ -128,18 +152,11 @@ async def answer(state: State, runtime: Runtime[TurnContext]) -> State:
         stop=turn.stop,
         response_format=turn.response_format,
     )
-    async with aclosing(stream) as chunks:
-        async for chunk in chunks:
-            if safe := watch.pass_on(chunk.text):
-                emit(TextDelta(safe))
-            for piece in chunk.tools:
-                emit(ToolCallDelta(piece.index, piece.id, piece.name, piece.arguments))
-            usage, reason = chunk.usage or usage, chunk.finish_reason or reason
-    if rest := watch.finish():
-        emit(TextDelta(rest))
-    emit(Called(admission.model, usage))
-    emit(Finished(reason))
-    return {}
+
+
+def _stands_in(admission: Admission, served: str) -> Admission:
+    """Said before the first word: who answers, and for whom."""
+    return replace(admission, model=served, instead_of=admission.model)
 
 
 def build() -> Any:

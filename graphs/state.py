@@ -102,6 +102,9 @@ class Admission:
     quota: Mapping[str, Any] = field(default_factory=dict)
     answer_tokens: int | None = None
     effort: Effort | None = None  # the route's, or the plan's highest
+    fallbacks: tuple[str, ...] = ()  # who answers when the model cannot, in this order
+    first_token_s: float = 120.0
+    instead_of: str | None = None  # the model that should have answered and could not
 
     def max_tokens(self, asked: int | None) -> int | None:
         """The shorter of what was asked for and what the role's answers may have."""
@@ -221,6 +224,8 @@ class Models(Protocol):
         model: str,
         messages: Sequence[Mapping[str, Any]],
         *,
+        fallbacks: Sequence[str] = (),
+        first_token_s: float = 120.0,
         effort: Effort | None = None,
         tools: Sequence[Mapping[str, Any]] = (),
         tool_choice: Any = None,
@@ -229,7 +234,11 @@ class Models(Protocol):
         stop: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[Chunk, None]:
-        """The model's answer as it comes. Closing the iterator frees the model."""
+        """The model's answer as it comes. Closing the iterator frees the model.
+
+        A model that fails before its first token is answered for by the next of `fallbacks`; the
+        first piece names the one that answers.
+        """
         ...
 
     async def fill(
@@ -317,6 +326,7 @@ class Called:
 
     model: str
     usage: Usage
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

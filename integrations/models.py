@@ -1,36 +1,62 @@
-"""The model catalogue and the one client path to every model: `ChatOpenAI`.
+"""The one client path to every model: `ChatOpenAI`.
 
-`models.toml` is data, checked at start. A role maps to a model; a model has a window, prices and
-an endpoint. The embedded model, a cloud and a server of one's own differ in the base URL alone.
+The embedded model, a cloud and a server of one's own differ in the base URL alone. A model that
+fails before its first token is answered for by the next in its chain; after the first token a
+failure is the answer's end, as nobody can tell which half a second model would continue.
 """
 
 import asyncio
 import json
-import tomllib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import httpx
 import openai
-from genai_prices import Usage as PricedUsage
-from genai_prices import calc_price
 from langchain_core.messages import AIMessageChunk
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import SecretStr
 
-Endpoint = Literal["embedded", "openai"]
+from integrations.health import Health
+from integrations.model_catalogue import (
+    ROLES,
+    Capability,
+    Catalogue,
+    CatalogueError,
+    Endpoint,
+    Model,
+    Seat,
+    needs,
+)
+from integrations.prices import Cost, cost
+from integrations.usage import Usage
+
+__all__ = [
+    "ROLES",
+    "Capability",
+    "Catalogue",
+    "CatalogueError",
+    "ChatModels",
+    "Chunk",
+    "Cost",
+    "Endpoint",
+    "Model",
+    "ModelUnavailable",
+    "Seat",
+    "ToolPiece",
+    "Usage",
+    "conversation_bound",
+    "cost",
+    "needs",
+    "token_bound",
+]
 _Answer = AsyncGenerator[AIMessageChunk, None]  # what `astream` is, though it says less
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 120.0
-
-
-class CatalogueError(Exception):
-    """`models.toml` cannot be used: names the file, the place and what is wrong."""
+PICTURE_TOKENS = 2_000  # more than a provider counts for one of any size
+_PASSING = frozenset({401, 403, 404, 408, 409, 425, 429})  # a key, a name, a queue: its own
 
 
 class ModelUnavailable(Exception):
@@ -41,16 +67,10 @@ class ModelUnavailable(Exception):
         self.detail = detail
         self.status = status
 
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call. `reasoning` is part of `output`; `estimated` when we had to count."""
-
-    input: int = 0
-    cached: int = 0
-    output: int = 0
-    reasoning: int = 0
-    estimated: bool = False
+    @property
+    def passing(self) -> bool:
+        """Another model may do better. A request that is itself wrong is wrong everywhere."""
+        return self.status is None or self.status in _PASSING or self.status >= 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,79 +85,16 @@ class ToolPiece:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One piece of a model's answer. The last one carries `usage` and `finish_reason`."""
+    """One piece of a model's answer. The last one carries `usage` and `finish_reason`.
+
+    `model` stands on the first piece only, and names who answers.
+    """
 
     text: str = ""
+    model: str | None = None
     tools: tuple[ToolPiece, ...] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
-
-
-class Model(BaseModel):
-    """One `[models."id"]` table. Prices in µUSD per million tokens; unset: genai-prices'."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    upstream: str | None = None
-    endpoint: Endpoint = "openai"
-    context_window: int = Field(ge=512)
-    max_output: int = Field(1024, ge=1)
-    reasons: bool = False
-    temperature: bool = True
-    price_provider: str | None = None
-    input_usd_micros_per_mtok: int | None = Field(None, ge=0)
-    output_usd_micros_per_mtok: int | None = Field(None, ge=0)
-    energy_wh_per_ktok: tuple[float, float] = (0.0, 0.0)
-    note: str = ""
-
-
-class Seat(BaseModel):
-    """A role's model for one kind of endpoint, and how long its answers may get."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    model: str
-    max_tokens: int | None = Field(None, ge=1)
-
-
-ROLES = ("light", "reasoning", "agent", "light_mini", "reasoning_mini")
-
-
-class Catalogue(BaseModel):
-    """The whole file. `roles.embedded` is used without a key, `roles.openai` with one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: str
-    models: dict[str, Model]
-    roles: dict[Endpoint, dict[str, Seat]]
-
-    @classmethod
-    def read(cls, path: Path) -> "Catalogue":
-        """Raises `CatalogueError` naming the place in the file."""
-        try:
-            read = cls.model_validate(tomllib.loads(path.read_text()))
-        except tomllib.TOMLDecodeError as error:
-            raise CatalogueError(f"{path}: not TOML: {error}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise CatalogueError(f"{path}: {place}: {first['msg']}") from error
-        for endpoint, seats in read.roles.items():
-            for role in ROLES:
-                if role not in seats:
-                    raise CatalogueError(f"{path}: roles.{endpoint}: role {role!r} is missing")
-                if (name := seats[role].model) not in read.models:
-                    raise CatalogueError(f"{path}: roles.{endpoint}.{role}: no model {name!r}")
-        return read
-
-    def seat(self, role: str, endpoint: Endpoint) -> Seat:
-        return self.roles[endpoint][role]
-
-    def listed(self, endpoint: Endpoint) -> list[str]:
-        """The ids a client may pin: those that hold a role at this endpoint, in file order."""
-        held = {seat.model for seat in self.roles[endpoint].values()}
-        return [name for name in self.models if name in held]
 
 
 def token_bound(text: str) -> int:
@@ -162,41 +119,21 @@ def conversation_bound(
     messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
 ) -> int:
     """The same bound over messages and tools, with the chat template's own tokens (8 a message)."""
-    bodies = [json.dumps(m, ensure_ascii=False, default=str) for m in (*messages, *tools)]
-    return sum(token_bound(body) + 8 for body in bodies)
+    seen = [_without_pictures(m) for m in messages]
+    bodies = [
+        json.dumps(m, ensure_ascii=False, default=str) for m in (*(m for m, _ in seen), *tools)
+    ]
+    pictures = sum(count for _, count in seen)
+    return sum(token_bound(body) + 8 for body in bodies) + pictures * PICTURE_TOKENS
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """µUSD, rounded up; None when no price is known (a ceiling is then for the caller)."""
-
-    usd_micros: int | None
-    energy_wh: tuple[float, float]
-    price_version: str
-
-
-def cost(name: str, model: Model, usage: Usage, *, at: datetime | None = None) -> Cost:
-    """What a call cost: the overlay in `models.toml` first, else the dated public price list."""
-    low, high = model.energy_wh_per_ktok
-    energy = (low * usage.output / 1000, high * usage.output / 1000)
-    if model.input_usd_micros_per_mtok is not None:
-        tokens = usage.input * model.input_usd_micros_per_mtok
-        tokens += usage.output * (model.output_usd_micros_per_mtok or 0)
-        return Cost(-(-tokens // 1_000_000), energy, "models.toml")
-    priced = PricedUsage(
-        input_tokens=usage.input, cache_read_tokens=usage.cached, output_tokens=usage.output
-    )
-    try:
-        found = calc_price(
-            priced,
-            model_ref=model.upstream or name,
-            provider_id=model.price_provider,
-            genai_request_timestamp=at or datetime.now(UTC),
-        )
-    except LookupError:
-        return Cost(None, energy, "unknown")
-    micros = (Decimal(found.total_price) * 1_000_000).to_integral_value(ROUND_CEILING)
-    return Cost(int(micros), energy, "genai-prices")
+def _without_pictures(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
+    """A picture costs by its size and not by the letters that carry it."""
+    parts = message.get("content")
+    if not isinstance(parts, list):
+        return message, 0
+    kept = [p for p in parts if not isinstance(p, dict) or p.get("type") != "image_url"]
+    return {**message, "content": kept}, len(parts) - len(kept)
 
 
 class ChatModels:
@@ -209,15 +146,19 @@ class ChatModels:
         # stream that has no retry, and the embedded server does close them under load.
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
         self._http = httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False)
-        self._base_url = base_url
-        self._api_key = api_key
+        self.health = Health()
+        self._home = (base_url, api_key)
+        self._providers = {
+            name: (provider.base_url, _key(provider.api_key_file))
+            for name, provider in catalogue.providers.items()
+        }
 
     async def close(self) -> None:
         await self._http.aclose()
 
     async def ready(self) -> dict[str, Any]:
         """What stands at the address: `{"ok", "detail"}`; the embedded one tells its progress."""
-        root = self._base_url.removesuffix("/v1")
+        root = self._home[0].removesuffix("/v1")
         try:
             answer = await self._http.get(root + "/health", timeout=2.0)
         except httpx.HTTPError as error:
@@ -228,19 +169,20 @@ class ChatModels:
                 return {"ok": body.get("status", "ready") in {"ready", "ok"}, "detail": body}
         return {"ok": answer.status_code < 500, "detail": f"HTTP {answer.status_code}"}
 
-    def _client(self, name: str, **options: Any) -> ChatOpenAI:
+    def _client(self, name: str, *, retries: int, **options: Any) -> ChatOpenAI:
         model = self.catalogue.models[name]
         if not model.temperature:
             options.pop("temperature", None)
         if not model.reasons:
             options.pop("reasoning_effort", None)
         given = {key: value for key, value in options.items() if value is not None}
+        where = self._providers[model.provider] if model.provider else self._home
         return ChatOpenAI(
             model=model.upstream or name,
-            base_url=self._base_url,
-            api_key=self._api_key,
+            base_url=where[0],
+            api_key=where[1],
             http_async_client=self._http,
-            max_retries=2,
+            max_retries=retries,
             stream_usage=True,
             **given,
         )
@@ -250,6 +192,8 @@ class ChatModels:
         model: str,
         messages: Sequence[Mapping[str, Any]],
         *,
+        fallbacks: Sequence[str] = (),
+        first_token_s: float = READ_TIMEOUT_S,
         effort: str | None = None,
         tools: Sequence[Mapping[str, Any]] = (),
         tool_choice: Any = None,
@@ -258,30 +202,70 @@ class ChatModels:
         stop: Sequence[str] = (),
         response_format: Mapping[str, Any] | None = None,
     ) -> AsyncGenerator[Chunk, None]:
-        """Raises `ModelUnavailable`. Closing the iterator closes the connection to the model."""
-        client = self._client(
-            model,
-            reasoning_effort=effort,
-            max_completion_tokens=max_tokens,
-            temperature=temperature,
-            stop=list(stop) or None,
+        """Raises `ModelUnavailable`. Closing the iterator closes the connection to the model.
+
+        `fallbacks` are asked in turn when the one before is silent for `first_token_s`, fails
+        before it has said anything, or is known to be down; the first piece names who answers.
+        """
+        options = {
+            "reasoning_effort": effort,
+            "max_completion_tokens": max_tokens,
+            "temperature": temperature,
+            "stop": list(stop) or None,
             # In the body, not as an option of the client: its parsing of structured answers
             # would hold the stream back and turn a cut answer into an exception.
-            extra_body={"response_format": dict(response_format)} if response_format else None,
-        )
-        extra: dict[str, Any] = {}
-        if tools:
-            extra["tools"] = [dict(tool) for tool in tools]
-            if tool_choice is not None:
-                extra["tool_choice"] = tool_choice
+            "extra_body": {"response_format": dict(response_format)} if response_format else None,
+        }
+        extra: dict[str, Any] = {"tools": [dict(tool) for tool in tools]} if tools else {}
+        if tools and tool_choice is not None:
+            extra["tool_choice"] = tool_choice
+        chain = (model, *fallbacks)
+        self.health.asked()
+        for place, name in enumerate(chain):
+            last = place == len(chain) - 1
+            if not last and not self.health.open_to(name):
+                continue
+            try:
+                client = self._client(name, retries=2 if len(chain) == 1 else 0, **options)
+                answer = self._begun(name, client, messages, extra, first_token_s)
+                async with aclosing(answer) as pieces:
+                    async for piece in pieces:
+                        last = True  # something was said: no other model goes on from here
+                        yield piece
+            except ModelUnavailable as error:
+                if last or not error.passing or not self.health.may_retry():
+                    raise
+            else:
+                return
+
+    async def _begun(
+        self,
+        name: str,
+        client: ChatOpenAI,
+        messages: Sequence[Mapping[str, Any]],
+        extra: Mapping[str, Any],
+        first_token_s: float,
+    ) -> AsyncGenerator[Chunk, None]:
+        """One model's answer, named on its first piece; its health is noted as it ends."""
         try:
             answer = client.astream([dict(m) for m in messages], **extra)
             async with aclosing(cast(_Answer, answer)) as pieces:
+                async with asyncio.timeout(first_token_s):
+                    first = await _first_that_says(pieces, name)
+                self.health.worked(name)
+                yield _chunk(first, name)
                 async for piece in pieces:
                     yield _chunk(piece)
+        except TimeoutError as error:
+            self.health.failed(name, "no first token in time")
+            raise ModelUnavailable(f"{name} said nothing for {first_token_s:g} s") from error
         except openai.APIStatusError as error:
-            raise ModelUnavailable(error.message, status=error.status_code) from error
+            refused = ModelUnavailable(error.message, status=error.status_code)
+            if refused.passing:
+                self.health.failed(name, f"HTTP {error.status_code}")
+            raise refused from error
         except (openai.APIError, httpx.HTTPError) as error:
+            self.health.failed(name, type(error).__name__)
             raise ModelUnavailable(str(error) or type(error).__name__) from error
 
     async def fill(
@@ -318,7 +302,21 @@ class ChatModels:
         return (filled if isinstance(filled, dict) else None), usage
 
 
-def _chunk(piece: AIMessageChunk) -> Chunk:
+async def _first_that_says(pieces: _Answer, name: str) -> AIMessageChunk:
+    """Providers open with an empty piece before the model has done anything: that is no token."""
+    async for piece in pieces:
+        ended = piece.response_metadata.get("finish_reason")
+        if piece.text or piece.tool_call_chunks or ended:
+            return piece
+    raise ModelUnavailable(f"{name} ended without an answer")
+
+
+def _key(path: Path | None) -> SecretStr:
+    """A provider's key from its file; one without a file (a server of one's own) needs none."""
+    return SecretStr(path.read_text().strip() if path else "none")
+
+
+def _chunk(piece: AIMessageChunk, model: str | None = None) -> Chunk:
     tools = tuple(
         ToolPiece(p.get("index") or 0, p.get("id"), p.get("name"), p.get("args") or "")
         for p in piece.tool_call_chunks
@@ -326,7 +324,7 @@ def _chunk(piece: AIMessageChunk) -> Chunk:
     usage = None
     if piece.usage_metadata:
         said = piece.usage_metadata
-        usage = Usage(
+        usage = Usage.said(
             input=said["input_tokens"],
             cached=said.get("input_token_details", {}).get("cache_read", 0) or 0,
             output=said["output_tokens"],
@@ -334,6 +332,7 @@ def _chunk(piece: AIMessageChunk) -> Chunk:
         )
     return Chunk(
         text=piece.text if isinstance(piece.text, str) else "",
+        model=model,
         tools=tools,
         finish_reason=piece.response_metadata.get("finish_reason"),
         usage=usage,

@@ -68,6 +68,7 @@ class PaymentEvent:
     type: str
     payment_id: str | None
     purchase_id: str | None
+    customer_id: str | None = None
     raw: dict[str, Any] = field(default_factory=dict)
 
 

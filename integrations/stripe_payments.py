@@ -75,13 +75,13 @@ class StripePayments:
         self._secret = webhook_secret
         self._return_url = return_url
         self._http = httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False)
-        self._client = stripe.StripeClient(
+        self.client = stripe.StripeClient(
             api_key,
             base_addresses={"api": base_url.rstrip("/")} if base_url else {},
             http_client=_Wire(self._http),
             max_network_retries=retries,
         )
-        self._intents = self._client.v1.payment_intents
+        self._intents = self.client.v1.payment_intents
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -104,14 +104,14 @@ class StripePayments:
         if self._return_url is not None:
             params["return_url"] = self._return_url.replace("{purchase_id}", purchase_id)
         try:
-            async with _translated():
+            async with translated():
                 intent = await self._intents.create_async(params, {"idempotency_key": key})
         except _Declined as declined:
             return _payment(declined.intent)
         return _payment(intent)
 
     async def read(self, payment_id: str) -> Payment:
-        async with _translated():
+        async with translated():
             return _payment(await self._intents.retrieve_async(payment_id, {"expand": _EXPAND}))
 
     async def find(self, purchase_id: str) -> Payment | None:
@@ -123,8 +123,8 @@ class StripePayments:
         """
         if not _PURCHASE_ID.fullmatch(purchase_id):
             raise PaymentRefused("not one of our purchase ids", code="bad_purchase_id")
-        async with _translated():
-            charges = await self._client.v1.charges.list_async(
+        async with translated():
+            charges = await self.client.v1.charges.list_async(
                 {"transfer_group": purchase_id, "limit": 100}
             )
             found = {str(c.payment_intent) for c in charges.data if c.payment_intent}
@@ -171,7 +171,7 @@ class StripePayments:
     ) -> Payment:
         """Do it, or find it done: a repeat after the key has expired is still no error."""
         try:
-            async with _translated():
+            async with translated():
                 return _payment(await act())
         except PaymentRefused as refusal:
             if refusal.code != "payment_intent_unexpected_state":
@@ -183,7 +183,7 @@ class StripePayments:
 
     async def refund(self, payment_id: str, amount: Money, *, with_fee: bool, key: str) -> Payment:
         """Of a destination charge the merchant's part comes back from the merchant as well."""
-        async with _translated():
+        async with translated():
             intent = await self._intents.retrieve_async(payment_id)
             params: dict[str, Any] = {
                 "payment_intent": payment_id,
@@ -194,12 +194,12 @@ class StripePayments:
                 params["reverse_transfer"] = True
                 if intent.application_fee_amount:
                     params["refund_application_fee"] = with_fee
-            await self._client.v1.refunds.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]
+            await self.client.v1.refunds.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]
         return await self.read(payment_id)
 
     def event(self, body: bytes, signature: str) -> PaymentEvent:
         try:
-            verified = self._client.construct_event(body, signature, self._secret)
+            verified = self.client.construct_event(body, signature, self._secret)
             raw = verified.to_dict()
             thing = raw["data"]["object"]
             payment = thing["id"] if thing["object"] == "payment_intent" else None
@@ -208,6 +208,7 @@ class StripePayments:
                 type=raw["type"],
                 payment_id=payment or thing.get("payment_intent"),
                 purchase_id=_purchase(thing),
+                customer_id=_customer(thing),
                 raw=raw,
             )
         except stripe.SignatureVerificationError as error:
@@ -221,15 +222,15 @@ class StripePayments:
         """Whether the processor answers to our key. Never raises."""
         try:
             async with asyncio.timeout(_READY_DEADLINE_S):
-                await self._client.v1.balance.retrieve_async()
+                await self.client.v1.balance.retrieve_async()
         except (stripe.StripeError, TimeoutError):
             return False
         return True
 
     async def open_account(self, *, merchant_id: str, name: str, country: str, key: str) -> str:
         """A connected account for a merchant whose money we collect → its id (`acct_…`)."""
-        async with _translated():
-            account = await self._client.v1.accounts.create_async(
+        async with translated():
+            account = await self.client.v1.accounts.create_async(
                 {
                     "country": country,
                     "business_profile": {"name": name},
@@ -279,7 +280,7 @@ class _Declined(PaymentRefused):
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def translated() -> AsyncIterator[None]:
     """The SDK's errors in our words: did nothing happen, or can nobody know?"""
     try:
         async with asyncio.timeout(_DEADLINE_S):
@@ -343,6 +344,11 @@ def _intent_params(
 def _purchase(thing: Mapping[str, Any]) -> str | None:
     found = (thing.get("metadata") or {}).get("purchase_id")
     return str(found) if found else None
+
+
+def _customer(thing: Mapping[str, Any]) -> str | None:
+    found = thing["id"] if thing["object"] == "customer" else thing.get("customer")
+    return found if isinstance(found, str) else None
 
 
 def _payment(intent: stripe.PaymentIntent) -> Payment:

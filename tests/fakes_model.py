@@ -21,6 +21,9 @@ class FakeModel:
     active: int = 0
     cancelled: int = 0
     fail_status: int | None = None
+    failing: dict[str, int] = field(default_factory=dict)  # status by model
+    silent: set[str] = field(default_factory=set)  # models that open and never say a word
+    broken: set[str] = field(default_factory=set)  # models that break off after a word
     break_after: int | None = None
     pause_s: float = 0.0
     without_usage: bool = False
@@ -40,9 +43,10 @@ class FakeModel:
     async def _complete(self, request: Request) -> Response:
         body = await request.json()
         self.asked.append(body)
-        if self.fail_status is not None:
+        status = self.failing.get(body["model"], self.fail_status)
+        if status is not None:
             error = {"message": "scripted failure", "type": "server_error", "code": None}
-            return JSONResponse({"error": error}, self.fail_status)
+            return JSONResponse({"error": error}, status)
         return StreamingResponse(self._stream(body), media_type="text/event-stream")
 
     async def _stream(self, body: dict[str, Any]) -> AsyncIterator[str]:
@@ -56,8 +60,11 @@ class FakeModel:
                 yield _chunk(body, {}, "tool_calls")
             else:
                 yield _chunk(body, {"role": "assistant", "content": ""})
+                if body["model"] in self.silent:
+                    await asyncio.Event().wait()
                 for i, word in enumerate(words):
-                    if self.break_after is not None and sent >= self.break_after:
+                    after = 1 if body["model"] in self.broken else self.break_after
+                    if after is not None and sent >= after:
                         yield 'data: {"error": {"message": "it broke", "type": "server_error"}}\n\n'
                         return
                     yield _chunk(body, {"content": word if i == 0 else f" {word}"})
@@ -67,7 +74,8 @@ class FakeModel:
             if not self.without_usage:
                 used = {"prompt_tokens": 10, "completion_tokens": len(words)}
                 used["total_tokens"] = sum(used.values())
-                yield _chunk(body, None, usage=self.usage or used)
+                used |= self.usage or {}
+                yield _chunk(body, None, usage=used)
             yield "data: [DONE]\n\n"
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled += 1

@@ -108,6 +108,8 @@ class Story:
         return []
 
     def _routed(self, routed: Routed) -> list[dict[str, Any]]:
+        if self.begun:  # another model stands in, before the first word
+            return [_replace("/route", wire.route_json(routed, self.requested))]
         self.begun = True
         state = {
             "route": wire.route_json(routed, self.requested),
@@ -145,12 +147,8 @@ class Story:
         )
 
     def _end(self, closed: Closed) -> list[dict[str, Any]]:
-        cost = {
-            "cost_usd_micros": closed.cost_usd_micros,
-            "energy_wh_min": closed.energy_wh[0],
-            "energy_wh_max": closed.energy_wh[1],
-        }
-        told = [*self._hush(), _replace("/quota", dict(closed.quota)), _replace("/usage", cost)]
+        quota = _replace("/quota", dict(closed.quota))
+        told = [*self._hush(), quota, _replace("/usage", closed.cost_json())]
         outcome: dict[str, Any] = {"type": "success"}
         if self.interrupts:
             outcome = {"type": "interrupt", "interrupts": self.interrupts}

@@ -37,6 +37,7 @@ CREATED = 1_767_225_600  # the catalogue's own birthday; models here have no oth
 class Part(Lenient):
     type: str
     text: str | None = None
+    image_url: dict[str, Any] | None = None
 
 
 class Called(Lenient):
@@ -129,7 +130,7 @@ def _model(name: str) -> dict[str, Any]:
 async def list_models(request: Request) -> dict[str, Any]:
     """`auto` is routed; every other id pins that model, if the plan allows it."""
     chat: Chat = request.app.state.chat
-    names = ["auto", *chat.seats.catalogue.listed(chat.seats.endpoint)]
+    names = ["auto", *chat.seats.listed()]
     return {"object": "list", "data": [_model(name) for name in names]}
 
 
@@ -319,10 +320,5 @@ def _usage(closed: Closed) -> dict[str, Any]:
         "total_tokens": used.input + used.output,
         "prompt_tokens_details": {"cached_tokens": used.cached},
         "completion_tokens_details": {"reasoning_tokens": used.reasoning},
-        "emptor": {
-            "cost_usd_micros": closed.cost_usd_micros,
-            "energy_wh_min": closed.energy_wh[0],
-            "energy_wh_max": closed.energy_wh[1],
-            "estimated": used.estimated,
-        },
+        "emptor": closed.cost_json(),
     }

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from backend import auth, ledger, merchants, reports
+from backend import auth, ledger, legacy, merchants, reports
 from backend.api.strict import INT_MAX, Currency, Strict
 from backend.auth import UserAccount, operator_key
 from backend.database import Session
@@ -203,6 +203,39 @@ async def create_key(body: NewKey, session: Session) -> dict[str, Any]:
         expires_at=body.expires_at,
     )
     return {"key": key, "role": body.role, "read_only": body.read_only}
+
+
+@router.get("/models")
+async def list_models(request: Request) -> dict[str, Any]:
+    """The catalogue as this process sees it: roles, abilities, health, and who retires when."""
+    chat: Chat = request.app.state.chat
+    catalogue, seats = chat.seats.catalogue, chat.seats.catalogue.roles[chat.seats.endpoint]
+    data = [
+        {
+            "id": name,
+            "roles": [role for role, seat in seats.items() if name in seat.chain],
+            "context_window": model.context_window,
+            "tools": model.tools,
+            "vision": model.vision,
+            "json": model.json_output,
+            "retires": model.retires,
+            "successor": model.successor,
+            "restored": name in chat.seats.restored,
+            "health": request.app.state.models.health.of(name),
+        }
+        for name, model in catalogue.models.items()
+        if model.endpoint == chat.seats.endpoint
+    ]
+    return {"data": data, "next_cursor": None}
+
+
+@router.post("/models/{model_id}/restore")
+async def restore_model(model_id: str, request: Request, session: Session) -> dict[str, Any]:
+    """Keep a model beyond its date. Other API processes follow within seconds."""
+    chat: Chat = request.app.state.chat
+    await legacy.restore(session, chat.seats.catalogue, model_id)
+    chat.seats.restored |= {model_id}
+    return {"id": model_id, "restored": True}
 
 
 Format = Literal["json", "csv", "parquet"]

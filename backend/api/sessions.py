@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 import quotas.usage as allowances
-from backend import arrival, auth, erasure
+from backend import arrival, auth, erasure, legacy, subscribers
 from backend.api import guests
 from backend.api.strict import Strict
 from backend.auth import AnyKey, Principal, UserAccount, UserKey
@@ -121,7 +121,17 @@ async def read_me(who: AnyKey, request: Request, session: Session) -> dict[str, 
     row = await auth.user(session, who.user_id)
     simulated = request.app.state.settings.simulated_stripe
     methods = _payment_methods(row, simulated=simulated)
-    return {"role": "user", **_me(row, request.app.state.chat), "payment_methods": methods}
+    paying = await subscribers.of(session, row.id)
+    return {
+        "role": "user",
+        **_me(row, request.app.state.chat),
+        "payment_methods": methods,
+        "subscription": subscribers.document(paying),
+        "notices": [
+            *subscribers.notices(paying),
+            *legacy.notices(request.app.state.chat.seats, row.pinned_model),
+        ],
+    }
 
 
 def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
@@ -134,9 +144,7 @@ def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
         "guest": row.guest,
         "timezone": row.timezone,
         "preferences": _preferences(row),
-        "models": [
-            name for name in chat.seats.catalogue.listed(chat.seats.endpoint) if pins.may_pin(name)
-        ],
+        "models": [name for name in chat.seats.listed() if pins.may_pin(name)],
         "has_address": row.address is not None,
         "has_payment_method": row.payment_token is not None,
     }

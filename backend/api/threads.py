@@ -143,10 +143,13 @@ def turn_json(row: TurnRow) -> dict[str, Any]:
         "quota": row.quota,
         "usage": {
             "input_tokens": row.input_tokens,
+            "cached_tokens": row.cached_tokens,
             "output_tokens": row.output_tokens,
+            "reasoning_tokens": row.reasoning_tokens,
             "cost_usd_micros": row.cost_usd_micros,
             "energy_wh_min": row.energy_wh_min,
             "energy_wh_max": row.energy_wh_max,
+            "price_version": row.price_version,
             "estimated": row.estimated,
         },
         "rating": row.rating,

@@ -55,6 +55,7 @@ def route_json(routed: Routed, requested: str, language: str = "en") -> dict[str
         "confidence": round(route.confidence, 4),
         "policy_version": route.policy_version,
         "downgrade_reason": admission.downgrade_reason,
+        "instead_of": admission.instead_of,
         "explanation": _explain(routed, language),
     }
 
@@ -88,6 +89,8 @@ def headers(routed: Routed) -> dict[str, str]:
     }
     if admission.downgrade_reason:
         said["x-emptor-downgrade-reason"] = admission.downgrade_reason
+    if admission.instead_of:
+        said["x-emptor-instead-of"] = admission.instead_of
     bucket = _binding(quota)
     if bucket is None:
         return said

@@ -92,6 +92,15 @@ export interface Me {
   has_payment_method?: boolean;
   /** What the person may pay with, the preferred one first. */
   payment_methods?: PaymentMethod[];
+  /** What the page must say: a payment that failed, a plan that ends, a model that retires. */
+  notices?: Notice[];
+}
+
+export interface Notice {
+  code: string;
+  text: string;
+  /** Where to act: an address of ours that answers with a page. */
+  action?: string;
 }
 
 export interface ThreadSummary {

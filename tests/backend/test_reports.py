@@ -15,6 +15,7 @@ from backend.database import Database
 from backend.errors import BadRequest, NotFound, Unprocessable
 from backend.orders import PurchaseOrder
 from backend.reports import Report
+from backend.subscribers import BillingPayment
 from backend.threads import TurnRow
 from integrations.money import Money
 from quotas import usage
@@ -364,6 +365,64 @@ async def test_the_routing_report_tells_share_cost_latency_and_energy(database: 
     assert (casual["latency_ms_p50"], casual["latency_ms_p95"]) == (400, 800)
     assert (casual["energy_wh_min"], casual["energy_wh_max"]) == (0.8, 2.4)
     assert (complex_["failed"], complex_["downgraded"], complex_["cost_unknown"]) == (1, 1, 1)
+
+
+async def pay(database: Database, payment: str, plan: str, amount: Money, fee: int) -> None:
+    """A month of a plan, as the subscription books it."""
+    at = NOON
+    async with database.transaction() as session:
+        session.add(
+            BillingPayment(
+                id=payment,
+                user_id="usr_1",
+                kind="plan",
+                item=plan,
+                ref="in_1",
+                amount=amount.amount,
+                currency=amount.currency,
+                fee=fee,
+                paid_at=at,
+            )
+        )
+        entries = fees.subscription_paid(
+            amount=amount,
+            processor_fee=Money(fee, amount.currency),
+            tax=Money.zero(amount.currency),
+        )
+        await ledger.post(
+            session, kind="subscription_paid", ref=payment, entries=entries, effective_at=at
+        )
+
+
+async def test_the_margin_is_what_was_paid_less_what_the_answers_cost(database: Database):
+    await pay(database, "pi_1", "plus", Money(2000, "USD"), 88)
+    await pay(database, "pi_2", "plus", Money(1900, "EUR"), 80)
+    async with database.transaction() as session:
+        entries = fees.subscription_refunded(refund=Money(500, "USD"), tax_part=Money.zero("USD"))
+        ref = "pi_1:re_1"
+        await ledger.post(
+            session, kind="subscription_refunded", ref=ref, entries=entries, effective_at=NOON
+        )
+    await sell(database, "a", Money(10_000, "USD"), fee=400, processor=320)
+    for n in range(4):
+        await say(database, f"p{n}", plan="plus", cost_usd_micros=1_000_000, user_id=f"usr_{n % 2}")
+    await say(database, "f1", plan="free", cost_usd_micros=None)
+    rows = {(r["plan"], r["currency"]): r for r in (await run(database, "margin")).rows}
+    plus = rows["plus", "USD"]
+    assert (plus["people"], plus["turns"], plus["cost_usd_micros"]) == (2, 4, 4_000_000)
+    assert (plus["subscription"], plus["processor_fee"]) == (1500, 88)
+    assert plus["margin_usd_micros"] == (1500 - 88) * 10_000 - 4_000_000
+    assert plus["person_cost_usd_micros_p99"] == 2_000_000
+    assert rows["plus", "EUR"]["subscription"] == 1900
+    assert rows["plus", "EUR"]["margin_usd_micros"] is None
+    assert (rows["free", "USD"]["cost_unknown"], rows["none", "USD"]["commission"]) == (1, 400)
+    kinds = {r["kind"]: r for r in (await run(database, "margin", group_by="kind")).rows
+             if r["currency"] == "USD"}  # fmt: skip
+    assert kinds["commercial"]["net_revenue"] == 400 - 320
+    for key in ("day", "week", "month", "total"):
+        found = [r for r in (await run(database, "margin", group_by=key)).rows
+                 if r["currency"] == "USD"]  # fmt: skip
+        assert [r["net_revenue"] for r in found] == [1500 - 88 + 80]
 
 
 async def test_the_funnel_narrows_from_turns_to_orders(database: Database):

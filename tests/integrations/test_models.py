@@ -55,9 +55,9 @@ def test_the_shipped_catalogue_is_valid_and_lists_embedded_models_in_file_order(
         (('model = "emptor-local", max_tokens = 220', 'model = "nope"'), "roles.embedded.light"),
         (("context_window = 8192", "context_window = 12"), "context_window"),
         (("max_output = 800", 'max_output = "many"'), "max_output"),
-        (('version = "2026-11-21"', ""), "version"),
+        (('version = "2026-11-26"', ""), "version"),
         (("\n[roles.embedded]\n", "\n[roles.embeded]\n"), "roles"),
-        (('version = "2026-11-21"', "version = "), "not TOML"),
+        (('version = "2026-11-26"', "version = "), "not TOML"),
     ],
 )
 def test_a_mistake_in_the_catalogue_is_named_with_its_place(tmp_path, change, named):

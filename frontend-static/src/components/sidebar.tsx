@@ -10,6 +10,7 @@ import { beginThread, openThread } from "../thread";
 import { Brand } from "./door";
 import { Icon } from "./icon";
 import { LanguageSwitch } from "./language";
+import { PlanLink } from "./plan";
 import { QuotaList } from "./quota";
 
 const NARROW = matchMedia("(max-width: 860px)");
@@ -45,6 +46,7 @@ export function Sidebar() {
         </button>
         <ThreadList />
         <QuotaList />
+        <PlanLink />
         <Account />
       </aside>
       {drawer && open && <div class="veil" onClick={() => (drawerOpen.value = false)} />}

@@ -5,6 +5,7 @@ import { Composer } from "../components/composer";
 import { Conversation } from "../components/conversation";
 import { Door } from "../components/door";
 import { LiveRegion } from "../components/live";
+import { Notices } from "../components/plan";
 import { ConfirmationSheet } from "../components/sheet";
 import { Sidebar } from "../components/sidebar";
 import { TopBar } from "../components/topbar";
@@ -32,6 +33,7 @@ export function ChatPage() {
       <Sidebar />
       <div class="stage">
         <TopBar />
+        <Notices />
         <main class="talk">
           <Conversation />
           <Composer />

@@ -2,7 +2,17 @@
 
 import re
 
-from integrations.simulators.stripe import connect, customers, intents, refunds, sessions
+from integrations.simulators.stripe import (
+    connect,
+    customers,
+    intents,
+    invoices,
+    portal,
+    prices,
+    refunds,
+    sessions,
+    subscriptions,
+)
 from integrations.simulators.stripe.rules import ApiError
 from integrations.simulators.stripe.world import Route
 
@@ -50,6 +60,19 @@ _TABLE: list[tuple[str, str, Route]] = [
     ("GET", "checkout/sessions", sessions.index),
     ("GET", "checkout/sessions/{id}", sessions.retrieve),
     ("POST", "checkout/sessions/{id}/expire", sessions.expire),
+    ("POST", "prices", prices.create),
+    ("GET", "prices", prices.index),
+    ("GET", "prices/{id}", prices.retrieve),
+    ("GET", "products/{id}", prices.retrieve_product),
+    ("GET", "subscriptions", subscriptions.index),
+    ("GET", "subscriptions/{id}", subscriptions.retrieve),
+    ("POST", "subscriptions/{id}", subscriptions.update),
+    ("DELETE", "subscriptions/{id}", subscriptions.cancel),
+    ("GET", "invoices", invoices.index),
+    ("GET", "invoices/{id}", invoices.retrieve),
+    ("POST", "billing_portal/configurations", portal.configure),
+    ("GET", "billing_portal/configurations", portal.configurations),
+    ("POST", "billing_portal/sessions", portal.create),
 ]
 _ROUTES = [
     (method, re.compile("/v1/" + path.replace("{id}", r"(?P<id_>[A-Za-z0-9_]+)")), route)

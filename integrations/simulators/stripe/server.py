@@ -12,12 +12,13 @@ from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from integrations.simulators.stripe import intents, routes, sessions, webhooks
+from integrations.simulators.stripe import intents, routes, subscriptions, webhooks
 from integrations.simulators.stripe.faults import Fault, FaultError, Faults
+from integrations.simulators.stripe.pages import Pages
 from integrations.simulators.stripe.rules import ApiError
 from integrations.simulators.stripe.store import Answer, fresh_id
 from integrations.simulators.stripe.world import World, shown
@@ -38,6 +39,7 @@ class Server:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.pages = Pages(world)
         self.faults = Faults()
         self._busy: set[str] = set()
 
@@ -58,8 +60,10 @@ class Server:
                 Route("/_sim/payment_intents", self.dump, methods=["GET"]),
                 Route("/_sim/payment_intents/{id}/authenticate", self.act, methods=["POST"]),
                 Route("/_sim/payment_intents/{id}/expire", self.act, methods=["POST"]),
-                Route("/_sim/authenticate/{id}", self.page, methods=["GET", "POST"]),
-                Route("/_sim/checkout/{id}", self.checkout, methods=["GET", "POST"]),
+                Route("/_sim/subscriptions/{id}/{act}", self.pass_time, methods=["POST"]),
+                Route("/_sim/authenticate/{id}", self.pages.bank, methods=["GET", "POST"]),
+                Route("/_sim/checkout/{id}", self.pages.checkout, methods=["GET", "POST"]),
+                Route("/_sim/portal/{id}", self.pages.portal, methods=["GET", "POST"]),
                 Route("/_sim/faults", self.plan, methods=["GET", "POST", "DELETE"]),
                 Route("/_sim/webhooks", self.hook, methods=["GET", "POST"]),
             ],
@@ -198,50 +202,28 @@ class Server:
                 raise ApiError("Only a block that waits for its capture runs out.")
             return intents.release(self.world, intent, "automatic")
 
-    async def page(self, request: Request) -> Response:
-        """The bank's page: a person agrees or not, and goes back to where they came from."""
-        id_ = request.path_params["id"]
-        if request.method == "GET":
-            return HTMLResponse(
-                _FORM.format(
-                    title="Your bank asks: is this payment yours?",
-                    name="outcome",
-                    yes="success",
-                    no="fail",
-                )
-            )
-        form = dict(parse_qsl((await request.body()).decode()))
+    async def pass_time(self, request: Request) -> Response:
+        """`renew` (with another card: `{"payment_method"}`), `retry` or `give_up`."""
+        given = json.loads(await request.body() or b"{}")
+        named = request.path_params
         try:
-            intent = await asyncio.to_thread(
-                self._act, id_, passed=form.get("outcome") == "success"
+            done = await asyncio.to_thread(
+                self._pass_time, named["id"], named["act"], given.get("payment_method")
             )
         except ApiError as error:
             return JSONResponse(error.body, status_code=error.status)
-        back = intent["_return_url"]
-        return RedirectResponse(back, 303) if back else HTMLResponse("<p>Done.</p>")
+        return JSONResponse(shown(done))
 
-    async def checkout(self, request: Request) -> Response:
-        """The hosted payment page of a Checkout Session."""
-        if request.method == "GET":
-            return HTMLResponse(
-                _FORM.format(
-                    title="Pay with a test card",
-                    name="payment_method",
-                    yes="pm_card_visa",
-                    no="pm_card_chargeDeclined",
-                )
-            )
-        form = dict(parse_qsl((await request.body()).decode()))
-        token = form.get("payment_method", "pm_card_visa")
-        try:
-            session = await asyncio.to_thread(self._pay, request.path_params["id"], token)
-        except ApiError as error:
-            return JSONResponse(error.body, status_code=error.status)
-        return RedirectResponse(session["success_url"], 303)
-
-    def _pay(self, id_: str, token: str) -> dict[str, Any]:
+    def _pass_time(self, id_: str, act: str, token: str | None) -> dict[str, Any]:
         with self.world.store.transaction():
-            return sessions.complete(self.world, id_, token)
+            match act:
+                case "renew":
+                    return subscriptions.renew(self.world, id_, token)
+                case "retry":
+                    return subscriptions.retry(self.world, id_)
+                case "give_up":
+                    return subscriptions.give_up(self.world, id_)
+            raise ApiError(f"{act} is not simulated", status=404)
 
     async def plan(self, request: Request) -> Response:
         if request.method == "DELETE":
@@ -262,11 +244,6 @@ class Server:
             for name, value in given.items():
                 setattr(hooks, name, value)
         return JSONResponse(asdict(hooks) | {"secret": "set" if hooks.secret else ""})
-
-
-_FORM = """<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>
-<form method="post"><button name="{name}" value="{yes}">Yes</button>
-<button name="{name}" value="{no}">No</button></form>"""
 
 
 def _authorised(request: Request) -> None:

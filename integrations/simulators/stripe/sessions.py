@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from integrations.simulators.stripe import intents, shapes
+from integrations.simulators.stripe import customers, intents, shapes, subscriptions
 from integrations.simulators.stripe.rules import (
     ApiError,
     check_amount,
@@ -18,7 +18,8 @@ from integrations.simulators.stripe.world import Params, World
 
 _CREATE = (
     "mode line_items success_url cancel_url customer customer_email "
-    "client_reference_id metadata payment_intent_data payment_method_types locale"
+    "client_reference_id metadata payment_intent_data payment_method_types locale "
+    "subscription_data allow_promotion_codes"
 )
 _INTENT = (
     "metadata capture_method application_fee_amount transfer_data transfer_group "
@@ -29,11 +30,15 @@ _INTENT = (
 def create(world: World, params: Params) -> Thing:
     only(params, _CREATE)
     mode = text(params, "mode", required=True) or ""
-    if mode != "payment":
+    if mode not in ("payment", "subscription"):
         raise ApiError(f"Checkout in mode {mode} is not simulated.", param="mode")
-    amount, code = _total(params)
+    amount, code, price = _total(world, params, mode)
     data = mapping(params, "payment_intent_data")
     only(data, _INTENT)
+    if data and mode == "subscription":
+        raise ApiError("payment_intent_data is for mode payment.", param="payment_intent_data")
+    lasting = mapping(params, "subscription_data")
+    only(lasting, "metadata description")
     session = shapes.checkout_session(
         mode=mode,
         amount=amount,
@@ -43,28 +48,38 @@ def create(world: World, params: Params) -> Thing:
         success_url=text(params, "success_url", required=True),
         cancel_url=text(params, "cancel_url"),
     )
-    session["_intent"] = data
+    session |= {"_intent": data, "_price": price, "_lasting": metadata(lasting)}
     for name in ("customer", "customer_email", "client_reference_id", "locale"):
         session[name] = text(params, name)
+    if session["customer"]:
+        world.need("customer", session["customer"], param="customer")
     return world.store.add(session)
 
 
-def _total(params: Params) -> tuple[int, str]:
+def _total(world: World, params: Params, mode: str) -> tuple[int, str, str | None]:
+    """→ amount, currency, and of a subscription its price."""
     lines: Any = params.get("line_items") or []
     if not isinstance(lines, list) or not lines:
         raise ApiError("Missing required param: line_items.", param="line_items")
-    total, codes = 0, set()
+    total, codes, kept = 0, set(), None
     for line in lines:
-        price = mapping(line, "price_data")
-        if not price:
-            raise ApiError("Only price_data is simulated, not prices.", param="line_items")
-        codes.add(currency(price))
-        total += (whole(price, "unit_amount") or 0) * (whole(line, "quantity") or 1)
+        count = whole(line, "quantity") or 1
+        if named := text(line, "price"):
+            price = world.need("price", named, param="line_items")
+            kept = price["id"]
+            codes.add(price["currency"])
+            total += price["unit_amount"] * count
+        else:
+            given = mapping(line, "price_data")
+            codes.add(currency(given))
+            total += (whole(given, "unit_amount") or 0) * count
     if len(codes) > 1:
         raise ApiError("All line items must have the same currency.", param="line_items")
+    if mode == "subscription" and (kept is None or len(lines) > 1):
+        raise ApiError("A subscription of one price is simulated.", param="line_items")
     code = codes.pop()
     check_amount(total, code, param="line_items")
-    return total, code
+    return total, code, kept
 
 
 def complete(world: World, id_: str, token: str) -> Thing:
@@ -72,7 +87,31 @@ def complete(world: World, id_: str, token: str) -> Thing:
     session = world.need("checkout.session", id_)
     if session["status"] != "open":
         raise ApiError(f"This session is {session['status']}.")
-    intent = intents.create(
+    if session["mode"] == "subscription":
+        session |= _subscribe(world, session, token)
+    else:
+        session["payment_intent"] = _pay(world, session, token)["id"]
+    session |= {"status": "complete", "payment_status": "paid", "url": None}
+    world.store.save(session)
+    world.emit("checkout.session.completed", session)
+    return session
+
+
+def _subscribe(world: World, session: Thing, token: str) -> Thing:
+    customer = session["customer"] or customers.create(world, {})["id"]
+    method = customers.attach(world, {"customer": customer}, token)
+    subscription, invoice = subscriptions.begin(
+        world,
+        world.need("customer", customer),
+        world.need("price", session["_price"]),
+        method["id"],
+        session["_lasting"],
+    )
+    return {"customer": customer, "subscription": subscription["id"], "invoice": invoice["id"]}
+
+
+def _pay(world: World, session: Thing, token: str) -> Thing:
+    return intents.create(
         world,
         session["_intent"]
         | {
@@ -85,11 +124,6 @@ def complete(world: World, id_: str, token: str) -> Thing:
         }
         | ({"customer": session["customer"]} if session["customer"] else {}),
     )
-    session |= {"status": "complete", "payment_status": "paid", "payment_intent": intent["id"]}
-    session["url"] = None
-    world.store.save(session)
-    world.emit("checkout.session.completed", session)
-    return session
 
 
 def expire(world: World, params: Params, id_: str) -> Thing:

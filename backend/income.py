@@ -1,0 +1,163 @@
+"""What people paid for plans and packs: booked once, taken back once, earned as it is used."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from backend import fees, incidents, ledger
+from backend.subscribers import BillingOrder, BillingPayment
+from integrations.billing import Paid, Refunded
+from integrations.money import Money
+from quotas import grants
+from quotas.packs import Pack
+
+
+async def book(
+    session: AsyncSession, user_id: str, paid: Paid, *, plan: str, packs: Mapping[str, Pack]
+) -> bool:
+    """A payment with its refunds, as often as it is told. False: its fee is not known yet.
+
+    `plan` is what a plan's invoice counts for in the reports.
+    """
+    if paid.fee is None:
+        return False
+    item = plan
+    if paid.bought == "credits":
+        order = await session.get(BillingOrder, paid.ref)
+        if order is None or order.user_id != user_id:
+            await incidents.report(
+                session, "payment_unknown", subject=paid.id, detail=f"no order {paid.ref}"
+            )
+            return True
+        item = order.item
+    if await _first(session, user_id, paid, item):
+        await _book(session, user_id, paid, packs.get(item))
+    for refund in paid.refunds:
+        await _take_back(session, paid, refund)
+    return True
+
+
+async def _first(session: AsyncSession, user_id: str, paid: Paid, item: str) -> bool:
+    assert paid.fee is not None
+    own = paid.fee.currency == paid.amount.currency
+    row = {
+        "id": paid.id,
+        "user_id": user_id,
+        "kind": paid.bought,
+        "item": item,
+        "ref": paid.ref,
+        "amount": paid.amount.amount,
+        "tax": paid.tax.amount,
+        "fee": paid.fee.amount if own else 0,
+        "refunded": 0,
+        "recognised": 0,
+        "currency": paid.amount.currency,
+        "paid_at": paid.at,
+    }
+    query = insert(BillingPayment).values(row).on_conflict_do_nothing()
+    made = await session.execute(query.returning(col(BillingPayment.id)))
+    return made.scalar_one_or_none() is not None
+
+
+async def _book(session: AsyncSession, user_id: str, paid: Paid, pack: Pack | None) -> None:
+    assert paid.fee is not None
+    own = paid.fee.currency == paid.amount.currency
+    fee = paid.fee if own else Money.zero(paid.amount.currency)
+    if paid.bought == "plan":
+        entries = fees.subscription_paid(amount=paid.amount, processor_fee=fee, tax=paid.tax)
+    else:
+        entries = fees.credits_sold(amount=paid.amount, processor_fee=fee)
+        await _hand_over(session, user_id, paid, pack)
+    kind = "subscription_paid" if paid.bought == "plan" else "credits_sold"
+    await ledger.post(session, kind=kind, ref=paid.id, entries=entries, effective_at=paid.at)
+    if not own and paid.fee.amount:
+        entries = fees.processor_cost(of="subscription", fee=paid.fee)
+        await ledger.post(
+            session, kind="processor_cost", ref=paid.id, entries=entries, effective_at=paid.at
+        )
+
+
+async def _hand_over(session: AsyncSession, user_id: str, paid: Paid, pack: Pack | None) -> None:
+    """The pack's units, under the payment's id: one payment, one grant."""
+    if pack is None:
+        await incidents.report(
+            session,
+            "payment_unknown",
+            subject=paid.id,
+            detail="a pack was paid for that is sold no longer; refund it or grant it by hand",
+        )
+        return
+    await grants.grant(
+        session,
+        id=paid.id,
+        subject=user_id,
+        bucket=pack.bucket,
+        units=pack.units,
+        priority=grants.PRIORITY_PAID,
+        expires_at=paid.at + timedelta(days=pack.days),
+        rollover=True,
+        reason=f"credits:{pack.name}",
+    )
+
+
+async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> None:
+    known = text("SELECT 1 FROM ledger_transaction WHERE kind = :kind AND ref = :ref")
+    kind = "subscription_refunded" if paid.bought == "plan" else "credits_refunded"
+    ref = f"{paid.id}:{refund.id}"
+    found = await session.execute(known, {"kind": kind, "ref": ref})
+    row = await session.get(BillingPayment, paid.id, populate_existing=True, with_for_update=True)
+    if found.scalar_one_or_none() is not None or row is None:
+        return
+    amount, left = refund.amount, Money(row.amount - row.refunded, row.currency)
+    if paid.bought == "plan":
+        tax = fees.share(of=paid.tax, part=amount, whole=paid.amount)
+        entries = fees.subscription_refunded(refund=amount, tax_part=tax)
+    else:
+        owed = left.amount - row.recognised
+        earned = max(0, amount.amount - owed)
+        entries = fees.credits_refunded(refund=amount, earned=Money(earned, row.currency))
+        row.recognised -= earned
+    row.refunded += amount.amount
+    session.add(row)
+    if paid.bought == "credits" and row.refunded == row.amount:
+        await grants.revoke(session, id=row.id)
+    await ledger.post(session, kind=kind, ref=ref, entries=entries, effective_at=refund.at)
+
+
+_EARNED = text("""
+SELECT p.id, p.currency, p.recognised, LEAST(p.amount - p.refunded,
+  CASE WHEN g.expires_at <= now() OR g.revoked_at IS NOT NULL THEN p.amount
+  ELSE p.amount * (g.units - g.remaining) / g.units END) AS due
+FROM billing_payment p JOIN quota_grant g ON g.id = p.id
+WHERE p.kind = 'credits' AND p.recognised < p.amount - p.refunded
+ORDER BY p.id FOR UPDATE OF p SKIP LOCKED LIMIT 200
+""")
+
+
+async def recognise(session: AsyncSession) -> int:
+    """Earn what of sold packs has been used or has lapsed. Returns how many were booked."""
+    count = 0
+    for row in (await session.execute(_EARNED)).all():
+        if (step := int(row.due) - row.recognised) <= 0:
+            continue
+        await session.execute(
+            update(BillingPayment)
+            .where(col(BillingPayment.id) == row.id)
+            .values(recognised=int(row.due))
+        )
+        entries = fees.credits_recognised(amount=Money(step, row.currency))
+        moment = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        ref = f"{row.id}:{int(row.due)}:{int(moment.timestamp())}"
+        await ledger.post(session, kind="credits_recognised", ref=ref, entries=entries)
+        count += 1
+    return count
+
+
+def as_json(row: BillingPayment) -> dict[str, Any]:
+    """A payment as its owner's export has it."""
+    return row.model_dump(mode="json", exclude={"fee", "recognised"})

@@ -1,0 +1,323 @@
+"""Plans and packs for money: the pages where people pay, and what follows from having paid.
+
+Nothing is believed that an event says. An event, a return from a page, a clock: each only asks for
+`sync`, which reads the customer at the processor and acts on what it finds. Its write holds only
+if nobody wrote since it began to read, so repeats and any order end in the same rows.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from backend import auth, incidents, income, subscribers
+from backend.auth import UserAccount
+from backend.database import Database
+from backend.errors import Conflict, Forbidden, PaymentDeclined, Unavailable, Unprocessable
+from backend.subscribers import GRACE, BillingOrder, Subscriber
+from integrations.billing import Account, Billing, Link, Ware
+from integrations.money import Money
+from integrations.payments import PaymentError, PaymentRefused, PaymentUnknown
+from quotas.packs import Pack
+from quotas.plans import Plan, Plans
+
+log = structlog.get_logger()
+_AGAIN = timedelta(seconds=30)
+_TRIES = 10
+FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where plans and packs are sold. `url` is the page that people come back to."""
+
+    database: Database
+    billing: Billing
+    plans: Plans
+    packs: Mapping[str, Pack]
+    url: str
+
+    def ware(self, plan: Plan) -> Ware:
+        return Ware(plan.name, f"Emptor {plan.title}", _money(plan.price))
+
+    def offered(self) -> list[Ware]:
+        return [self.ware(p) for p in self.plans.by_name.values() if p.price.amount]
+
+
+def _money(price: Any) -> Money:
+    return Money(price.amount, price.currency)
+
+
+# --- what a person asks for ----------------------------------------------------------------------
+
+
+async def choose(counter: Counter, user_id: str, plan_name: str) -> dict[str, Any]:
+    """Another plan: `{"state", "plan", "url"}`, where `url` is the page that goes on from here.
+
+    `checkout`: pay there and the plan begins. `confirm`: a subscriber sees there what the rest of
+    the month costs. `ends_at_period_end`: Free, when what was paid for is over. `resumed`: it
+    goes on after all. `changed`: at once, as no money was involved.
+    """
+    if plan_name not in counter.plans.by_name:
+        known = ", ".join(counter.plans.by_name)
+        raise Unprocessable(f"plan: choose one of {known}", param="plan")
+    user, row = await _who(counter, user_id)
+    if row.granted and row.subscription_id is not None:
+        return await _change(counter, row, plan_name)
+    if user.plan == plan_name:
+        raise Conflict(f"This is your plan already: {plan_name}", code="plan_unchanged")
+    wanted = counter.plans.plan(plan_name)
+    if wanted.price.amount == 0:
+        async with counter.database.transaction() as session:
+            await _give(session, user_id, plan_name)
+        return _answer(counter, "changed", plan_name)
+    order = await _order(counter, user_id, "plan", plan_name)
+    customer = await _customer(counter, user)
+    link = await _asked(
+        counter.billing.subscribe(
+            customer=customer,
+            plan=counter.ware(wanted),
+            order_id=order,
+            back=f"{counter.url}/",
+            key=f"checkout:{order}",
+        )
+    )
+    return await _page(counter, "checkout", plan_name, order, link)
+
+
+async def _change(counter: Counter, row: Subscriber, plan_name: str) -> dict[str, Any]:
+    """For somebody who subscribes: up and down on the processor's page, to Free at the end."""
+    assert row.subscription_id is not None
+    assert row.customer_id is not None
+    order = await _order(counter, row.user_id, "change", plan_name)
+    price = counter.plans.plan(plan_name).price
+    if plan_name == row.granted or price.amount == 0:
+        ends = plan_name != row.granted
+        if not ends and not row.ends:
+            raise Conflict(f"This is your plan already: {plan_name}", code="plan_unchanged")
+        await _asked(counter.billing.end(row.subscription_id, later=ends, key=f"end:{order}"))
+        await sync(counter, row.user_id)
+        state = "ends_at_period_end" if ends else "resumed"
+        until = subscribers.document(row) or {}
+        moment = until.get("current_period_end") if ends else None
+        return _answer(counter, state, plan_name) | {"ends_at": moment}
+    now = await _asked(counter.billing.read(row.customer_id))
+    current = next((s for s in now.subscriptions if s.id == row.subscription_id), None)
+    if current is None or current.standing != "active":
+        raise Conflict(
+            "Your last payment is still open; settle it in the portal first", code="past_due"
+        )
+    link = await _asked(
+        counter.billing.change(
+            customer=row.customer_id,
+            subscription=current,
+            plan=counter.ware(counter.plans.plan(plan_name)),
+            offered=counter.offered(),
+            back=f"{counter.url}/",
+            key=f"change:{order}",
+        )
+    )
+    return await _page(counter, "confirm", plan_name, order, link)
+
+
+async def buy(counter: Counter, user_id: str, pack_name: str) -> dict[str, Any]:
+    """A page where a credit pack is paid for; its units are there when the payment is."""
+    pack = counter.packs.get(pack_name)
+    if pack is None:
+        raise Unprocessable(f"pack: choose one of {', '.join(counter.packs)}", param="pack")
+    user, _ = await _who(counter, user_id)
+    order = await _order(counter, user_id, "credits", pack.name)
+    customer = await _customer(counter, user)
+    link = await _asked(
+        counter.billing.sell(
+            customer=customer,
+            pack=Ware(pack.name, pack.title, _money(pack.price)),
+            order_id=order,
+            back=f"{counter.url}/",
+            key=f"checkout:{order}",
+        )
+    )
+    return {"id": order, "pack": pack.name, "state": "checkout", "url": link.url}
+
+
+async def portal(counter: Counter, user_id: str) -> dict[str, Any]:
+    """The processor's own page for cards, invoices and cancelling."""
+    _, row = await _who(counter, user_id)
+    if row.customer_id is None:
+        raise Conflict("There is nothing to manage yet: choose a plan first", code="no_customer")
+    order = await _order(counter, user_id, "portal", "")
+    link = await _asked(
+        counter.billing.portal(
+            customer=row.customer_id, back=f"{counter.url}/", key=f"portal:{order}"
+        )
+    )
+    return {"url": link.url}
+
+
+async def _who(counter: Counter, user_id: str) -> tuple[UserAccount, Subscriber]:
+    async with counter.database.transaction() as session:
+        user = await auth.user(session, user_id)
+        if user.guest:
+            raise Forbidden("Sign up first: a guest's plan would be lost", code="guest")
+        return user, await subscribers.ensure(session, user_id)
+
+
+async def _order(counter: Counter, user_id: str, kind: str, item: str) -> str:
+    async with counter.database.transaction() as session:
+        order = BillingOrder(user_id=user_id, kind=kind, item=item)
+        session.add(order)
+        await session.flush()
+        return order.id
+
+
+async def _customer(counter: Counter, user: UserAccount) -> str:
+    """The person at the processor. Two at once agree on the first that was written down."""
+    async with counter.database.transaction() as session:
+        row = await subscribers.ensure(session, user.id)
+    if row.customer_id is not None:
+        return row.customer_id
+    made: str = await _asked(
+        counter.billing.customer(user_id=user.id, email=user.email, key=f"customer:{user.id}")
+    )
+    async with counter.database.transaction() as session:
+        return await subscribers.name(session, user.id, made)
+
+
+async def _asked(call: Any) -> Any:
+    """The processor's errors in our words. Nothing was charged by any of these calls."""
+    try:
+        return await call
+    except PaymentUnknown as error:
+        raise Unavailable(f"The payment service does not answer: {error.detail}") from error
+    except PaymentRefused as error:
+        raise PaymentDeclined(error.detail, code=error.code) from error
+
+
+async def _page(counter: Counter, state: str, plan: str, order: str, link: Link) -> dict[str, Any]:
+    async with counter.database.transaction() as session:
+        await session.execute(
+            update(BillingOrder).where(col(BillingOrder.id) == order).values(page_id=link.id)
+        )
+    return {"id": order, "state": state, "plan": plan, "url": link.url}
+
+
+def _answer(counter: Counter, state: str, plan: str) -> dict[str, Any]:
+    return {"state": state, "plan": plan, "url": f"{counter.url}/"}
+
+
+# --- what follows --------------------------------------------------------------------------------
+
+
+async def sync(counter: Counter, user_id: str) -> None:
+    """Bring our rows to what the processor has. Raises `PaymentError` when it does not answer."""
+    for _ in range(_TRIES):
+        async with counter.database.transaction() as session:
+            row = await subscribers.of(session, user_id)
+        if row is None or row.customer_id is None:
+            return
+        account = await counter.billing.read(row.customer_id)
+        live = [s for s in account.subscriptions if s.standing != "over"]
+        if row.closing and live:
+            for one in live:
+                await counter.billing.end_now(one.id)
+            continue
+        async with counter.database.transaction() as session:
+            ended = await _apply(session, counter, row, account)
+        if ended is not None:
+            if ended:
+                await counter.billing.end_now(ended)
+                continue
+            return
+    # Still due: the next sweep goes on from here.
+    log.warning("sync_contended", user_id=user_id)
+
+
+async def _apply(
+    session: AsyncSession, counter: Counter, row: Subscriber, account: Account
+) -> str | None:
+    """Write what was read. None: somebody wrote meanwhile, read again; else "" or the id of a
+    subscription whose grace is over and which must end."""
+    live = [s for s in account.subscriptions if s.standing != "over"]
+    chosen = live[0] if live else None
+    now = (await session.execute(select(func.now()))).scalar_one()
+    since = (row.past_due_at or now) if chosen and chosen.standing == "past_due" else None
+    over = since is not None and now >= since + GRACE
+    granted = chosen.plan if chosen is not None and not over else ""
+    unknown = bool(chosen) and not over and granted not in counter.plans.by_name
+    granted = row.granted if unknown else granted
+    complete = all(paid.fee is not None for paid in account.payments)
+    values = {
+        "subscription_id": chosen.id if chosen else None,
+        "standing": chosen.standing if chosen else "over",
+        "granted": granted,
+        "ends": bool(chosen and chosen.ends),
+        "period_end": chosen.period_end if chosen else None,
+        "past_due_at": since,
+        "grace_until": since + GRACE if since else None,
+        "next_sync_at": _next(now, since, soon=over or not complete),
+    }
+    if not await subscribers.write(session, row, values):
+        return None
+    await _book(session, counter, row, account)
+    if granted != row.granted:
+        await _follow(session, row, granted)
+    if unknown:
+        await _report(session, row, "subscription_unknown", "pays for a plan that is not ours")
+    if len(live) > 1:
+        others = ", ".join(s.id for s in live[1:])
+        await _report(session, row, "subscription_doubled", f"also pays {others}")
+    return chosen.id if chosen is not None and over else ""
+
+
+def _next(now: datetime, since: datetime | None, *, soon: bool) -> datetime | None:
+    """When to look again by ourselves: soon for a fee not known yet, else when a grace ends."""
+    if soon:
+        return now + _AGAIN
+    return since + GRACE if since else None
+
+
+async def _book(session: AsyncSession, counter: Counter, row: Subscriber, account: Account) -> None:
+    plan = account.subscriptions[0].plan if account.subscriptions else row.granted
+    for paid in account.payments:
+        await income.book(session, row.user_id, paid, plan=plan, packs=counter.packs)
+
+
+async def _follow(session: AsyncSession, row: Subscriber, granted: str) -> None:
+    """The plan follows the subscription. One that an operator gave meanwhile stays."""
+    if granted:
+        await _give(session, row.user_id, granted)
+        return
+    await session.execute(
+        update(UserAccount)
+        .where(col(UserAccount.id) == row.user_id, col(UserAccount.plan) == row.granted)
+        .values(plan=FREE)
+    )
+
+
+async def _give(session: AsyncSession, user_id: str, plan: str) -> None:
+    await session.execute(
+        update(UserAccount).where(col(UserAccount.id) == user_id).values(plan=plan)
+    )
+
+
+async def _report(
+    session: AsyncSession, row: Subscriber, kind: incidents.Kind, detail: str
+) -> None:
+    await incidents.report(session, kind, subject=row.user_id, detail=detail)
+
+
+async def sweep(counter: Counter) -> None:
+    """What nobody woke: lost events, graces that ended, packs that were used."""
+    async with counter.database.transaction() as session:
+        waiting = await subscribers.due(session)
+        await income.recognise(session)
+    for user_id in waiting:
+        try:
+            await sync(counter, user_id)
+        except PaymentError as error:
+            log.warning("sync_failed", user_id=user_id, detail=error.detail)

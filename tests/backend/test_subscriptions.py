@@ -1,0 +1,177 @@
+"""Which reading of the processor counts: the newest, however many read at once."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from backend import subscribers, subscriptions
+from backend.auth import UserAccount
+from backend.database import Database
+from backend.settings import ROOT
+from backend.subscriptions import Counter
+from integrations.billing import Account, Paid, Refunded, Standing, Subscription
+from integrations.money import Money
+from integrations.payments import PaymentUnknown
+from quotas import packs
+from quotas.plans import Plans, PlansError
+
+AT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def subscription(plan: str = "plus", standing: Standing = "active") -> Subscription:
+    return Subscription(f"sub_{plan}", standing, plan, "si_1", AT, False, AT)
+
+
+def payment(amount: int = 2000, *, fee: Money | None = None, refunds: tuple[int, ...] = ()) -> Paid:
+    back = tuple(Refunded(f"re_{n}", Money(r, "USD"), AT) for n, r in enumerate(refunds))
+    cost = Money(88, "USD") if fee is None else fee
+    return Paid("pi_1", "plan", "in_1", Money(amount, "USD"), Money(0, "USD"), cost, back, AT)
+
+
+class Processor:
+    """One customer. `slow` holds the first reading back until it is let go."""
+
+    def __init__(self) -> None:
+        self.account = Account((subscription(),), ())
+        self.slow: asyncio.Event | None = None
+        self.reading = asyncio.Event()
+        self.ended: list[str] = []
+        self.down = False
+
+    async def read(self, customer: str) -> Account:
+        assert customer == "cus_1"
+        if self.down:
+            raise PaymentUnknown("no answer")
+        found, slow, self.slow = self.account, self.slow, None
+        self.reading.set()
+        if slow is not None:
+            await slow.wait()
+        return found
+
+    async def end_now(self, subscription_id: str) -> None:
+        self.ended.append(subscription_id)
+        self.account = Account((), self.account.payments)
+
+
+@pytest.fixture
+async def counter(database: Database) -> Counter:
+    plans = Plans.load(ROOT / "quotas" / "plans.toml")
+    async with database.transaction() as session:
+        session.add(UserAccount(id="usr_1", name="Kim"))
+        await subscribers.ensure(session, "usr_1")
+        await subscribers.name(session, "usr_1", "cus_1")
+    return Counter(database, Processor(), plans, packs.load(plans), "http://x")
+
+
+async def plan(counter: Counter) -> str:
+    async with counter.database.transaction() as session:
+        return (await session.get_one(UserAccount, "usr_1")).plan
+
+
+async def incomes(counter: Counter) -> list[int]:
+    query = "SELECT amount FROM ledger_entry WHERE account = 'subscription' ORDER BY id"
+    async with counter.database.transaction() as session:
+        return list((await session.execute(text(query))).scalars())
+
+
+async def test_an_old_reading_that_is_written_late_does_not_count(counter: Counter):
+    processor = counter.billing
+    processor.slow = held = asyncio.Event()
+    late = asyncio.create_task(subscriptions.sync(counter, "usr_1"))
+    await processor.reading.wait()
+    processor.account = Account((subscription("pro"),), ())
+    await subscriptions.sync(counter, "usr_1")
+    held.set()
+    await late
+    assert await plan(counter) == "pro"
+
+
+async def test_an_event_during_a_reading_makes_it_read_again(counter: Counter):
+    processor = counter.billing
+    processor.slow = held = asyncio.Event()
+    running = asyncio.create_task(subscriptions.sync(counter, "usr_1"))
+    await processor.reading.wait()
+    processor.account = Account((), ())
+    async with counter.database.transaction() as session:
+        assert await subscribers.wake(session, "cus_1")
+    held.set()
+    await running
+    assert await plan(counter) == "free"
+
+
+async def test_any_number_of_readings_books_a_payment_and_its_refunds_once(counter: Counter):
+    for refunds in ((), (500,), (500, 700), (700, 500)):
+        ids = {500: "re_0", 700: "re_1"}
+        paid = payment()
+        back = tuple(Refunded(ids[r], Money(r, "USD"), AT) for r in refunds)
+        counter.billing.account = Account(
+            (subscription(),),
+            (Paid(paid.id, paid.bought, paid.ref, paid.amount, paid.tax, paid.fee, back, AT),),
+        )
+        await asyncio.gather(*(subscriptions.sync(counter, "usr_1") for _ in range(3)))
+    assert await incomes(counter) == [-2000, 500, 700]
+
+
+async def test_a_payment_waits_for_its_fee_and_the_reading_comes_again(counter: Counter):
+    paid = payment()
+    pending = Paid(paid.id, paid.bought, paid.ref, paid.amount, paid.tax, None, (), AT)
+    counter.billing.account = Account((subscription(),), (pending,))
+    await subscriptions.sync(counter, "usr_1")
+    assert (await plan(counter), await incomes(counter)) == ("plus", [])
+    async with counter.database.transaction() as session:
+        row = await subscribers.of(session, "usr_1")
+        assert row is not None
+        assert row.next_sync_at is not None
+
+
+async def test_a_fee_in_another_currency_balances_in_each(counter: Counter):
+    counter.billing.account = Account((subscription(),), (payment(fee=Money(70, "EUR")),))
+    await subscriptions.sync(counter, "usr_1")
+    assert await incomes(counter) == [-2000]
+
+
+async def test_a_plan_that_an_operator_gave_outlives_the_subscription(counter: Counter):
+    await subscriptions.sync(counter, "usr_1")
+    async with counter.database.transaction() as session:
+        row = await session.get_one(UserAccount, "usr_1")
+        row.plan = "pro"
+        session.add(row)
+    counter.billing.account = Account((), ())
+    await subscriptions.sync(counter, "usr_1")
+    assert await plan(counter) == "pro"
+
+
+async def test_a_second_subscription_and_an_unknown_plan_are_for_a_person(counter: Counter):
+    counter.billing.account = Account((subscription("gold"), subscription("plus")), ())
+    await subscriptions.sync(counter, "usr_1")
+    async with counter.database.transaction() as session:
+        kinds = (await session.execute(text("SELECT kind FROM incident ORDER BY 1"))).scalars()
+        assert list(kinds) == ["subscription_doubled", "subscription_unknown"]
+    assert await plan(counter) == "free"
+
+
+async def test_a_silent_processor_leaves_the_reading_due(counter: Counter):
+    async with counter.database.transaction() as session:
+        await subscribers.wake(session, "cus_1")
+    counter.billing.down = True
+    await subscriptions.sweep(counter)
+    counter.billing.down = False
+    await subscriptions.sweep(counter)
+    assert await plan(counter) == "plus"
+
+
+def test_a_pack_for_no_allowance_is_refused_with_its_place(tmp_path: Path):
+    plans = Plans.load(ROOT / "quotas" / "plans.toml")
+    file = tmp_path / "packs.toml"
+    file.write_text(
+        '[pack.x]\ntitle = "X"\nbucket = "gold"\nunits = 1\ndays = 1\n'
+        'price = { amount = 1, currency = "USD" }\n'
+    )
+    with pytest.raises(PlansError, match=r"pack\.x bucket: no plan has 'gold'"):
+        packs.load(plans, file)
+    file.write_text('[pack.x]\ntitle = "X"\n')
+    with pytest.raises(PlansError, match="bucket"):
+        packs.load(plans, file)

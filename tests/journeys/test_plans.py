@@ -1,0 +1,362 @@
+"""Plans and packs for money, over HTTP: the page, the pay page, the events, the books."""
+
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from backend import ledger, subscriptions
+from integrations.simulators.stripe.webhooks import signature
+from tests.journeys.conftest import Product
+from tests.servers import eventually
+
+SECRET = "whsec_journeys"
+VISA = "pm_card_visa"
+
+
+@pytest.fixture(autouse=True)
+async def hooked(product: Product) -> AsyncIterator[None]:
+    """The processor's events reach the product for the length of a test."""
+    await _hooks(product, url=f"{product.url}/webhooks/stripe", secret=SECRET)
+    yield
+    await _hooks(product, url=None, copies=1, reversed=False)
+
+
+async def _hooks(product: Product, **given: Any) -> None:
+    async with httpx.AsyncClient() as http:
+        (await http.post(f"{product.world.stripe}/_sim/webhooks", json=given)).raise_for_status()
+
+
+@pytest.fixture
+async def kim(product: Product) -> AsyncIterator[httpx.AsyncClient]:
+    """A person on Free, with an account of their own."""
+    person = {"name": "Kim", "email": f"{secrets.token_hex(4)}@example.com"}
+    async with product.client("operator") as http:
+        made = (await http.post("/operator/v1/users", json=person)).json()
+    async with product.client(made["key"]) as http:
+        yield http
+
+
+async def pay(url: str, choice: str = VISA, *, name: str = "payment_method") -> httpx.Response:
+    """Look at the hosted page, then press one of its buttons."""
+    async with httpx.AsyncClient() as browser:
+        page = await browser.get(url)
+        assert f'value="{choice}"' in page.text
+        return await browser.post(url, data={name: choice})
+
+
+async def subscribe(http: httpx.AsyncClient, plan: str = "plus") -> None:
+    asked = await http.post("/api/plan", json={"plan": plan})
+    assert asked.status_code == 201, asked.text
+    assert (await pay(asked.json()["url"])).status_code == 303
+    await eventually(lambda: plan_of(http), plan, within_s=10)
+
+
+async def plan_of(http: httpx.AsyncClient) -> str:
+    return str((await http.get("/api/me")).json()["plan"])
+
+
+async def rows(product: Product, query: str, **values: Any) -> list[tuple[Any, ...]]:
+    async with product.database.transaction() as session:
+        return [tuple(row) for row in (await session.execute(text(query), values)).all()]
+
+
+async def row_of(product: Product, http: httpx.AsyncClient) -> dict[str, Any]:
+    me = (await http.get("/api/me")).json()["id"]
+    async with product.database.transaction() as session:
+        found = await session.execute(
+            text("SELECT * FROM subscriber WHERE user_id = :u"), {"u": me}
+        )
+        return dict(found.mappings().one())
+
+
+async def booked(product: Product, http: httpx.AsyncClient) -> list[tuple[str, int]]:
+    """(account, Σ) over everything that this person paid for, by account."""
+    me = (await http.get("/api/me")).json()["id"]
+    return await rows(
+        product,
+        "SELECT e.account, sum(e.amount)::bigint FROM ledger_entry e JOIN ledger_transaction t"
+        " ON t.id = e.transaction_id WHERE split_part(t.ref, ':', 1) IN"
+        " (SELECT id FROM billing_payment WHERE user_id = :u) GROUP BY 1 ORDER BY 1",
+        u=me,
+    )
+
+
+async def passes(product: Product, subscription: str, act: str, **given: str) -> None:
+    url = f"{product.world.stripe}/_sim/subscriptions/{subscription}/{act}"
+    async with httpx.AsyncClient() as http:
+        (await http.post(url, json=given)).raise_for_status()
+
+
+async def holds(product: Product) -> bool:
+    async with product.database.transaction() as session:
+        return (await ledger.verify(session)).ok
+
+
+async def test_a_plan_is_paid_for_on_the_linked_page_and_holds_when_the_money_is_there(
+    product: Product, kim: httpx.AsyncClient
+):
+    asked = await kim.post("/api/plan", json={"plan": "plus"})
+    assert (asked.status_code, asked.json()["state"]) == (201, "checkout")
+    assert await plan_of(kim) == "free"
+    paid = await pay(asked.json()["url"])
+    assert paid.headers["location"] == f"{product.url}/?billing=done"
+    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+    me = (await kim.get("/api/me")).json()
+    assert (me["subscription"]["plan"], me["subscription"]["status"]) == ("plus", "active")
+    quota = (await kim.get("/api/quota")).json()
+    assert (quota["plan"], quota["buckets"][0]["cap"]) == ("plus", 160)
+    assert await booked(product, kim) == [
+        ("cash:stripe_pending", 2000 - 88),
+        ("processor_fee:subscription", 88),
+        ("subscription", -2000),
+    ]
+    assert await holds(product)
+
+
+async def test_a_declined_card_buys_nothing_and_the_page_stays_open(
+    product: Product, kim: httpx.AsyncClient
+):
+    url = (await kim.post("/api/plan", json={"plan": "plus"})).json()["url"]
+    declined = await pay(url, "pm_card_chargeDeclined")
+    assert (declined.status_code, "declined" in declined.text) == (402, True)
+    assert await plan_of(kim) == "free"
+    assert (await pay(url)).status_code == 303
+    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+
+
+async def test_events_may_come_five_times_and_backwards_and_are_booked_once(
+    product: Product, kim: httpx.AsyncClient
+):
+    await _hooks(product, copies=5, reversed=True)
+    await subscribe(kim)
+    row = await row_of(product, kim)
+    await passes(product, row["subscription_id"], "renew")
+    done = ("SELECT count(*) FROM billing_payment WHERE user_id = :u", row["user_id"])
+    await eventually(lambda: rows(product, done[0], u=done[1]), [(2,)], within_s=10)
+    seen = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'sync_subscriber'"
+    await eventually(lambda: rows(product, seen + " AND status IN ('todo', 'doing')"), [(0,)],
+                     within_s=10)  # fmt: skip
+    assert dict(await booked(product, kim))["subscription"] == -4000
+    assert await holds(product)
+
+
+async def test_a_forged_or_stale_event_is_refused(product: Product, kim: httpx.AsyncClient):
+    await subscribe(kim)
+    customer = (await row_of(product, kim))["customer_id"]
+    thing = {"object": "subscription", "id": "sub_1", "customer": customer, "status": "canceled"}
+    event = {"id": "evt_forged", "object": "event", "type": "customer.subscription.deleted",
+             "data": {"object": thing}}  # fmt: skip
+    body, now = json.dumps(event).encode(), int(time.time())
+    async with httpx.AsyncClient(base_url=product.url) as http:
+        for sign in (
+            "",
+            signature(body, "whsec_guessed", at=now),
+            signature(body, SECRET, at=now - 3600),
+        ):
+            told = await http.post(
+                "/webhooks/stripe", content=body, headers={"stripe-signature": sign}
+            )
+            assert told.status_code == 400
+        # Even one that is signed is only a hint: the processor says the plan goes on.
+        signed = {"stripe-signature": signature(body, SECRET, at=now)}
+        assert (
+            await http.post("/webhooks/stripe", content=body, headers=signed)
+        ).status_code == 200
+    version = (await row_of(product, kim))["version"]
+    await subscriptions.sync(product.app.state.counter, (await row_of(product, kim))["user_id"])
+    assert (await row_of(product, kim))["version"] > version
+    assert await plan_of(kim) == "plus"
+
+
+async def test_a_failed_renewal_is_told_and_ends_in_free_when_the_grace_is_over(
+    product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    row = await row_of(product, kim)
+    card = "pm_card_chargeCustomerFail"
+    await passes(product, row["subscription_id"], "renew", payment_method=card)
+
+    async def told() -> list[str]:
+        return [n["code"] for n in (await kim.get("/api/me")).json()["notices"]]
+
+    await eventually(told, ["payment_failed"], within_s=10)
+    assert await plan_of(kim) == "plus"
+    before = await booked(product, kim)
+    async with product.database.transaction() as session:
+        late = "UPDATE subscriber SET past_due_at = now() - interval '8 days',"
+        late += " next_sync_at = now(), version = version + 1 WHERE user_id = :u"
+        await session.execute(text(late), {"u": row["user_id"]})
+    await subscriptions.sweep(product.app.state.counter)
+    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    assert await told() == []
+    at_stripe = await product.app.state.counter.billing.read(row["customer_id"])
+    assert [s.standing for s in at_stripe.subscriptions] == ["over"]
+    assert await booked(product, kim) == before
+
+
+async def test_the_processor_giving_up_ends_the_plan_and_a_new_card_in_time_saves_it(
+    product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    row = await row_of(product, kim)
+    card = "pm_card_chargeCustomerFail"
+    await passes(product, row["subscription_id"], "renew", payment_method=card)
+
+    async def standing() -> str:
+        return str((await row_of(product, kim))["standing"])
+
+    await eventually(standing, "past_due", within_s=10)
+    page = (await kim.post("/api/portal")).json()["url"]
+    assert (await pay(page, "card", name="choice")).status_code == 303
+    await eventually(standing, "active", within_s=10)
+    assert dict(await booked(product, kim))["subscription"] == -4000
+    await passes(product, row["subscription_id"], "renew", payment_method=card)
+    await passes(product, row["subscription_id"], "give_up")
+    await eventually(lambda: plan_of(kim), "free", within_s=10)
+
+
+async def test_a_subscriber_sees_the_proration_before_paying_it(
+    product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    asked = (await kim.post("/api/plan", json={"plan": "pro"})).json()
+    assert asked["state"] == "confirm"
+    assert await plan_of(kim) == "plus"
+    assert (await pay(asked["url"], "confirm", name="choice")).status_code == 303
+    await eventually(lambda: plan_of(kim), "pro", within_s=10)
+    assert dict(await booked(product, kim))["subscription"] in (-20_000, -19_999)
+    down = (await kim.post("/api/plan", json={"plan": "plus"})).json()
+    await pay(down["url"], "confirm", name="choice")
+    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+    assert dict(await booked(product, kim))["subscription"] in (-20_000, -19_999)
+
+
+async def test_free_begins_when_what_was_paid_for_is_over_and_one_may_stay(
+    product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    ends = await kim.post("/api/plan", json={"plan": "free"})
+    assert (ends.status_code, ends.json()["state"]) == (200, "ends_at_period_end")
+    assert [n["code"] for n in (await kim.get("/api/me")).json()["notices"]] == ["plan_ends"]
+    assert await plan_of(kim) == "plus"
+    assert (await kim.post("/api/plan", json={"plan": "plus"})).json()["state"] == "resumed"
+    assert (await kim.get("/api/me")).json()["notices"] == []
+    await kim.post("/api/plan", json={"plan": "free"})
+    await passes(product, (await row_of(product, kim))["subscription_id"], "renew")
+    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    assert dict(await booked(product, kim))["subscription"] == -2000
+
+
+async def test_a_pack_is_units_on_top_and_a_refund_takes_back_both(
+    product: Product, kim: httpx.AsyncClient
+):
+    asked = (await kim.post("/api/credits", json={"pack": "light_200"})).json()
+    assert (await pay(asked["url"])).status_code == 303
+
+    async def cap() -> int:
+        buckets = (await kim.get("/api/quota")).json()["buckets"]
+        return int(next(b["cap"] for b in buckets if b["name"] == "light"))
+
+    await eventually(cap, 210, within_s=10)
+    assert dict(await booked(product, kim))["user_credits"] == -300
+    [(payment,)] = await rows(
+        product, "SELECT id FROM billing_payment WHERE ref = :r", r=asked["id"]
+    )
+    async with httpx.AsyncClient(
+        base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
+    ) as stripe:
+        given = {"payment_intent": payment}
+        (await stripe.post("/v1/refunds", data=given)).raise_for_status()
+    await eventually(cap, 10, within_s=10)
+    [(owed,)] = await rows(
+        product,
+        "SELECT sum(e.amount)::bigint FROM ledger_entry e JOIN ledger_transaction t"
+        " ON t.id = e.transaction_id WHERE e.account = 'user_credits' AND t.kind LIKE 'credits_%'",
+    )
+    assert owed == 0
+    assert await holds(product)
+
+
+async def test_used_answers_of_a_pack_are_earned_and_the_rest_is_owed(
+    product: Product, kim: httpx.AsyncClient
+):
+    asked = (await kim.post("/api/credits", json={"pack": "light_200"})).json()
+    await pay(asked["url"])
+    paid = "SELECT id FROM billing_payment WHERE ref = :r"
+
+    async def there() -> int:
+        return len(await rows(product, paid, r=asked["id"]))
+
+    await eventually(there, 1, within_s=10)
+    async with product.database.transaction() as session:
+        used = "UPDATE quota_grant SET remaining = remaining - 50 WHERE id = :p"
+        [(payment,)] = (await session.execute(text(paid), {"r": asked["id"]})).all()
+        await session.execute(text(used), {"p": payment})
+    for _ in range(3):
+        await subscriptions.sweep(product.app.state.counter)
+    made = dict(await booked(product, kim))
+    assert (made["user_credits"], made["subscription:credits"]) == (-225, -75)
+
+
+async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
+    product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    me = (await row_of(product, kim))["user_id"]
+    [(payment,)] = await rows(product, "SELECT id FROM billing_payment WHERE user_id = :u", u=me)
+    async with httpx.AsyncClient(
+        base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
+    ) as stripe:
+        for part in ("500", "700"):
+            given = {"payment_intent": payment, "amount": part}
+            (await stripe.post("/v1/refunds", data=given)).raise_for_status()
+    back = "SELECT refunded FROM billing_payment WHERE id = :p"
+    await eventually(lambda: rows(product, back, p=payment), [(1200,)], within_s=10)
+    for _ in range(2):
+        await subscriptions.sync(product.app.state.counter, me)
+    assert await rows(product, back, p=payment) == [(1200,)]
+    assert await holds(product)
+
+
+async def test_who_is_erased_pays_no_more(product: Product, kim: httpx.AsyncClient):
+    await subscribe(kim)
+    row = await row_of(product, kim)
+    assert (await kim.delete("/api/me")).status_code == 204
+    billing = product.app.state.counter.billing
+
+    async def standing() -> list[str]:
+        return [s.standing for s in (await billing.read(row["customer_id"])).subscriptions]
+
+    await eventually(standing, ["over"], within_s=10)
+
+
+async def test_what_cannot_be_bought_is_said(product: Product, kim: httpx.AsyncClient):
+    assert (await kim.post("/api/plan", json={"plan": "gold"})).status_code == 422
+    assert (await kim.post("/api/credits", json={"pack": "gold"})).status_code == 422
+    same = await kim.post("/api/plan", json={"plan": "free"})
+    assert (same.status_code, same.json()["code"]) == (409, "plan_unchanged")
+    assert (await kim.post("/api/portal")).json()["code"] == "no_customer"
+    async with httpx.AsyncClient(base_url=product.url) as guest:
+        await guest.post("/api/session", json={})
+        assert (await guest.post("/api/plan", json={"plan": "plus"})).status_code == 403
+
+
+async def test_a_second_page_closes_the_first_and_a_repeat_is_the_same_page(
+    product: Product, kim: httpx.AsyncClient
+):
+    key = {"idempotency-key": secrets.token_hex(8)}
+    first = await kim.post("/api/plan", json={"plan": "plus"}, headers=key)
+    again = await kim.post("/api/plan", json={"plan": "plus"}, headers=key)
+    assert again.json()["url"] == first.json()["url"]
+    second = (await kim.post("/api/plan", json={"plan": "pro"})).json()
+    async with httpx.AsyncClient() as browser:
+        closed = await browser.post(first.json()["url"], data={"payment_method": VISA})
+        assert closed.status_code == 410
+    await pay(second["url"])
+    await eventually(lambda: plan_of(kim), "pro", within_s=10)
