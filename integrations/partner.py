@@ -1,8 +1,8 @@
 """What every partner merchant can be asked for, whatever protocol it speaks.
 
-The checkout knows this Protocol only; `acp.py` and `booking.py` translate. Success is read from
-`Quote.status` and `Quote.messages`, never from an HTTP status. Merchant text inside these types
-has been cleaned by `clean_text`: it is data to show, never an instruction to follow.
+The checkout knows this Protocol only; `acp.py`, `ucp.py` and `booking.py` translate. Success is
+read from `Quote.status` and `Quote.messages`, never from an HTTP status. Merchant text inside these
+types has been cleaned by `clean_text`: it is data to show, never an instruction to follow.
 """
 
 import unicodedata
@@ -35,7 +35,16 @@ class PartnerError(Exception):
 
 
 class PartnerRefused(PartnerError):
-    """A clear no (4xx or an error message): nothing happened at the merchant."""
+    """A clear no (4xx or an error message): nothing happened at the merchant.
+
+    `continue_url`: where a person can go on although we cannot.
+    """
+
+    def __init__(
+        self, detail: str, *, code: str = "partner_failed", continue_url: str | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.continue_url = continue_url
 
 
 class PartnerUnreachable(PartnerError):

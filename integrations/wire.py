@@ -8,7 +8,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -33,16 +33,30 @@ class Unreadable(PartnerUnknown):
         super().__init__(detail, code="unreadable")
 
 
+# Method, address, headers and body of a request → the headers that sign it.
+Sign = Callable[[str, str, Mapping[str, str], bytes | None], Mapping[str, str]]
+
+
 class Wire:
-    """Requests to one partner at `base_url`. `headers` go with each of them."""
+    """Requests to one partner at `base_url`. `headers` go with each of them, `key` where it is set.
+
+    `sign` is for protocols whose requests are signed: each try is signed anew.
+    """
 
     def __init__(
-        self, http: httpx.AsyncClient, base_url: str, key: str, headers: Mapping[str, str]
+        self,
+        http: httpx.AsyncClient,
+        base_url: str,
+        key: str,
+        headers: Mapping[str, str],
+        *,
+        sign: Sign | None = None,
     ) -> None:
         self._http = http
         self.base_url = base_url.rstrip("/")
+        self._sign = sign
         self._headers = {
-            "Authorization": f"Bearer {key}",
+            **({"Authorization": f"Bearer {key}"} if key else {}),
             "Accept": "application/json",
             "User-Agent": "emptor/0.1",
             **headers,
@@ -56,6 +70,14 @@ class Wire:
         return await self._call("POST", path, body, None)
 
     async def post(self, path: str, body: Mapping[str, Any], *, key: str) -> Mapping[str, Any]:
+        return await self._write("POST", path, body, key)
+
+    async def put(self, path: str, body: Mapping[str, Any], *, key: str) -> Mapping[str, Any]:
+        return await self._write("PUT", path, body, key)
+
+    async def _write(
+        self, method: str, path: str, body: Mapping[str, Any], key: str
+    ) -> Mapping[str, Any]:
         """One write. While the same key is at work at the partner, waits a little and asks again.
 
         Repeating is safe because the key and the body are the same. A key known with another body
@@ -63,7 +85,7 @@ class Wire:
         """
         for wait_s in (*IN_FLIGHT_WAITS_S, None):
             try:
-                return await self._call("POST", path, body, key)
+                return await self._call(method, path, body, key)
             except PartnerUnknown as error:
                 if error.code != "idempotency_in_flight" or wait_s is None:
                     raise
@@ -81,6 +103,8 @@ class Wire:
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers |= {"Idempotency-Key": key, "Request-Id": key}
+        if self._sign is not None:
+            headers |= self._sign(method, self.base_url + path, headers, content)
         try:
             answer = await self._http.request(
                 method, self.base_url + path, content=content, headers=headers
@@ -91,23 +115,37 @@ class Wire:
             raise PartnerUnknown("the answer was lost", code="connection_cut") from error
         if answer.is_success:
             return _object(answer.content)
-        raise _failure(answer)
+        raise _failure(answer, self.base_url)
 
 
-def _failure(answer: httpx.Response) -> Exception:
+def _failure(answer: httpx.Response, base_url: str) -> Exception:
     """The error of a status outside 2xx. The partner's own words are data, cleaned and short."""
     try:
         body: Mapping[str, Any] = _object(answer.content)
     except Unreadable:
         body = {}
-    code = re.sub(r"[^a-z0-9_]", "", clean_text(body.get("code"), 60).lower())
-    detail = clean_text(body.get("message"), 300) or f"the partner answered {answer.status_code}"
+    code, detail = said_of(body)
+    detail = detail or f"the partner answered {answer.status_code}"
     code = code or f"http_{answer.status_code}"
     # Neither of the last two says what became of the first request with the key.
     unclear = answer.status_code == 408 or code in ("idempotency_in_flight", "idempotency_conflict")
     if 400 <= answer.status_code < 500 and not unclear:
-        return PartnerRefused(detail, code=code)
+        on = link_at(body, "continue_url", base_url=base_url)
+        return PartnerRefused(detail, code=code, continue_url=on)
     return PartnerUnknown(detail, code=code)
+
+
+def said_of(body: Mapping[str, Any]) -> tuple[str, str]:
+    """An error's code and sentence, from the object itself or the first of its `messages`."""
+    listed = body.get("messages")
+    first = listed[0] if isinstance(listed, list) and listed else None
+    for said in (body, first if isinstance(first, dict) else {}):
+        code = re.sub(r"[^a-z0-9_]", "", clean_text(said.get("code"), 60).lower())
+        words = (clean_text(said.get(name), 300) for name in ("message", "content", "detail"))
+        detail = next((word for word in words if word), "")
+        if code or detail:
+            return code, detail
+    return "", ""
 
 
 def _object(content: bytes) -> Mapping[str, Any]:

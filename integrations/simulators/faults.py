@@ -23,6 +23,12 @@ Kind = Literal[
     "out_of_stock",  # the goods are gone when they are to be taken
     "requires_escalation",  # the merchant insists on its own site, `continue_url` says where
     "no_continue_url",  # as above, but without the address
+    "keys_down",  # idempotency keys cannot be kept: 503 before anything is done
+    "other_version",  # the answer calls itself another version of the protocol
+    "missing_field",  # the answer lacks a part that it must have
+    "redirect",  # 302 to somewhere else, nothing happened
+    "huge",  # it happened, the answer is a megabyte
+    "drip",  # it happened, the answer comes a byte at a time
 ]
 KINDS = frozenset(get_args(Kind))
 

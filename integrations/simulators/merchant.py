@@ -2,9 +2,10 @@
 
 Idempotency as ACP has it (RFC agentic_checkout §6): a key on every POST, scoped to the path; the
 same JSON (key order and 1.0 or 1 do not matter) replays the answer, other JSON is 422, a request
-still at work 409; a 5xx is never kept.
+still at work 409; a 5xx is never kept. With `raw_keys` as UCP has it: the same bytes, else 409.
 """
 
+import asyncio
 import hashlib
 import hmac
 import html
@@ -50,6 +51,7 @@ class Call:
     key: str
     body: Document
     request_id: str | None
+    raw: bytes = b""
 
 
 class _Cut(Response):
@@ -62,11 +64,28 @@ class _Cut(Response):
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
 
 
+class _Drip(Response):
+    """An answer that never quite ends: some bytes a second, for a minute."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for place in range(240):
+            piece = self.body[place : place + 1] or b" "
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(0.25)
+
+
 class Merchant:
     """Store, clock, faults and key of one demo merchant, and how its requests are answered."""
 
-    def __init__(self, name: str, *, home: Path, key: str, base_url: str) -> None:
+    def __init__(
+        self, name: str, *, home: Path, key: str, base_url: str, raw_keys: bool = False
+    ) -> None:
         self.name = name
+        self._raw_keys = raw_keys
+        # What is told of an order that the staff moved on; the merchant says how.
+        self.changed: Callable[[Document], None] = lambda _: None
         self.base_url = base_url
         self.store = Store(home)
         self.clock = Clock()
@@ -97,14 +116,13 @@ class Merchant:
             raise Refusal(400, "idempotency_key_required", "Send an Idempotency-Key header")
         if len(key) > 255:
             raise Refusal(400, "idempotency_key_invalid", "A key has at most 255 characters")
-        return Call(request.url.path, key, body, request.headers.get("request-id"))
+        return Call(request.url.path, key, body, request.headers.get("request-id"), bytes(raw))
 
     def once(self, call: Call, operation: str, work: Callable[[], Answer]) -> Response:
         """Do `work` in one transaction, at most once for this key, and answer."""
-        try:
-            fingerprint = hashlib.sha256(rfc8785.dumps(call.body)).hexdigest()
-        except rfc8785.CanonicalizationError as error:
-            raise Refusal(400, "invalid_json", "A number or a text cannot be read") from error
+        fingerprint = self._fingerprint(call)
+        if self.faults.strikes("keys_down", operation):
+            raise Refusal(503, "idempotency_unavailable", "Keys cannot be kept; nothing was done")
         with self.store.transaction():
             known = self.store.answer(call.path, call.key)
             if known is None:
@@ -124,11 +142,21 @@ class Merchant:
             raise Refusal(500, "internal_error", "Something went wrong here")
         return self._outgoing(call, operation, status, text)
 
+    def _fingerprint(self, call: Call) -> str:
+        if self._raw_keys:
+            return hashlib.sha256(call.raw).hexdigest()
+        try:
+            return hashlib.sha256(rfc8785.dumps(call.body)).hexdigest()
+        except rfc8785.CanonicalizationError as error:
+            raise Refusal(400, "invalid_json", "A number or a text cannot be read") from error
+
     def _hinder(self, operation: str) -> None:
         if fault := self.faults.strikes("delay", operation):
             threading.Event().wait(fault.value)
         if self.faults.strikes("error_before", operation):
             raise Refusal(500, "internal_error", "Something went wrong here")
+        if self.faults.strikes("redirect", operation):
+            raise Refusal(302, "moved", "Somewhere else")
 
     def _work(self, call: Call, work: Callable[[], Answer]) -> tuple[int, str]:
         try:
@@ -154,7 +182,9 @@ class Merchant:
         first, status, text = known
         if first != fingerprint:
             raise Refusal(
-                422, "idempotency_conflict", "This key was used with a different request body"
+                409 if self._raw_keys else 422,
+                "idempotency_conflict",
+                "This key was used with a different request body",
             )
         if status is None or text is None:
             raise Refusal(409, "idempotency_in_flight", "The first request is still at work")
@@ -175,6 +205,10 @@ class Merchant:
             return _Cut(b"")
         if self.faults.strikes("truncated", operation):
             return _Cut(text.encode()[: len(text) // 2])
+        if self.faults.strikes("huge", operation):
+            return Response(text + " " * 2**20, status, media_type="application/json")
+        if self.faults.strikes("drip", operation):
+            return _Drip(text)
         if self.faults.strikes("html", operation):
             return HTMLResponse("<!doctype html><title>Maintenance</title><p>Back soon.")
         if 200 <= status < 300:
@@ -194,6 +228,10 @@ class Merchant:
                 line["quantity"] *= 10
         if self.faults.strikes("unknown_status", operation):
             body["status"] = "awaiting_moonrise"
+        if self.faults.strikes("missing_field", operation):
+            body.pop("currency", None)
+        if self.faults.strikes("other_version", operation) and isinstance(body.get("ucp"), dict):
+            body["ucp"]["version"] = "2031-12-31"
         return json.dumps(body, ensure_ascii=False)
 
     def read(self, operation: str, work: Callable[[], Document]) -> Response:
@@ -214,6 +252,8 @@ def merchant_app(merchant: Merchant, pictures: Callable[[str], tuple[str, str] |
     @app.exception_handler(Refusal)
     async def refuse(request: Request, refusal: Refusal) -> JSONResponse:
         headers = {"Retry-After": "1"} if refusal.status == 409 else {}
+        if refusal.status == 302:
+            headers["Location"] = f"{merchant.base_url}/healthz"
         if sent := request.headers.get("request-id"):
             headers["Request-Id"] = sent
         return JSONResponse(refusal.body, refusal.status, headers)
@@ -279,6 +319,7 @@ def _switches(app: FastAPI, merchant: Merchant) -> None:
                 raise Refusal(404, "not_found", "There is no such order")
             order["status"] = str(body.get("status", order["status"]))
             merchant.store.put("order", order_id, order)
+        merchant.changed(order)
         return order
 
 

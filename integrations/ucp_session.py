@@ -1,0 +1,287 @@
+"""A UCP checkout read as a `Quote`, and a UCP order read as a `PartnerOrder`.
+
+Success is the object's state, never the HTTP status. What we do not know makes a checkout less
+ready, never more: another version, another state, a missing part or a step that only a person can
+take all lead to the business's own page, where it gives one.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Literal
+
+from integrations.money import Money, MoneyError
+from integrations.partner import (
+    Delivery,
+    Note,
+    PartnerOrder,
+    PartnerRefused,
+    Quote,
+    QuotedLine,
+    Status,
+    Total,
+)
+from integrations.wire import (
+    Unreadable,
+    integer_at,
+    link_at,
+    object_at,
+    objects_at,
+    said_of,
+    text_at,
+    time_at,
+)
+
+STATUSES: Mapping[str, Status] = {
+    "incomplete": "incomplete",
+    "requires_escalation": "needs_handoff",
+    "ready_for_complete": "ready",
+    "complete_in_progress": "placing",
+    "completed": "completed",
+    "canceled": "canceled",
+}
+_SEVERITIES: Mapping[str, Literal["info", "warning", "error"]] = {
+    "info": "info",
+    "warning": "warning",
+    "error": "error",
+}
+# Only a person on the business's own page can do these.
+_PERSONAL = frozenset({"requires_buyer_input", "requires_buyer_review"})
+# 2026-01-11 writes reductions as positive amounts, 2026-04-08 as negative ones.
+REDUCTIONS = frozenset({"items_discount", "discount"})
+_NOT_ADDED = frozenset({"subtotal", "total"})
+_NOT_BLOCKING = frozenset({"payment_failed", "payment_declined"})
+_POLICIES = ("refund_policy", "return_policy", "cancellation_policy")
+
+
+class Inconsistent(PartnerRefused):
+    """The checkout contradicts itself: amounts, totals or currencies."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, code="inconsistent_totals")
+
+
+def refusal_of(body: Mapping[str, Any], *, base_url: str) -> PartnerRefused | None:
+    """The business's no, where the answer is one: `ucp.status` is `error`, and no object."""
+    if text_at(object_at(body, "ucp"), "status", 20) != "error":
+        return None
+    code, detail = said_of(body)
+    return PartnerRefused(
+        detail or "the business said no",
+        code=code or "business_error",
+        continue_url=link_at(body, "continue_url", base_url=base_url),
+    )
+
+
+def quote_of(session: Mapping[str, Any], *, version: str, base_url: str) -> Quote:
+    """The checkout as a `Quote`. Raises `Unreadable` (its shape) or `Inconsistent` (its sums).
+
+    A completed checkout with wrong sums is returned with an error note instead: the order exists.
+    """
+    reference = session.get("id")
+    if not isinstance(reference, str) or not reference:
+        raise Unreadable("the checkout has no id")
+    currency = text_at(session, "currency", 3).upper()
+    if not currency or not text_at(session, "status", 60):
+        raise Unreadable("the checkout has no currency or no status")
+    continue_url = link_at(session, "continue_url", base_url=base_url)
+    order = _order(object_at(session, "order"), base_url)
+    personal = _personal(session)
+    notes = _notes(session)
+    said = text_at(object_at(session, "ucp"), "version", 20)
+    if said != version:
+        notes.append(Note("error", "version_unsupported", f"the answer is UCP {said or 'unknown'}"))
+    status = _status(text_at(session, "status", 60), order, continue_url, notes, personal=personal)
+    try:
+        lines = tuple(_line(entry, currency) for entry in objects_at(session, "line_items"))
+        totals = tuple(_total(entry, currency) for entry in objects_at(session, "totals"))
+        total = _stated_total(totals)
+        wrong = _contradiction(lines, totals, total)
+    except MoneyError as error:
+        raise Inconsistent(str(error)) from error
+    if wrong and status != "completed":
+        raise Inconsistent(wrong)
+    if wrong:
+        notes.append(Note("error", "inconsistent_totals", wrong))
+    return Quote(
+        reference=reference,
+        status=status,
+        lines=lines,
+        totals=totals,
+        total=total,
+        expires_at=time_at(session, "expires_at"),
+        deliveries=tuple(_deliveries(session, currency)),
+        cancellation_policy=_policy(session, base_url),
+        notes=tuple(notes),
+        continue_url=continue_url,
+        order=order if status == "completed" else None,
+    )
+
+
+def _status(
+    word: str,
+    order: PartnerOrder | None,
+    continue_url: str | None,
+    notes: list[Note],
+    *,
+    personal: bool,
+) -> Status:
+    status = STATUSES.get(word)
+    if status == "completed" and order is not None:
+        return "completed"  # whatever else it says, this exists
+    foreign = any(note.code == "version_unsupported" for note in notes)
+    if status is None:
+        notes.append(Note("warning", "unknown_status", f"the business says {word or 'nothing'}"))
+    if status is None or foreign or (personal and status in ("ready", "incomplete")):
+        status = "needs_handoff"
+    if status == "needs_handoff" and continue_url is None:
+        text = "the business wants a step that it gives no address for"
+        notes.append(Note("error", "requires_escalation", text))
+        return "incomplete"
+    if status == "completed":
+        notes.append(Note("warning", "no_order", "completed, but no order is named yet"))
+        return "placing"
+    errors = [note for note in notes if note.severity == "error"]
+    if status == "ready" and any(note.code not in _NOT_BLOCKING for note in errors):
+        return "incomplete"
+    return status
+
+
+def _personal(session: Mapping[str, Any]) -> bool:
+    return any(m.get("severity") in _PERSONAL for m in objects_at(session, "messages"))
+
+
+def _notes(session: Mapping[str, Any]) -> list[Note]:
+    notes = []
+    for entry in objects_at(session, "messages"):
+        # An unknown kind of message is shown, and does not decide anything.
+        severity = _SEVERITIES.get(text_at(entry, "type", 20), "info")
+        code = text_at(entry, "code", 60) or severity
+        path = text_at(entry, "path", 200) or None
+        notes.append(Note(severity, code, text_at(entry, "content"), path))
+    return notes
+
+
+def _line(entry: Mapping[str, Any], currency: str) -> QuotedLine:
+    item = object_at(entry, "item")
+    item_id = text_at(item, "id", 200)
+    if not item_id:
+        raise Unreadable("a line names no item")
+    quantity = integer_at(entry, "quantity")
+    unit = Money(integer_at(item, "price"), currency)
+    if quantity < 1 or unit.amount < 0:
+        raise Inconsistent("a line has no quantity or a negative price")
+    before = next((t for t in objects_at(entry, "totals") if t.get("type") == "subtotal"), None)
+    if before is not None and integer_at(before, "amount") != unit.amount * quantity:
+        raise Inconsistent("a line's amount is not its unit price times its quantity")
+    title = text_at(item, "title", 200) or item_id
+    return QuotedLine(item_id, title, quantity, unit, unit * quantity)
+
+
+def _total(entry: Mapping[str, Any], currency: str) -> Total:
+    kind = text_at(entry, "type", 40)
+    label = text_at(entry, "display_text", 100) or kind
+    return Total(kind, label, Money(integer_at(entry, "amount"), currency))
+
+
+def _stated_total(totals: Sequence[Total]) -> Money:
+    stated = [entry.amount for entry in totals if entry.type == "total"]
+    if len(stated) != 1 or stated[0].amount < 0:
+        raise Inconsistent("there must be one total, and it must not be negative")
+    return stated[0]
+
+
+def _contradiction(lines: Sequence[QuotedLine], totals: Sequence[Total], total: Money) -> str:
+    """What does not add up, or an empty text."""
+    by_type: dict[str, int] = {}
+    for entry in totals:
+        by_type[entry.type] = by_type.get(entry.type, 0) + entry.amount.amount
+    items = sum(line.amount.amount for line in lines)
+    on_items = abs(by_type.get("items_discount", 0))
+    less = sum(abs(by_type.get(kind, 0)) for kind in REDUCTIONS)
+    more = sum(n for kind, n in by_type.items() if kind not in REDUCTIONS | _NOT_ADDED)
+    if by_type.get("subtotal", items) not in (items, items - on_items):
+        return "the lines do not add up to the subtotal"
+    if items - less + more != total.amount:
+        return "the parts do not add up to the total"
+    return ""
+
+
+def groups_of(session: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Every package of every way to receive the goods."""
+    methods = objects_at(object_at(session, "fulfillment"), "methods")
+    return [group for method in methods for group in objects_at(method, "groups")]
+
+
+def option_cost(option: Mapping[str, Any]) -> int | None:
+    """What a way of delivery costs, in minor units; None when it does not say."""
+    amounts = {t.get("type"): t for t in objects_at(option, "totals")}
+    priced = amounts.get("total") or amounts.get("fulfillment") or amounts.get("subtotal")
+    return integer_at(priced, "amount") if priced is not None else None
+
+
+def _deliveries(session: Mapping[str, Any], currency: str) -> Sequence[Delivery]:
+    """The choices where there is one package. Of several, each has the one that is selected."""
+    groups = groups_of(session)
+    if len(groups) != 1:
+        return ()
+    found = []
+    for option in objects_at(groups[0], "options"):
+        amount, identifier = option_cost(option), text_at(option, "id", 200)
+        if amount is None or not identifier:
+            continue
+        found.append(
+            Delivery(
+                id=identifier,
+                title=text_at(option, "title", 100),
+                amount=Money(amount, currency),
+                earliest=_day(option, "earliest_fulfillment_time"),
+                latest=_day(option, "latest_fulfillment_time"),
+                selected=groups[0].get("selected_option_id") == identifier,
+            )
+        )
+    return found
+
+
+def _day(option: Mapping[str, Any], name: str) -> date | None:
+    moment = time_at(option, name)
+    return moment.date() if moment else None
+
+
+def _policy(session: Mapping[str, Any], base_url: str) -> str:
+    for link in objects_at(session, "links"):
+        if link.get("type") in _POLICIES:
+            # The words are the terms. An address alone may move without any term changing.
+            return text_at(link, "title", 300) or link_at(link, "url", base_url=base_url) or ""
+    return ""
+
+
+def _order(value: Mapping[str, Any], base_url: str) -> PartnerOrder | None:
+    identifier = text_at(value, "id", 200)
+    if not identifier:
+        return None
+    return PartnerOrder(identifier, "created", link_at(value, "permalink_url", base_url=base_url))
+
+
+def order_of(value: Mapping[str, Any], *, base_url: str) -> PartnerOrder:
+    """A UCP `Order`. Raises `Unreadable` without an id."""
+    order = _order(value, base_url)
+    if order is None:
+        raise Unreadable("the order has no id")
+    return PartnerOrder(order.id, order_status(value), order.permalink_url)
+
+
+def order_status(order: Mapping[str, Any]) -> str:
+    """`canceled`, `fulfilled` or `processing`: an order has no state of its own, its lines have."""
+    lines = objects_at(order, "line_items")
+    states = {text_at(line, "status", 20) for line in lines}
+    undone = any(
+        entry.get("type") == "cancellation"
+        and entry.get("status") == "completed"
+        and not entry.get("line_items")  # else only some of it was canceled
+        for entry in objects_at(order, "adjustments")
+    )
+    if undone or (lines and states == {"removed"}):
+        return "canceled"
+    if lines and states <= {"fulfilled", "removed"}:
+        return "fulfilled"
+    return "processing"
