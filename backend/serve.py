@@ -6,7 +6,7 @@ says one clear line and leaves nothing behind.
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -16,13 +16,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from sqlalchemy.exc import SQLAlchemyError
 
 from backend import demo, migrations, supervise
-from backend.app import Prepare, create_app
 from backend.parts import Parts, StartFailed, joined
 from backend.reachable import check_database, check_model, model_url
 from backend.settings import Settings
 from graphs.router.policy import PolicyError, load_policies
-from integrations.models import Catalogue, CatalogueError
+from integrations.model_catalogue import Catalogue, CatalogueError
 from quotas.plans import Plans, PlansError
+
+Prepare = Callable[[FastAPI], Awaitable[None]]
+CreateApp = Callable[..., FastAPI]  # `backend.app.create_app`
 
 __all__ = ["StartFailed", "database_at", "serve", "work"]
 
@@ -38,7 +40,7 @@ def work(settings: Settings) -> None:
     check_files(settings)
 
     async def working() -> None:
-        app = create_app(settings, await _others(settings))
+        app = _application()(settings, await _others(settings))
         async with app.router.lifespan_context(app):
             await asyncio.Event().wait()
 
@@ -74,13 +76,22 @@ async def _migrate(url: str) -> None:
 async def _lead(settings: Settings, console: Console) -> None:
     """Everything: the parts, the schema, the demo data, the application."""
     with supervise.claimed(settings) as listener, Steps(console) as steps:
+        loading = asyncio.create_task(asyncio.to_thread(_application))
         port = listener.getsockname()[1]
         async with supervise.running(settings, port=port, report=steps.report) as parts:
+            steps.say("application")
+            create_app = await loading
             steps.say("schema")
             await _migrate(parts.database_url)
-            steps.say("application")
             app = create_app(settings, parts, prepare=_prepared(settings, parts, steps))
             await supervise.serve(app, listener)
+
+
+def _application() -> CreateApp:
+    """The application's code. Reading it takes half of a start, so the parts start beside it."""
+    from backend.app import create_app  # noqa: PLC0415
+
+    return create_app
 
 
 def _prepared(settings: Settings, parts: Parts, steps: "Steps") -> Prepare:
@@ -103,7 +114,7 @@ def _prepared(settings: Settings, parts: Parts, steps: "Steps") -> Prepare:
 async def _join(settings: Settings, console: Console) -> None:
     """One more API process: it starts nothing but itself."""
     with supervise.listening(settings) as listener:
-        app = create_app(settings, await _others(settings))
+        app = _application()(settings, await _others(settings))
         console.print(f"One more API process on {_address(listener)}", highlight=False)
         await supervise.serve(app, listener)
 

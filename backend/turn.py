@@ -10,7 +10,7 @@ from backend.database import Database
 from backend.errors import Conflict
 from backend.seats import Seats
 from graphs.state import Desk, Effort, Event, Models, RouterPort, Shelf
-from integrations.models import Usage
+from integrations.usage import Usage
 from quotas.plans import Plan, Plans, UnknownPlan
 
 

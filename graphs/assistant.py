@@ -31,7 +31,8 @@ from graphs.state import (
     Turn,
     TurnContext,
 )
-from integrations.models import Chunk, Usage
+from integrations.chunk import Chunk
+from integrations.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

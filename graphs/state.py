@@ -10,8 +10,9 @@ from datetime import datetime
 from datetime import time as clock
 from typing import Any, Literal, Protocol
 
-from integrations.models import Chunk, Usage
+from integrations.chunk import Chunk
 from integrations.money import Money
+from integrations.usage import Usage
 
 Kind = Literal["casual", "complex", "commercial"]
 Sub = Literal["booking", "purchase", "none"]

@@ -9,7 +9,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from integrations.chunk import Chunk, ToolPiece
 from integrations.health import Health
 from integrations.model_catalogue import (
     ROLES,
@@ -71,30 +71,6 @@ class ModelUnavailable(Exception):
     def passing(self) -> bool:
         """Another model may do better. A request that is itself wrong is wrong everywhere."""
         return self.status is None or self.status in _PASSING or self.status >= 500
-
-
-@dataclass(frozen=True, slots=True)
-class ToolPiece:
-    """A piece of a tool call in a stream: the first has id and name, the rest arguments."""
-
-    index: int
-    id: str | None
-    name: str | None
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One piece of a model's answer. The last one carries `usage` and `finish_reason`.
-
-    `model` stands on the first piece only, and names who answers.
-    """
-
-    text: str = ""
-    model: str | None = None
-    tools: tuple[ToolPiece, ...] = ()
-    finish_reason: str | None = None
-    usage: Usage | None = None
 
 
 def token_bound(text: str) -> int:
