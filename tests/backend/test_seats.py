@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.seats import ANSWER_ROOM, UNKNOWN_USD_MICROS, ContextTooLong, Seat, Seats
+from backend.seats import ANSWER_ROOM, ContextTooLong, Seat, Seats
 from integrations.models import ROLES, Catalogue, Model
 from integrations.models import Seat as Chair
 
@@ -46,4 +46,4 @@ def test_only_a_role_whose_own_model_holds_it_may_stand_in(windows: list[int], t
 def test_a_model_without_a_price_reserves_a_ceiling():
     unknown = seats([4_000] * 5)
     asked = unknown.ceiling(Seat("light", "light", 200), 1_000, 50)
-    assert asked == UNKNOWN_USD_MICROS * 1_050
+    assert asked == unknown.catalogue.unknown_usd_micros_per_mtok * 1_050 // 1_000_000
