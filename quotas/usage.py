@@ -93,28 +93,28 @@ async def reserve(
     )
     rows = await _take(session, known | _hold(turn_id, plan, role, ladder))
     if rows[0].held_now:
-        served = ladder[rows[0].chosen - 1]
-        binding = _binding(rows)
-        names = tuple(r.name for r in rows if r.rung == rows[0].chosen)
-        charged = {r.name: r.cost for r in rows if r.rung == rows[0].chosen}
-        quota = quota_object(plan, levels(plan, rows), role, served, binding, charged)
-        reason = quota["downgrade_reason"]
-        return Allowance(
-            turn_id,
-            role,
-            granted=True,
-            served_role=served,
-            downgrade_reason=reason,
-            buckets=names,
-            quota=quota,
-            state="reserved",
-        )
+        return _granted(turn_id, plan, role, ladder[rows[0].chosen - 1], rows)
     if (before := await _replay(session, turn_id, subject, plan, role, timezone, at)) is not None:
         return before
     now = levels(plan, rows)
     quota = quota_object(plan, now, role, None, _binding(rows), {})
     wait = wait_s(now, ladder, costs, ceilings or {})
     return Allowance(turn_id, role, granted=False, quota=quota, retry_after_s=wait)
+
+
+def _granted(turn_id: str, plan: Plan, role: str, served: str, rows: Sequence[Any]) -> Allowance:
+    charged = {r.name: r.cost for r in rows if r.rung == rows[0].chosen}
+    quota = quota_object(plan, levels(plan, rows), role, served, _binding(rows), charged)
+    return Allowance(
+        turn_id,
+        role,
+        granted=True,
+        served_role=served,
+        downgrade_reason=quota["downgrade_reason"],
+        buckets=tuple(charged),
+        quota=quota,
+        state="reserved",
+    )
 
 
 async def start(

@@ -34,9 +34,9 @@ def room(row: str) -> str:
 
 
 def shown_cap(row: str) -> str:
-    """The cap with grants. It is never below what was taken while a grant is left to take."""
-    return f"""GREATEST({row}.cap + {row}.drawn,
-      CASE WHEN {row}.granted > 0 THEN {row}.used + {row}.held ELSE 0 END) + {row}.granted"""
+    """The cap with grants. It is never below what was taken where a grant has a part in it."""
+    return f"""GREATEST({row}.cap + {row}.drawn, CASE WHEN {row}.granted + {row}.drawn > 0
+      THEN {row}.used + {row}.held ELSE 0 END) + {row}.granted"""
 
 
 def opening(plan: str) -> str:

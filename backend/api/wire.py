@@ -1,6 +1,8 @@
 """Routes and quotas as every surface shows them: the same names in JSON, events and headers."""
 
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from graphs.state import Routed
@@ -89,20 +91,33 @@ def headers(routed: Routed) -> dict[str, str]:
     }
     if admission.downgrade_reason:
         said["x-emptor-downgrade-reason"] = admission.downgrade_reason
+        said["x-emptor-requested-role"] = routed.route.role
     if admission.instead_of:
         said["x-emptor-instead-of"] = admission.instead_of
     bucket = _binding(quota)
     if bucket is None:
         return said
     reset = bucket.get("resets_at") or ""
+    left_s = _seconds_until(reset)
+    if bucket.get("warning"):
+        said["x-emptor-quota-warning"] = f"{bucket['name']}={bucket['warning']}"
     return {
         **said,
+        "ratelimit": f'"{bucket["name"]}";r={bucket["remaining"]};t={left_s}',
+        "ratelimit-policy": f'"{bucket["name"]}";q={bucket["cap"]};w={bucket["window_s"]}',
         "x-emptor-quota-remaining": str(bucket["remaining"]),
         "x-emptor-quota-reset": str(reset),
         "x-ratelimit-limit-requests": str(bucket["cap"]),
         "x-ratelimit-remaining-requests": str(bucket["remaining"]),
-        "x-ratelimit-reset-requests": _duration(int(bucket.get("resets_in_s") or 0)),
+        "x-ratelimit-reset-requests": _duration(left_s),
     }
+
+
+def _seconds_until(reset: str) -> int:
+    """For display only: what counts is the moment, which the database's clock decides."""
+    if not reset:
+        return 0
+    return max(0, math.ceil((datetime.fromisoformat(reset) - datetime.now(UTC)).total_seconds()))
 
 
 def _duration(seconds: int) -> str:

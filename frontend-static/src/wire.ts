@@ -66,7 +66,18 @@ export interface Bucket {
   resets_at?: string | null;
   next_free_at?: string | null;
   fallback?: string | null;
+  /** The mark that was passed, in percent of the cap: 80 or 95. */
+  warning?: number | null;
+  /** When it ends at this pace; absent while it lasts. */
+  runs_out_at?: string | null;
 }
+
+/** What a person may do about a used-up allowance. */
+export type Exit =
+  | { action: "wait"; until: string }
+  | { action: "use_mini"; role: string }
+  | { action: "buy_credits"; bucket: string }
+  | { action: "upgrade"; plans: string[] };
 
 export interface Quota {
   plan: string;
@@ -76,6 +87,7 @@ export interface Quota {
   served_role?: string | null;
   requested_role?: string | null;
   downgrade_reason?: string | null;
+  exits?: Exit[];
 }
 
 export type PaymentMethod =

@@ -25,6 +25,7 @@ async def test_the_eleventh_turn_is_answered_by_the_mini_model_and_says_why(prod
             light = next(b for b in body["quota"]["buckets"] if b["name"] == "light")
             assert (light["used"], light["remaining"]) == (used, 10 - used)
             assert body["route"]["downgrade_reason"] is None
+            assert light["warning"] == {8: 80, 9: 80, 10: 95}.get(used)
         answer = await http.post("/v1/chat/completions", json=HELLO)
         body = answer.json()
         assert body["model"] == "gpt-5-nano"
@@ -33,6 +34,10 @@ async def test_the_eleventh_turn_is_answered_by_the_mini_model_and_says_why(prod
         assert "light" in body["route"]["downgrade_reason"]
         assert body["quota"]["binding"] == "light"
         assert answer.headers["x-emptor-role"] == "light_mini"
+        assert answer.headers["x-emptor-requested-role"] == "light"
+        assert answer.headers["x-emptor-downgrade-reason"] == "allowance_used:light"
+        ways = [way["action"] for way in body["quota"]["exits"]]
+        assert ways == ["wait", "use_mini", "buy_credits", "upgrade"]
 
 
 async def test_twenty_turns_at_once_take_ten_light_ones_and_no_more(product: Product):
@@ -42,6 +47,15 @@ async def test_twenty_turns_at_once_take_ten_light_ones_and_no_more(product: Pro
         )
         roles = [a.json()["route"]["role"] for a in answers]
     assert sorted(roles) == ["light"] * 10 + ["light_mini"] * 10
+
+
+async def test_the_headers_say_what_is_left_and_for_how_long(product: Product):
+    async with product.client(await newcomer(product)) as http:
+        answer = await http.post("/v1/chat/completions", json=HELLO)
+    assert answer.headers["ratelimit"].startswith('"light";r=9;t=1')
+    assert answer.headers["ratelimit-policy"] == '"light";q=10;w=18000'
+    assert answer.headers["x-ratelimit-remaining-requests"] == "9"
+    assert answer.headers["x-ratelimit-reset-requests"].startswith(("5h", "4h59m"))
 
 
 async def test_the_meter_and_the_answer_tell_the_same(product: Product):

@@ -3,7 +3,8 @@
 `fakes_racer.py race URL CAP PROCESSES EACH` forks, waits until all have connected, reserves every
 turn at once and prints one served role a line.
 `fakes_racer.py crash URL POINT…` reserves a turn for each point in a process of its own, which
-kills itself with SIGKILL there: `before commit`, `reserved` or `in flight`.
+kills itself with SIGKILL there: `before commit`, `reserved`, `in flight`, `settling` (said, not
+committed) or `settled`.
 """
 
 import asyncio
@@ -50,9 +51,14 @@ async def crash(url: str, point: str) -> None:
         )
         if point == "before commit":
             os.kill(os.getpid(), signal.SIGKILL)
-    if point == "in flight":
+    if point != "reserved":
         async with database.transaction() as session:
             await usage.start(session, point, lease_s=0)
+    if point.startswith("settl"):
+        async with database.transaction() as session:
+            await usage.settle(session, point)
+            if point == "settling":
+                os.kill(os.getpid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

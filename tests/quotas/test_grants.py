@@ -174,6 +174,8 @@ async def test_a_smaller_plan_keeps_what_was_bought_on_top(database: Database):
     assert (now["cap"], *counts(now)) == (7, 0, 5, 2)
     served = [(await take(database, f"s{n}", small)).served_role for n in range(3)]
     assert served == ["light", "light", "light_mini"]
+    full = await shown(database, small)
+    assert (full["cap"], *counts(full)) == (7, 0, 7, 0)  # no more is taken than is shown
 
 
 async def test_a_rolling_window_counts_no_usage_that_a_grant_paid_for(database: Database):

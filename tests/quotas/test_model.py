@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -14,13 +15,14 @@ from hypothesis.stateful import (
     consumes,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
 from sqlalchemy import text
 
 from backend.database import Database
-from quotas import usage
+from quotas import grants, usage
 from quotas.plans import Plan
 from tests.quotas.fakes_model import Model
 from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
@@ -150,6 +152,40 @@ class Allowances(RuleBasedStateMachine):
     def pass_time(self, seconds: int) -> None:
         self.at += timedelta(seconds=seconds)
 
+    @rule(
+        bucket=st.sampled_from(["light", "light_day", "reasoning"]),
+        units=st.integers(1, 3),
+        priority=st.integers(1, 2),
+        lasts=st.sampled_from([None, HOUR, DAY]),
+        rollover=st.booleans(),
+    )
+    def give(
+        self, bucket: str, units: int, priority: int, lasts: int | None, *, rollover: bool
+    ) -> None:
+        expires_at = None if lasts is None else self.at + timedelta(seconds=lasts)
+        made = self.model.give(bucket, units, priority, expires_at, self.at, rollover=rollover)
+        self.call(
+            grants.grant,
+            id=f"{self.subject}.{len(self.model.grants) - 1:04}",
+            subject=self.subject,
+            bucket=bucket,
+            units=units,
+            priority=priority,
+            expires_at=expires_at,
+            rollover=rollover,
+            reason="a rule of the machine",
+        )
+        assert made.left == units
+
+    @precondition(lambda self: self.model.grants)
+    @rule(data=st.data())
+    def revoke(self, data: st.DataObject) -> None:
+        n = data.draw(st.integers(0, len(self.model.grants) - 1))
+        grant = self.model.grants[n]
+        taken = self.run(self._in_transaction(grants.revoke, id=f"{self.subject}.{n:04}"))
+        assert taken == (0 if grant.revoked else grant.left)
+        grant.revoked = True
+
     @rule(which=st.integers(0, 1))
     def change_plan(self, which: int) -> None:
         self.plan = self.plans[which]
@@ -201,5 +237,9 @@ def explore(url: str, *, examples: int, steps: int) -> int:
     return machine.steps
 
 
+@pytest.mark.timeout(600)
 def test_any_history_agrees_with_the_model(database_url: str):
-    assert explore(database_url, examples=25, steps=40) >= 50
+    done = 0
+    while done < 2_000:
+        done += explore(database_url, examples=25, steps=50)
+    assert done >= 2_000

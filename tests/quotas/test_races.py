@@ -126,15 +126,29 @@ async def test_a_killed_process_between_reserve_and_settle_loses_and_doubles_not
 ):
     """Killed before the commit: nothing was taken. Killed after it: the sweep ends the hold."""
     crashed = await asyncio.to_thread(
-        run, "crash", database_url, "before commit", "reserved", "in flight"
+        run,
+        "crash",
+        database_url,
+        "before commit",
+        "reserved",
+        "in flight",
+        "settling",
+        "settled",
     )
     assert crashed.returncode == signal.SIGKILL, crashed.stderr
     with psycopg.connect(database_url) as connection:
         states = connection.execute("SELECT turn_id, state FROM quota_hold ORDER BY 1").fetchall()
-        connection.execute("UPDATE quota_hold SET lease_until = now()")
-    assert states == [("in flight", "in_flight"), ("reserved", "reserved")]
+        connection.execute("UPDATE quota_hold SET lease_until = now() WHERE state <> 'settled'")
+    assert states == [
+        ("in flight", "in_flight"),
+        ("reserved", "reserved"),
+        ("settled", "settled"),
+        ("settling", "in_flight"),
+    ]
     async with database.transaction() as session:
-        assert await usage.sweep(session) == usage.Swept(refunded=1, settled=1)
+        assert await usage.sweep(session) == usage.Swept(refunded=1, settled=2)
+    for again in ("in flight", "settling", "settled"):  # a client that tries again pays once
+        assert await served(database, again, plan(light(9))) == "light"
     async with database.transaction() as session:
         (first, *_) = (await usage.meter(session, "u", plan(light(9))))["buckets"]
-    assert (first["used"], first["held"]) == (1, 0)
+    assert (first["used"], first["held"]) == (3, 0)

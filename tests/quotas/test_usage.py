@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -58,7 +59,7 @@ async def start(database: Database, turn: str, at: datetime | None = NOON, **oth
         return await usage.start(session, turn, at=at, **other)
 
 
-async def sweep(database: Database, at: datetime, **other: Any) -> Swept:
+async def sweep(database: Database, at: datetime | None, **other: Any) -> Swept:
     async with database.transaction() as session:
         return await usage.sweep(session, at=at, **other)
 
@@ -579,3 +580,20 @@ async def test_the_database_clock_decides_when_nobody_owns_time(database: Databa
             text("SELECT extract(epoch FROM resets_at - clock_timestamp()) FROM quota_bucket")
         )
     assert HOUR - 60 < min(r[0] for r in left.all() if r[0] is not None) <= HOUR + 1
+
+
+@pytest.mark.parametrize("step_s", [300, -2, 400 * DAY])
+async def test_a_host_whose_clock_steps_changes_no_window(database: Database, step_s: int):
+    """NTP steps, a host five minutes ahead, one that is a year off: the database's clock counts."""
+    day = plan(light(2, window=HOUR), bucket("reasoning", 2, policy="calendar", window=DAY))
+    for turn, role in (("t1", "light"), ("r1", "reasoning")):
+        await take(database, turn, day, role, at=None)
+    before = [await shown(database, day, name, at=None) for name in ("light", "reasoning")]
+    with time_machine.travel(datetime.now(UTC) + seconds(step_s), tick=True):
+        for turn, role in (("t2", "light"), ("r2", "reasoning")):
+            assert (await take(database, turn, day, role, at=None)).served_role == role
+        assert (await take(database, "t3", day, at=None)).served_role == "light_mini"
+        after = [await shown(database, day, name, at=None) for name in ("light", "reasoning")]
+        assert await sweep(database, None) == Swept(refunded=0, settled=0)
+    for was, now in zip(before, after, strict=True):
+        assert (now["resets_at"], now["held"]) == (was["resets_at"], 2)

@@ -98,7 +98,7 @@ BEGIN
         FROM (SELECT p_policies[i] AS policy, p_windows[i] AS window_s, p_spans[i] AS span) a,
         (SELECT COALESCE(p_at, now()) AS t) k;
     END IF;
-    cap := p_caps[i] + drawn;
+    cap := GREATEST(p_caps[i] + drawn, CASE WHEN drawn > 0 THEN used + held ELSE 0 END);
     remaining := GREATEST(0, p_caps[i] - (used + held - drawn));
     RETURN NEXT;
   END LOOP;

@@ -6,15 +6,22 @@ import { quota } from "../state";
 import { formatMoment } from "../time";
 import type { Bucket } from "../wire";
 
-/** At and below this share of the cap the meter warns. */
-const LOW_SHARE = 0.2;
-
 function bucketName(bucket: Bucket): string {
   return maybe("role", bucket.name) ?? bucket.name;
 }
 
-function isLow({ remaining, cap }: Bucket): boolean {
-  return remaining !== null && cap !== null && remaining <= cap * LOW_SHARE;
+function isLow({ warning }: Bucket): boolean {
+  return typeof warning === "number";
+}
+
+/** From 95 percent on it is nearly over; from 80 it is time to know when. */
+function warned({ remaining, warning }: Bucket): string {
+  if (remaining === 0) return t("quota.empty");
+  return t((warning ?? 0) >= 95 ? "quota.low" : "quota.getting_low");
+}
+
+function forecast({ runs_out_at: end }: Bucket): string {
+  return end ? ` · ${t("quota.runs_out", { moment: formatMoment(end) })}` : "";
 }
 
 function left(bucket: Bucket): string {
@@ -64,7 +71,8 @@ export function QuotaList() {
             <Meter bucket={bucket} />
             <div class="quiet">
               {refill(bucket)}
-              {isLow(bucket) && <strong> · {t(bucket.remaining === 0 ? "quota.empty" : "quota.low")}</strong>}
+              {forecast(bucket)}
+              {isLow(bucket) && <strong> · {warned(bucket)}</strong>}
             </div>
           </li>
         ))}

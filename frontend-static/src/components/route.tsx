@@ -4,7 +4,7 @@ import { type Key, maybe, t } from "../i18n";
 import { quota } from "../state";
 import { formatMoment } from "../time";
 import type { Turn } from "../turn";
-import type { Route } from "../wire";
+import type { Exit, Route } from "../wire";
 
 function named(prefix: string, name: string | undefined): string {
   return maybe(prefix, name) ?? name ?? "";
@@ -45,6 +45,12 @@ function Fact({ name, value }: { name: Key; value: string | undefined }) {
   );
 }
 
+/** The names of the plans that have more, or nothing. */
+function larger(exits: readonly Exit[] = []): string {
+  const plans = exits.flatMap((exit) => (exit.action === "upgrade" ? exit.plans : []));
+  return plans.map((plan) => plan.charAt(0).toUpperCase() + plan.slice(1)).join(", ");
+}
+
 function Downgrade({ route }: { route: Route }) {
   const now = quota.value;
   const wanted = route.requested_role ?? now?.requested_role ?? undefined;
@@ -60,6 +66,7 @@ function Downgrade({ route }: { route: Route }) {
         role,
       })}
       {resetsAt && ` ${t("badge.until", { moment: formatMoment(resetsAt), role })}`}
+      {larger(now?.exits) && ` ${t("badge.upgrade", { plans: larger(now?.exits) })}`}
     </p>
   );
 }

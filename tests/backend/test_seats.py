@@ -1,0 +1,49 @@
+"""Any conversation gets a model that holds it, or is refused: no window is ever too small."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.seats import ANSWER_ROOM, ContextTooLong, Seat, Seats
+from integrations.models import ROLES, Catalogue, Model
+from integrations.models import Seat as Chair
+
+WINDOWS = st.integers(512, 9_000)
+
+
+def seats(windows: list[int]) -> Seats:
+    """One model a role, each with a window of its own."""
+    models = {role: Model(context_window=w) for role, w in zip(ROLES, windows, strict=True)}
+    chairs = {role: Chair(model=role) for role in ROLES}
+    roles = {"openai": chairs, "embedded": chairs}
+    return Seats(Catalogue(version="t", models=models, roles=roles), "openai")
+
+
+@given(st.lists(WINDOWS, min_size=5, max_size=5), st.integers(0, 10_000), st.sampled_from(ROLES))
+def test_a_seat_holds_the_conversation_and_an_answer_or_there_is_none(
+    windows: list[int], tokens: int, role: str
+):
+    room = seats(windows)
+    try:
+        seat = room.take(role, tokens)
+    except ContextTooLong:
+        assert tokens + ANSWER_ROOM > max(windows)
+        return
+    assert tokens + ANSWER_ROOM <= room.window(seat.model)
+    assert tokens + seat.answer_tokens <= room.window(seat.model)
+    assert seat.role == role  # a larger model stands in; the allowance stays that of the role
+
+
+@given(st.lists(WINDOWS, min_size=5, max_size=5), st.integers(0, 10_000))
+def test_only_a_role_whose_own_model_holds_it_may_stand_in(windows: list[int], tokens: int):
+    room = seats(windows)
+    for role in ROLES:
+        fits = tokens + ANSWER_ROOM <= room.window(role)
+        assert (role in room.able(tokens)) == fits
+        if fits:
+            assert room.take(role, tokens).model == role
+
+
+def test_a_model_without_a_price_reserves_a_ceiling():
+    unknown = seats([4_000] * 5)
+    asked = unknown.ceiling(Seat("light", "light", 200), 1_000, 50)
+    assert asked == unknown.catalogue.unknown_usd_micros_per_mtok * 1_050 // 1_000_000
