@@ -90,13 +90,11 @@ class Seats:
         return tokens + ANSWER_ROOM <= self.window(model)
 
     def able(self, tokens: int, needs: frozenset[Capability] = frozenset()) -> frozenset[str]:
-        """The roles that have a model of their own for this: no other may stand in for one."""
+        """The roles whose own model holds the conversation and can do it. A stand-in is for
+        outages: were it for room, a long conversation would buy a dearer model than its rung."""
         seats = self.catalogue.roles[self.endpoint]
-        return frozenset(
-            role
-            for role in ROLES
-            if any(self.fits(n, tokens) and self._can(n, needs) for n in seats[role].chain)
-        )
+        own = {role: seats[role].model for role in ROLES}
+        return frozenset(r for r in ROLES if self.fits(own[r], tokens) and self._can(own[r], needs))
 
     def _can(self, model: str, needs: frozenset[Capability]) -> bool:
         return all(self.catalogue.models[model].can(one) for one in needs)
@@ -104,10 +102,7 @@ class Seats:
     def ceiling(self, seat: Seat, tokens: int, asked: int | None) -> int:
         """µUSD that an answer may cost at most: what a turn reserves where cost is counted."""
         longest = min(asked or seat.answer_tokens, seat.answer_tokens)
-        return max(
-            ceiling(self.catalogue, name, tokens_in=tokens, tokens_out=longest)
-            for name in (seat.model, *seat.fallbacks)
-        )
+        return ceiling(self.catalogue, seat.model, tokens_in=tokens, tokens_out=longest)
 
     def take(
         self,
