@@ -29,6 +29,8 @@ from integrations.partner import (
     PartnerError,
     Quote,
 )
+from integrations.ucp import UcpPartner
+from integrations.ucp_profile import HANDLER
 
 _TRIAL_DAYS_AHEAD = 7
 _TRIAL_HOUR = clock(19, 0)
@@ -76,8 +78,10 @@ async def check(database: Database, merchant: Merchant, partner: Awaitable[Partn
     client: Partner | None = None
     async with walk.step("profile") as said:
         client = await partner
-        said.append(f"{merchant.protocol} at {merchant.base_url}")
+        said.append(f"{merchant.protocol} at {merchant.discovery_url or merchant.base_url}")
     if client is None:
+        return walk
+    if isinstance(client, UcpPartner) and not await _discovered(walk, client):
         return walk
     if isinstance(client, BookingPartner):
         basket = await _found_booking(walk, client)
@@ -86,6 +90,19 @@ async def check(database: Database, merchant: Merchant, partner: Awaitable[Partn
     if basket is not None:
         await _quote_and_cancel(walk, client, basket)
     return walk
+
+
+async def _discovered(walk: Check, client: UcpPartner) -> bool:
+    """What the UCP profile says, and what is left of it for us."""
+    async with walk.step("discovery") as said:
+        business = await client.business()
+        said.append(f"UCP {business.version} at {business.endpoint}")
+        said.append(", ".join(sorted(business.active)))
+        if HANDLER not in business.handlers:
+            raise PartnerError(f"offer the payment handler {HANDLER}", code="no_payment_handler")
+        if not business.keys:
+            raise PartnerError("list an ES256 key in signing_keys", code="no_signing_key")
+    return walk.steps[-1].ok
 
 
 async def _first_product(walk: Check, database: Database, merchant: Merchant) -> Basket | None:
