@@ -6,7 +6,7 @@ Outbound keys and signing secrets are sealed before they reach a row, and no doc
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, func, select
@@ -259,6 +259,17 @@ def handoff_url(row: Merchant, *, item_id: str, offer_id: str) -> str | None:
         return None
     filled = row.handoff_template.replace("{item_id}", quote(item_id, safe=""))
     return filled.replace("{offer_id}", quote(offer_id, safe=""))
+
+
+def credited(url: str | None, token: str) -> str | None:
+    """The merchant's address with our token: where its template has room, else as a parameter."""
+    if url is None:
+        return None
+    if "{token}" in url:
+        return url.replace("{token}", quote(token, safe=""))
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, f"emptor_token={quote(token)}") if part)
+    return urlunsplit(parts._replace(query=query))
 
 
 def webhook_secret(row: Merchant, vault: Vault) -> str | None:

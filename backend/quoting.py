@@ -8,15 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote as urlquote
-from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import confirmation, fees
+from backend import confirmation, fees, merchants
 from backend.checkout import (
     OPEN,
     Checkout,
@@ -189,22 +187,11 @@ async def _hand_off(till: Till, row: Checkout, items: Mapping[str, Item]) -> Che
             state="quoted",
             total=total.amount,
             quote={"lines": lines, "totals": [estimate], "deliveries": []},
-            handoff_url=_credited(row.handoff_url, till.mark(row.id)),
+            handoff_url=merchants.credited(row.handoff_url, till.mark(row.id)),
             messages=confirmation.notes([note]),
             expires_at=func.now() + HANDOFF_LIFE,
         )
     return moved or row
-
-
-def _credited(url: str | None, token: str) -> str | None:
-    """The merchant's address with our token: where its template has room, else as a parameter."""
-    if url is None:
-        return None
-    if "{token}" in url:
-        return url.replace("{token}", urlquote(token, safe=""))
-    parts = urlsplit(url)
-    query = "&".join(part for part in (parts.query, f"emptor_token={urlquote(token)}") if part)
-    return urlunsplit(parts._replace(query=query))
 
 
 async def revise(till: Till, *, user_id: str, checkout_id: str, changes: Changes) -> Checkout:

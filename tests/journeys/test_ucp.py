@@ -110,6 +110,9 @@ async def test_the_houses_signed_events_move_the_order(product: Product):
             return (await http.get(f"/api/orders/{order['id']}")).json()["state"]
 
     await eventually(state, "fulfilled", within_s=10)
+    async with product.client() as http:
+        events = (await http.get(f"/api/orders/{order['id']}")).json()["events"]
+    assert [e["type"] for e in events].count("fulfilled") == 1
 
 
 async def test_a_cancellation_that_we_asked_for_is_no_incident(product: Product):
