@@ -257,12 +257,12 @@ def _reconciled(days: int) -> Any:
     from backend.serve import StartFailed, database_at
 
     async def run(settings: Settings) -> Any:
+        payments = processor_at(settings)  # before the database is ours: is a product running?
         async with AsyncExitStack() as stack:
-            database = Database(await stack.enter_async_context(database_at(settings)), pool_size=2)
-            stack.push_async_callback(database.dispose)
-            payments = processor_at(settings)
             if payments is not None:
                 stack.push_async_callback(payments.aclose)
+            database = Database(await stack.enter_async_context(database_at(settings)), pool_size=2)
+            stack.push_async_callback(database.dispose)
             return await reconciling.reconcile(database, payments, days=days)
 
     try:

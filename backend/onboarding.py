@@ -4,7 +4,7 @@ Each step says what was asked and what is wrong, so that a merchant can mend it 
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -72,12 +72,18 @@ class Check:
         self.steps.append(Step(name, not failure, failure or "; ".join(said) or "fine", spent))
 
 
-async def check(database: Database, merchant: Merchant, partner: Awaitable[Partner]) -> Check:
+async def check(
+    database: Database, merchant: Merchant, partner: Callable[[], Awaitable[Partner]]
+) -> Check:
     """Walks the merchant's endpoints. Raises nothing that a merchant can cause."""
     walk = Check()
+    if merchant.settlement == "handoff":
+        await _sends_away(walk, merchant)
+        await _first_product(walk, database, merchant)
+        return walk
     client: Partner | None = None
     async with walk.step("profile") as said:
-        client = await partner
+        client = await partner()
         said.append(f"{merchant.protocol} at {merchant.discovery_url or merchant.base_url}")
     if client is None:
         return walk
@@ -90,6 +96,20 @@ async def check(database: Database, merchant: Merchant, partner: Awaitable[Partn
     if basket is not None:
         await _quote_and_cancel(walk, client, basket)
     return walk
+
+
+async def _sends_away(walk: Check, merchant: Merchant) -> None:
+    """A merchant that sells on its own page: where people go, and how its orders reach us."""
+    async with walk.step("handoff") as said:
+        if not merchant.handoff_template:
+            raise PartnerError("say in handoff_template where people go", code="no_template")
+        if "{token}" not in merchant.handoff_template:
+            said.append("the token comes as the parameter emptor_token")
+        signed = merchant.discovery_url if merchant.protocol == "ucp" else merchant.webhook_secret
+        if not signed:
+            missing = "discovery_url" if merchant.protocol == "ucp" else "webhook_secret"
+            raise PartnerError(f"set {missing}: order events must be signed", code="no_secret")
+        said.append("order events with the token earn the commission")
 
 
 async def _discovered(walk: Check, client: UcpPartner) -> bool:

@@ -139,6 +139,13 @@ async def test_an_order_that_cannot_be_priced_is_a_persons_matter(product: Produ
     assert [i["kind"] for i in incidents if i["subject"] == made["id"]] == ["total_mismatch"]
 
 
+async def test_the_airlines_walk_needs_no_endpoint_of_its_own(product: Product):
+    async with product.client(product.keys["merchants"]["mer_demo_flights"]) as http:
+        walk = (await http.post("/merchant/v1/check")).json()
+    assert walk["ok"], walk
+    assert [step["step"] for step in walk["steps"]] == ["handoff", "feed"]
+
+
 async def test_a_checkout_that_was_given_up_earns_nothing(product: Product):
     made = await sent(product)
     async with product.client() as http:
