@@ -31,6 +31,7 @@ from backend.api import (
     problems,
     sessions,
     threads,
+    ucp,
     webhooks,
 )
 from backend.api import openai as openai_surface
@@ -44,6 +45,7 @@ from backend.desk import PersonDesk
 from backend.parts import Parts
 from backend.seats import Seats
 from backend.settings import ROOT, Settings
+from backend.signing import signing_key
 from backend.subscriptions import Counter
 from backend.till import Till
 from backend.turn import Chat
@@ -55,6 +57,8 @@ from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
 from integrations.stripe_billing import StripeBilling
 from integrations.stripe_payments import StripePayments
+from integrations.ucp import Platform
+from integrations.ucp_profile import WELL_KNOWN, Directory
 from quotas import packs
 from quotas.plans import Plans
 
@@ -105,6 +109,7 @@ def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = No
         merchants,
         operators,
         grants,
+        ucp,
         webhooks,
     ):
         app.include_router(surface.router)
@@ -194,7 +199,9 @@ def _build_commerce(
         return_url=f"{settings.url}/checkout/{{purchase_id}}",
     )
     stack.push_async_callback(state.payments.aclose)
-    client = clients(state.vault, http)
+    key = signing_key(settings.home, state.vault)
+    state.ucp = Platform(settings.url + WELL_KNOWN, key, Directory(http))
+    client = clients(state.vault, http, state.ucp)
     state.catalogue = Shelves(
         state.database, router.encode, searchers(client), pictures=f"{settings.url}/media"
     )
@@ -242,7 +249,10 @@ _POLICY = (
     "connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
     "form-action 'self'"
 )
-_NOT_PAGES = ("/v1", "/agui", "/api", "/docs", "/media", "/operator/v1", "/merchant/v1")
+_NOT_PAGES = (
+    *("/v1", "/agui", "/api", "/docs", "/media", "/operator/v1", "/merchant/v1"),
+    *("/.well-known", "/ucp"),
+)
 
 
 class PageHeaders:

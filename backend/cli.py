@@ -230,6 +230,50 @@ def verify_ledger() -> None:
 
 
 @app.command()
+def reconcile(
+    days: Annotated[int, typer.Option(min=1, max=400, help="How far back.")] = 31,
+) -> None:
+    """Hold charges, orders and the ledger against each other; exit 1 with the first difference."""
+    made = _reconciled(days)
+    if made.differences:
+        first = made.differences[0]
+        fail(
+            f"{len(made.differences)} differences. First: {first.kind} at {first.subject}, expected"
+            f" {first.expected}, found {first.found} {first.currency}."
+        )
+    if made.unanswered:
+        fail(f"The processor gave no answer about {made.unanswered} of {made.charges} charges.")
+    asked = f"{made.charges} charges" if made.charges else "no charges asked for"
+    typer.echo(f"All agree: {made.orders} orders, {made.bookings} bookings, {asked}.")
+
+
+def _reconciled(days: int) -> Any:
+    """Against the running product's processor, or the configured one; else the books alone."""
+    from contextlib import AsyncExitStack
+
+    from backend import reconciling
+    from backend.database import Database
+    from backend.processor import processor_at
+    from backend.serve import StartFailed, database_at
+
+    async def run(settings: Settings) -> Any:
+        payments = processor_at(settings)  # before the database is ours: is a product running?
+        async with AsyncExitStack() as stack:
+            if payments is not None:
+                stack.push_async_callback(payments.aclose)
+            database = Database(await stack.enter_async_context(database_at(settings)), pool_size=2)
+            stack.push_async_callback(database.dispose)
+            return await reconciling.reconcile(database, payments, days=days)
+
+    try:
+        return asyncio.run(run(load()))
+    except StartFailed as error:
+        fail(str(error))
+    except SQLAlchemyError as error:
+        fail(f"The database did not answer: {str(error).splitlines()[0]}")
+
+
+@app.command()
 def report(
     name: Annotated[str, typer.Argument(help="revenue, quota or routing")],
     from_: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],

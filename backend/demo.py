@@ -51,11 +51,14 @@ class DemoMerchant:
     protocol: str
     commission_bps: int
     feed: bool
+    handoff: bool = False
 
 
 MERCHANTS = (
     DemoMerchant("mer_demo_shop", "Fernweh Outdoor & Home", "acp", 400, feed=True),
     DemoMerchant("mer_demo_tables", "Tafelrunde Bookings", "booking", 600, feed=False),
+    DemoMerchant("mer_demo_tickets", "Vorhang auf! Tickets", "ucp", 500, feed=True),
+    DemoMerchant("mer_demo_flights", "Wolkenweg Airways", "acp", 300, feed=True, handoff=True),
 )
 
 
@@ -139,24 +142,30 @@ async def _merchant(
     fields: dict[str, Any] = {
         "name": of.name,
         "protocol": of.protocol,
-        "base_url": url,
+        "discovery_url" if of.protocol == "ucp" else "base_url": url,
         "outbound_key": outbound,
         "status": "live",
     }
+    site = {}
+    if of.handoff:  # its page may have moved to another port, and it signs with the same key
+        page = f"{url}/book/{{item_id}}?ref={{token}}"
+        site = {"handoff_template": page, "webhook_secret": outbound}
     if await merchants.find(session, of.id) is None:
         await merchants.create(
             session,
             vault=vault,
             id=of.id,
-            settlement="platform",
+            settlement="handoff" if of.handoff else "platform",
             commission_bps=of.commission_bps,
             commission_fixed=0,
             commission_currency="EUR",
             stripe_account=f"acct_{of.id.removeprefix('mer_')}",
             **fields,
+            **site,
         )
     else:
         await merchants.connect(session, of.id, vault=vault, base_url=url, outbound_key=outbound)
+        await merchants.change(session, of.id, vault=vault, **site)
 
 
 async def _feed(catalogue: Catalogue, merchant_id: str, url: str) -> None:

@@ -17,11 +17,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from backend import incidents, orders, subscribers
+from backend import handoff, incidents, orders, subscribers
 from backend.checkout import MOMENT, MOVING, Checkout
 from backend.orders import PurchaseOrder
 from backend.purchase import DRIVE
 from backend.queue import enqueue
+from backend.refunds import OrderRefund
 from integrations.payments import PaymentEvent
 
 TOLERANCE_S = 300
@@ -117,6 +118,14 @@ def signed_at(header: str, body: bytes, secrets: Sequence[str]) -> int | None:
     return int(moment) if any(fits) else None
 
 
+def instant_of(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time. Raises `ValueError` without a zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs a zone")
+    return moment.timestamp()
+
+
 async def senders(session: AsyncSession, session_id: str) -> Sequence[Checkout]:
     """The purchases an unverified event may be about: they only tell whose secret to try."""
     query = select(Checkout).where(col(Checkout.reference) == session_id).limit(5)
@@ -131,7 +140,9 @@ async def order_event(
     if not await first_time(session, source=source, event_id=event_id, kind=kind):
         return False
     if row.order_id is None:
-        if row.state in MOVING:
+        if row.settlement == "handoff":
+            await handoff.ordered(session, row, data)
+        elif row.state in MOVING:
             await _wake(session, row)
         return True
     status = str(data.get("status", ""))[:40]
@@ -141,12 +152,25 @@ async def order_event(
     if status in _HANDED_OVER:
         await orders.fulfil(session, row.order_id, ref="merchant")
     elif status in _GIVEN_UP:
-        await _given_up(session, row)
+        await _given_up(session, row, event_id)
     return True
 
 
-async def _given_up(session: AsyncSession, row: Checkout) -> None:
-    """A merchant canceled on its own: the row says so only after a refund; a person decides."""
+async def _given_up(session: AsyncSession, row: Checkout, event_id: str) -> None:
+    """A merchant canceled on its own: the row says so only after a refund; a person decides.
+
+    What we asked it to cancel is no news, and what was paid at its own site is its own matter.
+    """
+    if row.settlement == "handoff":
+        await handoff.undone(session, row.order_id or "", ref=event_id)
+        return
+    asked = select(col(OrderRefund.id)).where(
+        col(OrderRefund.order_id) == row.order_id,
+        col(OrderRefund.kind) == "cancellation",
+        col(OrderRefund.state).in_(("confirming", "refunding", "completed")),
+    )
+    if (await session.execute(asked.limit(1))).scalar_one_or_none() is not None:
+        return
     query = select(col(PurchaseOrder.state)).where(col(PurchaseOrder.id) == row.order_id)
     if (await session.execute(query)).scalar_one() in {"placed", "fulfilled"}:
         await incidents.report(

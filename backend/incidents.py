@@ -25,6 +25,7 @@ Kind = Literal[
     "subscription_doubled",
     "subscription_unknown",
     "price_unknown",
+    "books_differ",
 ]
 
 

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from backend import idempotency, release
+from backend import idempotency, reconciling, release
 from backend.checkout import MOVING, Checkout, expire_due
 from backend.purchase import DRIVE, drive
 from backend.queue import QUEUE, enqueue, schema_sql
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 REDRIVE_CRON = "* * * * * */5"
 SWEEP_CRON = "* * * * * */20"
 STALLED_CRON = "* * * * * */15"
+RECONCILE_CRON = "15 3 * * *"  # once a night, over the last days
 STALLED_AFTER_S = 30.0
 CONCURRENCY = 8
 _AT_ONCE = 8
@@ -77,6 +78,12 @@ def build(
     async def sweep_task(timestamp: int) -> None:
         del timestamp
         await sweep(till, sweeps)
+
+    @app.periodic(cron=RECONCILE_CRON)
+    @app.task(name="reconcile", queue=QUEUE, queueing_lock="reconcile")
+    async def reconcile_task(timestamp: int) -> None:
+        del timestamp
+        await reconciling.nightly(till.database, till.payments)
 
     @app.periodic(cron=STALLED_CRON)
     @app.task(name="retry_stalled", queue=QUEUE, queueing_lock="retry_stalled")

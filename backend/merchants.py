@@ -6,7 +6,7 @@ Outbound keys and signing secrets are sealed before they reach a row, and no doc
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, func, select
@@ -22,6 +22,7 @@ from integrations.acp import AcpPartner
 from integrations.booking import BookingPartner
 from integrations.money import MoneyError
 from integrations.partner import clean_text
+from integrations.ucp import Platform, UcpPartner
 
 Protocol = Literal["acp", "ucp", "booking"]
 Status = Literal["draft", "testing", "live", "paused"]
@@ -138,9 +139,11 @@ async def change(
 async def connect(
     session: AsyncSession, merchant_id: str, *, vault: Vault, base_url: str, outbound_key: str
 ) -> Merchant:
-    """Where the merchant is reached now, and with which key."""
+    """Where the merchant is reached now, and with which key. UCP merchants are found there."""
+    row = await fetch(session, merchant_id)
+    where = "discovery_url" if row.protocol == "ucp" else "base_url"
     return await change(
-        session, merchant_id, vault=vault, base_url=base_url, outbound_key=outbound_key
+        session, merchant_id, vault=vault, outbound_key=outbound_key, **{where: base_url}
     )
 
 
@@ -180,10 +183,9 @@ def _check_live(row: Merchant) -> None:
             raise Unprocessable("handoff_template: a merchant that people are sent to needs one")
         return
     if row.protocol == "ucp":
-        raise Unprocessable(
-            "protocol: UCP merchants cannot go live yet, except by settlement `handoff`"
-        )
-    if not row.base_url:
+        if not row.discovery_url:
+            raise Unprocessable("discovery_url: set it before a UCP merchant goes live")
+    elif not row.base_url:
         raise Unprocessable("base_url: set it before the merchant goes live")
 
 
@@ -249,29 +251,58 @@ def disclosure(row: Merchant, language: Language = "en") -> str:
 
 
 def handoff_url(row: Merchant, *, item_id: str, offer_id: str) -> str | None:
-    """Where a person finishes: the template with `{item_id}` and `{offer_id}` filled in."""
+    """Where a person finishes: the template with `{item_id}` and `{offer_id}` filled in.
+
+    A `{token}` in it stays for the checkout, whose attribution goes there.
+    """
     if row.handoff_template is None:
         return None
     filled = row.handoff_template.replace("{item_id}", quote(item_id, safe=""))
     return filled.replace("{offer_id}", quote(offer_id, safe=""))
 
 
+def credited(url: str | None, token: str) -> str | None:
+    """The merchant's address with our token: where its template has room, else as a parameter."""
+    if url is None:
+        return None
+    if "{token}" in url:
+        return url.replace("{token}", quote(token, safe=""))
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, f"emptor_token={quote(token)}") if part)
+    return urlunsplit(parts._replace(query=query))
+
+
 def webhook_secret(row: Merchant, vault: Vault) -> str | None:
     return vault.open(row.webhook_secret) if row.webhook_secret else None
 
 
+Client = AcpPartner | BookingPartner | UcpPartner
+
+
 def partner_for(
-    row: Merchant, *, http: httpx.AsyncClient, vault: Vault
-) -> AcpPartner | BookingPartner:
-    """The client that speaks to this merchant. `http` is the guarded one of `egress`.
+    row: Merchant, *, http: httpx.AsyncClient, vault: Vault, ucp: Platform | None = None
+) -> Client:
+    """The client that speaks to this merchant. `http` is the guarded one of `egress`, `ucp` who
+    we are to UCP merchants.
 
     Raises `Unprocessable` for a merchant that cannot be spoken to.
     """
+    if row.protocol == "ucp":
+        return _ucp_partner(row, http, vault, ucp)
     if row.base_url is None:
         raise Unprocessable(f"{row.name} has no base_url yet", code="merchant_not_connected")
     key = vault.open(row.outbound_key) if row.outbound_key else ""
     if row.protocol == "acp":
         return AcpPartner(http, row.base_url, key)
-    if row.protocol == "booking":
-        return BookingPartner(http, row.base_url, key)
-    raise Unprocessable("UCP is not spoken yet", code="protocol_unsupported")
+    return BookingPartner(http, row.base_url, key)
+
+
+def _ucp_partner(
+    row: Merchant, http: httpx.AsyncClient, vault: Vault, ucp: Platform | None
+) -> UcpPartner:
+    if row.discovery_url is None:
+        raise Unprocessable(f"{row.name} has no discovery_url yet", code="merchant_not_connected")
+    if ucp is None:
+        raise Unprocessable("UCP is not spoken here", code="protocol_unsupported")
+    key = vault.open(row.outbound_key) if row.outbound_key else ""
+    return UcpPartner(http, row.discovery_url, key, platform=ucp)

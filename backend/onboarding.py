@@ -4,7 +4,7 @@ Each step says what was asked and what is wrong, so that a merchant can mend it 
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,8 @@ from integrations.partner import (
     PartnerError,
     Quote,
 )
+from integrations.ucp import UcpPartner
+from integrations.ucp_profile import HANDLER
 
 _TRIAL_DAYS_AHEAD = 7
 _TRIAL_HOUR = clock(19, 0)
@@ -70,14 +72,22 @@ class Check:
         self.steps.append(Step(name, not failure, failure or "; ".join(said) or "fine", spent))
 
 
-async def check(database: Database, merchant: Merchant, partner: Awaitable[Partner]) -> Check:
+async def check(
+    database: Database, merchant: Merchant, partner: Callable[[], Awaitable[Partner]]
+) -> Check:
     """Walks the merchant's endpoints. Raises nothing that a merchant can cause."""
     walk = Check()
+    if merchant.settlement == "handoff":
+        await _sends_away(walk, merchant)
+        await _first_product(walk, database, merchant)
+        return walk
     client: Partner | None = None
     async with walk.step("profile") as said:
-        client = await partner
-        said.append(f"{merchant.protocol} at {merchant.base_url}")
+        client = await partner()
+        said.append(f"{merchant.protocol} at {merchant.discovery_url or merchant.base_url}")
     if client is None:
+        return walk
+    if isinstance(client, UcpPartner) and not await _discovered(walk, client):
         return walk
     if isinstance(client, BookingPartner):
         basket = await _found_booking(walk, client)
@@ -86,6 +96,33 @@ async def check(database: Database, merchant: Merchant, partner: Awaitable[Partn
     if basket is not None:
         await _quote_and_cancel(walk, client, basket)
     return walk
+
+
+async def _sends_away(walk: Check, merchant: Merchant) -> None:
+    """A merchant that sells on its own page: where people go, and how its orders reach us."""
+    async with walk.step("handoff") as said:
+        if not merchant.handoff_template:
+            raise PartnerError("say in handoff_template where people go", code="no_template")
+        if "{token}" not in merchant.handoff_template:
+            said.append("the token comes as the parameter emptor_token")
+        signed = merchant.discovery_url if merchant.protocol == "ucp" else merchant.webhook_secret
+        if not signed:
+            missing = "discovery_url" if merchant.protocol == "ucp" else "webhook_secret"
+            raise PartnerError(f"set {missing}: order events must be signed", code="no_secret")
+        said.append("order events with the token earn the commission")
+
+
+async def _discovered(walk: Check, client: UcpPartner) -> bool:
+    """What the UCP profile says, and what is left of it for us."""
+    async with walk.step("discovery") as said:
+        business = await client.business()
+        said.append(f"UCP {business.version} at {business.endpoint}")
+        said.append(", ".join(sorted(business.active)))
+        if HANDLER not in business.handlers:
+            raise PartnerError(f"offer the payment handler {HANDLER}", code="no_payment_handler")
+        if not business.keys:
+            raise PartnerError("list an ES256 key in signing_keys", code="no_signing_key")
+    return walk.steps[-1].ok
 
 
 async def _first_product(walk: Check, database: Database, merchant: Merchant) -> Basket | None:

@@ -102,7 +102,7 @@ async def book(session: AsyncSession, work: Checkout, payment: Payment | None) -
     order_id = new_id("ord")
     if await stop(session, work, state="completed", step=None, order_id=order_id) is None:
         return False
-    quote = work.confirmation or {}
+    quote = work.confirmation or work.quote or {}  # a handed-off checkout was never confirmed
     order = PurchaseOrder(
         id=order_id,
         checkout_id=work.id,

@@ -120,14 +120,18 @@ async def _refused(till: Till, work: Checkout, refused: PartnerRefused) -> Check
     try:
         seen = await partner.read(work.reference or "")
     except PartnerRefused:
-        return await give_up(till, work, "merchant_refused", refused.detail)
+        return await give_up(
+            till, work, "merchant_refused", refused.detail, handoff_url=refused.continue_url
+        )
     except PartnerError:
         return await later(till, work, state="outcome_unknown")
     if seen.status in {"completed", "placing"}:
         return await _placed(till, work, seen)
     if seen.status == "expired":
         return await give_up(till, work, "offer_expired", refused.detail)
-    return await give_up(till, work, "merchant_refused", refused.detail)
+    return await give_up(
+        till, work, "merchant_refused", refused.detail, handoff_url=refused.continue_url
+    )
 
 
 async def _unreachable(till: Till, work: Checkout, *, maybe: bool) -> Checkout | None:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import confirmation, fees
+from backend import confirmation, fees, merchants
 from backend.checkout import (
     OPEN,
     Checkout,
@@ -49,6 +49,7 @@ from integrations.partner import (
 )
 
 OFFER_LIFE = timedelta(minutes=15)
+HANDOFF_LIFE = timedelta(days=30)  # how long an order on the merchant's own site counts as ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +168,17 @@ async def _insert(session: AsyncSession, row: Checkout) -> Checkout:
 
 async def _hand_off(till: Till, row: Checkout, items: Mapping[str, Item]) -> Checkout:
     """Nothing to ask and nothing to charge: the person finishes on the merchant's own site."""
-    prices = [items[line["offer_id"]].price * line["quantity"] for line in row.lines]
-    total = sum(prices, Money.zero(row.currency))
+    priced = [(line, items[line["offer_id"]].price) for line in row.lines]
+    total = sum((unit * line["quantity"] for line, unit in priced), Money.zero(row.currency))
+    lines = [
+        {
+            **{name: line[name] for name in ("offer_id", "title", "quantity")},
+            "unit_amount": unit.amount,
+            "amount": (unit * line["quantity"]).amount,
+        }
+        for line, unit in priced
+    ]
+    estimate = {"type": "total", "label": "Price as listed", "amount": total.amount}
     note = Note("info", "handoff", f"You finish this purchase at {row.merchant_name}.")
     async with till.database.transaction() as session:
         moved = await move(
@@ -176,8 +186,10 @@ async def _hand_off(till: Till, row: Checkout, items: Mapping[str, Item]) -> Che
             row,
             state="quoted",
             total=total.amount,
+            quote={"lines": lines, "totals": [estimate], "deliveries": []},
+            handoff_url=merchants.credited(row.handoff_url, till.mark(row.id)),
             messages=confirmation.notes([note]),
-            expires_at=func.now() + OFFER_LIFE,
+            expires_at=func.now() + HANDOFF_LIFE,
         )
     return moved or row
 
@@ -291,6 +303,7 @@ async def _noted(till: Till, row: Checkout, refused: PartnerRefused) -> Checkout
         moved = await move(
             session,
             row,
+            handoff_url=refused.continue_url,
             messages=confirmation.notes([note]),
             expires_at=func.now() + OFFER_LIFE,
         )

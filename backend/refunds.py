@@ -101,6 +101,10 @@ async def quote_cancellation(till: Till, *, user_id: str, order_id: str) -> Orde
         order = await orders.fetch(session, order_id, user_id=user_id)
     if order.state not in {"placed", "fulfilled", "partially_refunded"}:
         raise Conflict(f"This order is {order.state}; there is nothing to cancel")
+    if order.settlement == "handoff":
+        raise Unprocessable(
+            f"You bought this at {order.merchant_name}: cancel it there", code="not_cancelable"
+        )
     quote_id = new_id("cxl")
     partner = await till.partner_for(order.merchant_id)
     try:

@@ -219,7 +219,7 @@ def panel(settings: Settings) -> Panel:
     ]
     if settings.demo:
         lines += [
-            "merchants  simulated: a shop (ACP) and a booking partner",
+            "merchants  simulated: a shop (ACP), tickets (UCP), bookings, an airline (hand-off)",
             f"demo keys  {settings.home / 'demo.json'}   ·   try: emptor demo",
         ]
     return Panel("\n".join(lines), title="Emptor is up", expand=False, title_align="left")

@@ -63,11 +63,16 @@ class Part:
     health: str
 
 
-# The demo's merchants: id → module. Each takes --port, --home, --key and --leash.
+# The demo's merchants: id → module. Each takes --port, --home, --key, --webhook-url and --leash.
 DEMO_MERCHANTS = {
     "mer_demo_shop": "integrations.simulators.shop",
     "mer_demo_tables": "integrations.simulators.tables",
+    "mer_demo_tickets": "integrations.simulators.tickets",
+    "mer_demo_flights": "integrations.simulators.flights",
 }
+
+
+_STRIPE, _ORDERS = "/webhooks/stripe", "/agentic_checkout/webhooks/order_events"
 
 
 def programs(settings: Settings, *, webhook_url: str, webhook_secret: str, key: str) -> list[Part]:
@@ -83,8 +88,9 @@ def programs(settings: Settings, *, webhook_url: str, webhook_secret: str, key: 
         parts.append(Part("stripe", "integrations.simulators.stripe", where, "/healthz"))
     if settings.demo:
         for merchant, module in DEMO_MERCHANTS.items():
-            where = ("--home", str(home / merchant), "--key", key)
-            parts.append(Part(merchant, module, where, "/healthz"))
+            told = ("--webhook-url", f"{webhook_url.removesuffix(_STRIPE)}{_ORDERS}")
+            known = ("--home", str(home / merchant), "--key", key, *told)
+            parts.append(Part(merchant, module, known, "/healthz"))
     return parts
 
 

@@ -60,7 +60,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Till:
-    """`pause` is how the driver waits between look-ups; tests hand in one that does not."""
+    """`pause` is how the driver waits between look-ups; tests hand in one that does not.
+
+    `mark` puts our mark behind a text, so that a token that comes back is known to be ours.
+    """
 
     database: Database
     payments: Payments
@@ -70,6 +73,7 @@ class Till:
     profile_for: Callable[[str], Awaitable[Profile]]
     saved_method: Callable[[str, str], Awaitable[Method | None]]
     webhook_secret: Callable[[str], Awaitable[str | None]]
+    mark: Callable[[str], str] = str
     public_url: str = ""
     wait_s: float = 20.0
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -3,6 +3,7 @@
 Our own keys are never here: they are stored as hashes and shown once.
 """
 
+import base64
 import hmac
 import os
 from pathlib import Path
@@ -20,6 +21,7 @@ class Vault:
     def __init__(self, key: bytes) -> None:
         self._fernet = Fernet(key)
         self._signing = hmac.digest(key, b"emptor cookies", "sha256")
+        self._marking = hmac.digest(key, b"emptor marks", "sha256")
 
     @classmethod
     def at(cls, home: Path) -> "Vault":
@@ -49,6 +51,20 @@ class Vault:
 
     def _signature(self, text: str) -> str:
         return hmac.digest(self._signing, text.encode(), "sha256").hex()
+
+    def mark(self, text: str) -> str:
+        """`text` with our mark behind a dot: anyone may read it, only we can have written it."""
+        return f"{text}.{self._mark(text)}"
+
+    def marked(self, token: str) -> str | None:
+        """The text of a token that `mark` made; None for any other."""
+        text, _, mark = token.rpartition(".")
+        fits = hmac.compare_digest(self._mark(text).encode(), mark.encode())
+        return text if text and fits else None
+
+    def _mark(self, text: str) -> str:
+        made = hmac.digest(self._marking, text.encode(), "sha256")[:18]
+        return base64.urlsafe_b64encode(made).decode()
 
     def open(self, sealed: str) -> str:
         """Raises `VaultError` when the value was sealed with another key."""

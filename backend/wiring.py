@@ -12,20 +12,20 @@ from backend.database import Database
 from backend.merchants import Merchant
 from backend.till import Item, Profile, Seller, Till
 from backend.vault import Vault
-from integrations.acp import AcpPartner
 from integrations.booking import BookingPartner
 from integrations.partner import Address, BookingSearch, Buyer, Partner
 from integrations.payments import Method, Payments
+from integrations.ucp import Platform
 
-Client = Callable[[Merchant], AcpPartner | BookingPartner]
+Client = Callable[[Merchant], merchants.Client]
 SAVED = ("", "default")
 
 
-def clients(vault: Vault, http: httpx.AsyncClient) -> Client:
+def clients(vault: Vault, http: httpx.AsyncClient, ucp: Platform | None = None) -> Client:
     """A client for a merchant in its own protocol, through the guarded address book."""
 
-    def client(row: Merchant) -> AcpPartner | BookingPartner:
-        return merchants.partner_for(row, http=http, vault=vault)
+    def client(row: Merchant) -> merchants.Client:
+        return merchants.partner_for(row, http=http, vault=vault, ucp=ucp)
 
     return client
 
@@ -74,6 +74,7 @@ class Ports:
             profile_for=self.profile_for,
             saved_method=self.saved_method,
             webhook_secret=self.webhook_secret,
+            mark=self.vault.mark,
             public_url=public_url,
         )
 

@@ -37,6 +37,9 @@ from integrations.wire import Wire, object_at, objects_at, segment, text_at
 VERSIONS = frozenset({"2026-04-17", "2026-01-30"})
 CANCELLATION_EXTENSION = "dev.emptor.order_cancellation"
 UNITS_MAX = 200
+# Merchants that turned the newest version away, and what they speak instead. Only a hint that
+# spares the next request a refusal: a process that has not heard of it finds out again.
+SPOKEN: dict[str, str] = {}
 
 _CARD_HANDLER = "dev.acp.tokenized.card"
 _SESSIONS = "/checkout_sessions"
@@ -57,9 +60,9 @@ class AcpPartner:
     ) -> None:
         if api_version not in VERSIONS:
             raise ValueError(f"ACP {api_version} is not one of {sorted(VERSIONS)}")
-        headers = {"API-Version": api_version, "Accept-Language": locale}
-        self._wire = Wire(http, base_url, key, headers)
-        self._discovery = Wire(http, _origin(base_url), key, headers)
+        version = SPOKEN.get(base_url.rstrip("/"), api_version)
+        self._wire = _Versioned(http, base_url, key, version=version, locale=locale)
+        self._discovery = _Versioned(http, _origin(base_url), key, version=version, locale=locale)
         self._publisher = publisher
         self._locale = locale
 
@@ -178,6 +181,30 @@ class AcpPartner:
         extensions = objects_at(await self._capabilities(), "extensions")
         if all(extension.get("name") != CANCELLATION_EXTENSION for extension in extensions):
             raise _not_supported()
+
+
+class _Versioned(Wire):
+    """Requests in one version; a merchant that names others it speaks is asked again in ours.
+
+    Safe with the same key: the refusal says that nothing happened.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, base_url: str, key: str, *, version: str, locale: str
+    ) -> None:
+        super().__init__(http, base_url, key, {"API-Version": version, "Accept-Language": locale})
+
+    async def _call(
+        self, method: str, path: str, body: Mapping[str, Any] | None, key: str | None
+    ) -> Mapping[str, Any]:
+        try:
+            return await super()._call(method, path, body, key)
+        except PartnerRefused as refused:
+            common = VERSIONS & set(refused.versions) - {self._headers["API-Version"]}
+            if not common:
+                raise
+        self._headers["API-Version"] = SPOKEN[self.base_url] = max(common)
+        return await super()._call(method, path, body, key)
 
 
 def _origin(base_url: str) -> str:

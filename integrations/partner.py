@@ -37,14 +37,21 @@ class PartnerError(Exception):
 class PartnerRefused(PartnerError):
     """A clear no (4xx or an error message): nothing happened at the merchant.
 
-    `continue_url`: where a person can go on although we cannot.
+    `continue_url`: where a person can go on although we cannot. `versions`: what the merchant
+    speaks, where it said no to the version that we spoke.
     """
 
     def __init__(
-        self, detail: str, *, code: str = "partner_failed", continue_url: str | None = None
+        self,
+        detail: str,
+        *,
+        code: str = "partner_failed",
+        continue_url: str | None = None,
+        versions: tuple[str, ...] = (),
     ) -> None:
         super().__init__(detail, code=code)
         self.continue_url = continue_url
+        self.versions = versions
 
 
 class PartnerUnreachable(PartnerError):

@@ -131,8 +131,13 @@ def _failure(answer: httpx.Response, base_url: str) -> Exception:
     unclear = answer.status_code == 408 or code in ("idempotency_in_flight", "idempotency_conflict")
     if 400 <= answer.status_code < 500 and not unclear:
         on = link_at(body, "continue_url", base_url=base_url)
-        return PartnerRefused(detail, code=code, continue_url=on)
+        return PartnerRefused(detail, code=code, continue_url=on, versions=_versions(body))
     return PartnerUnknown(detail, code=code)
+
+
+def _versions(body: Mapping[str, Any]) -> tuple[str, ...]:
+    listed = body.get("supported_versions")
+    return tuple(v for v in listed if isinstance(v, str)) if isinstance(listed, list) else ()
 
 
 def said_of(body: Mapping[str, Any]) -> tuple[str, str]:

@@ -41,21 +41,36 @@ class World:
     stripe: str
     shop: str
     tables: str
+    tickets: str
+    flights: str
+    home: Path
 
     @property
     def hosts(self) -> frozenset[str]:
-        return frozenset(url.removeprefix("http://") for url in (self.shop, self.tables))
+        urls = (self.shop, self.tables, self.tickets, self.flights)
+        return frozenset(url.removeprefix("http://") for url in urls)
 
 
 @contextmanager
-def world(home: Path) -> Iterator[World]:
+def world(home: Path, *, orders_url: str = "") -> Iterator[World]:
+    """`orders_url` is where the airline sends what was bought on its own page."""
     with ExitStack() as stack:
         yield World(
+            home=home,
             stripe=stack.enter_context(simulator("stripe", "--home", str(home / "stripe"))),
             shop=stack.enter_context(
                 simulator("shop", "--home", str(home / "shop"), "--key", MERCHANT_KEY)
             ),
             tables=stack.enter_context(
                 simulator("tables", "--home", str(home / "tables"), "--key", MERCHANT_KEY)
+            ),
+            tickets=stack.enter_context(
+                simulator("tickets", "--home", str(home / "tickets"), "--key", MERCHANT_KEY)
+            ),
+            flights=stack.enter_context(
+                simulator(
+                    *("flights", "--home", str(home / "flights"), "--key", MERCHANT_KEY),
+                    *("--webhook-url", orders_url),
+                )
             ),
         )

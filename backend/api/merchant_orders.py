@@ -1,14 +1,15 @@
 """A merchant's orders (contract §8): what people bought there, and giving money back."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import Field
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import orders, refunds
+from backend import orders, refunds, statements
 from backend.api.strict import Positive, Strict
 from backend.auth import MerchantKey
 from backend.database import Session
@@ -62,6 +63,24 @@ async def list_orders(
 async def read_order(order_id: str, who: MerchantKey, session: Session) -> dict[str, Any]:
     row = await _own(session, who.merchant_id, order_id)
     return _document(row) | {"events": await orders.events(session, row.id)}
+
+
+@router.get("/statements", response_model=None)
+async def read_statement(
+    who: MerchantKey,
+    session: Session,
+    month: Annotated[str, Query(max_length=20)],
+    format: Literal["json", "csv"] = "json",
+) -> Response:
+    """A month (UTC) of bookings between us, from the ledger: what was sold, our fee, what is owed.
+
+    `change` and the balances are what we owe you; below zero, you owe us. Amounts in minor units.
+    """
+    made = await statements.statement(session, who.merchant_id or "", month)
+    if format == "csv":
+        name = f'attachment; filename="statement-{made.month}.csv"'
+        return Response(made.csv(), media_type="text/csv", headers={"Content-Disposition": name})
+    return JSONResponse(made.document())
 
 
 @router.post("/orders/{order_id}/refund")

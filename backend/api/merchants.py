@@ -112,7 +112,7 @@ async def check(request: Request, who: MerchantKey) -> dict[str, Any]:
     till: Till = request.app.state.till
     async with till.database.transaction() as session:
         row = await merchants.fetch(session, who.merchant_id)
-    walk = await onboarding.check(till.database, row, till.partner_for(row.id))
+    walk = await onboarding.check(till.database, row, lambda: till.partner_for(row.id))
     return walk.document()
 
 

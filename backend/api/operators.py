@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from backend import auth, ledger, legacy, merchants, reports
+from backend import auth, ledger, legacy, merchants, reconciling, reports
 from backend.api.strict import INT_MAX, Currency, Strict
 from backend.auth import UserAccount, operator_key
 from backend.database import Session
@@ -282,6 +282,19 @@ async def ledger_entries(
 @router.get("/ledger/verify")
 async def ledger_verify(session: Session) -> dict[str, Any]:
     return (await ledger.verify(session)).as_dict()
+
+
+@router.get("/reconciliation")
+async def read_reconciliation(
+    request: Request, days: Annotated[int, Query(ge=1, le=400)] = reconciling.DAYS
+) -> dict[str, Any]:
+    """Charges, orders and ledger of the last `days` days, held against each other.
+
+    `differences` is what does not fit; `under_way` are purchases that have not ended yet.
+    """
+    state = request.app.state
+    made = await reconciling.reconcile(state.database, state.payments, days=days)
+    return made.document()
 
 
 @router.get("/incidents")

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from backend import inbox
+from backend import handoff, inbox
 from backend.checkout import Checkout
 from backend.errors import BadRequest, Unauthenticated
 from backend.till import Till
@@ -42,13 +43,20 @@ async def stripe_event(request: Request) -> dict[str, Any]:
 
 @router.post("/agentic_checkout/webhooks/order_events")
 async def order_event(request: Request) -> dict[str, Any]:
-    """A merchant's order events (ACP): `Merchant-Signature: t=…,v1=…`, 300 s."""
+    """A merchant's order events (ACP): `Merchant-Signature: t=…,v1=…`, 300 s.
+
+    An order that came of a hand-off carries the token of our address, as `attribution.token`,
+    `affiliate_attribution.token` or `checkout_session_id`.
+    """
     till: Till = request.app.state.till
     body = await request.body()
     header = request.headers.get("merchant-signature", "")
     kind, data = _parsed(body)
     async with till.database.transaction() as session:
-        candidates = await inbox.senders(session, str(data.get("checkout_session_id", ""))[:200])
+        found = await inbox.senders(session, str(data.get("checkout_session_id", ""))[:200])
+        token = handoff.token_in(data)
+        marked = await handoff.sent(session, request.app.state.vault, token)
+        candidates = [*found, *([marked] if marked is not None else [])]
     row = await _sender(till, candidates, header, body)
     event_id = hashlib.sha256(header.encode() + body).hexdigest()
     async with till.database.transaction() as session:
@@ -67,9 +75,7 @@ def _parsed(body: bytes) -> tuple[str, dict[str, Any]]:
     return kind.replace("\x00", "")[:100], data
 
 
-async def _sender(
-    till: Till, candidates: list[Checkout] | Any, header: str, body: bytes
-) -> Checkout:
+async def _sender(till: Till, candidates: Sequence[Checkout], header: str, body: bytes) -> Checkout:
     """The purchase whose merchant signed this. Raises the same error for every reason not to."""
     for row in candidates:
         secret = await till.webhook_secret(row.merchant_id)
@@ -77,6 +83,5 @@ async def _sender(
             continue
         at = inbox.signed_at(header, body, [secret])
         if at is not None and abs(time.time() - at) <= inbox.TOLERANCE_S:
-            found: Checkout = row
-            return found
+            return row
     raise UnknownSender

@@ -77,6 +77,7 @@ class BoxOrders:
         )
         self._store.release(order["checkout_id"])
         self._store.put("order", order_id, order)
+        self.tell(order)
         return 200, self._view(order)
 
     def _view(self, order: Document) -> Document:

@@ -21,12 +21,16 @@ from fastapi import FastAPI
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """`port` 0 takes a free one. `key` is the bearer key that callers must send."""
+    """`port` 0 takes a free one. `key` is the bearer key that callers must send.
+
+    `webhook_url` is where a merchant that has no other way to learn it sends its order events.
+    """
 
     port: int
     home: Path
     key: str
     leash: bool
+    webhook_url: str = ""
 
 
 class _Announcing(uvicorn.Server):
@@ -50,6 +54,7 @@ def parse(name: str, argv: Sequence[str] | None = None) -> Arguments:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--key", required=True)
+    parser.add_argument("--webhook-url", default="")
     parser.add_argument("--leash", action="store_true", help="end when standard input closes")
     return Arguments(**vars(parser.parse_args(argv)))
 

@@ -32,6 +32,7 @@ class Product:
     world: World
     database: Database
     app: Any
+    homes: Path
 
     def client(self, who: str = "plus", **headers: str) -> httpx.AsyncClient:
         key = self.keys.get(who, who)
@@ -44,18 +45,28 @@ class Product:
 
 
 @pytest.fixture(scope="session")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with world(tmp_path_factory.mktemp("world")) as made:
+def port() -> int:
+    """Where the product will listen: the airline must know before it starts."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def outside(port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    orders_url = f"http://127.0.0.1:{port}/agentic_checkout/webhooks/order_events"
+    with world(tmp_path_factory.mktemp("world"), orders_url=orders_url) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 async def product(
-    postgres: str, template: str, outside: World, tmp_path_factory: pytest.TempPathFactory
+    postgres: str,
+    template: str,
+    port: int,
+    outside: World,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Product]:
     home: Path = tmp_path_factory.mktemp("home")
     model = FakeModel()
-    port = free_port()
     settings = Settings(home=home, port=port, openai_base_url="http://127.0.0.1:9/v1", demo=True)
     with fresh_database(postgres, template) as database_url:
         async with serving(model.app()) as model_url:
@@ -69,6 +80,8 @@ async def product(
                 merchants={
                     "mer_demo_shop": Address(outside.shop, MERCHANT_KEY),
                     "mer_demo_tables": Address(outside.tables, MERCHANT_KEY),
+                    "mer_demo_tickets": Address(outside.tickets, MERCHANT_KEY),
+                    "mer_demo_flights": Address(outside.flights, MERCHANT_KEY),
                 },
             )
             app = create_app(settings, parts)
@@ -82,7 +95,8 @@ async def product(
                     catalogue=app.state.catalogue,
                 )
                 keys = json.loads((home / "demo.json").read_text())["keys"]
-                yield Product(url, keys, model, outside, app.state.database, app)
+                homes = outside.home
+                yield Product(url, keys, model, outside, app.state.database, app, homes)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,126 @@
+"""Hand-off: a person pays on the merchant's own site, and the order that comes of it earns our fee.
+
+The address carries a token that we marked: the checkout's id, which only we can have written. The
+merchant sends it back with its signed order event. Both must fit before anything is booked: whose
+secret signed, and whose checkout the token names. What the order cost is the merchant's word, and
+so is the commission that it owes on it; nobody is charged here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from backend import fees, incidents, ledger, orders
+from backend.checkout import Checkout, move
+from backend.orders import PurchaseOrder
+from backend.vault import Vault
+from integrations.money import CurrencyMismatch, Money, MoneyError
+from integrations.partner import clean_text
+from integrations.wire import Unreadable, integer_at, link_at, objects_at, text_at
+
+_TOKENS = ("attribution", "affiliate_attribution")
+
+
+def token_in(order: Mapping[str, Any]) -> object:
+    """The token of an order event, wherever its protocol has room for one."""
+    for name in _TOKENS:
+        held = order.get(name)
+        if isinstance(held, dict) and held.get("token"):
+            return held["token"]
+    return order.get("checkout_session_id")
+
+
+async def sent(session: AsyncSession, vault: Vault, token: object) -> Checkout | None:
+    """The handed-off checkout that a token of ours names; None for any other text."""
+    named = vault.marked(token) if isinstance(token, str) and len(token) <= 200 else None
+    if named is None:
+        return None
+    query = select(Checkout).where(col(Checkout.id) == named, col(Checkout.settlement) == "handoff")
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def ordered(session: AsyncSession, row: Checkout, order: Mapping[str, Any]) -> bool:
+    """Book the merchant's verified order, once. False: it is booked already, or not bookable: the
+    checkout was given up, or its time is over, and with it the claim to a commission.
+
+    The agreed terms are those of the day the person was sent.
+    """
+    row = await session.get_one(Checkout, row.id, with_for_update=True, populate_existing=True)
+    if row.order_id is not None:
+        return False
+    identifier, total = text_at(order, "id", 200), _total(row, order)
+    if row.state != "quoted" or not identifier or total is None:
+        await _strange(session, row, "an order came that cannot be booked")
+        return False
+    try:
+        fee = fees.fee(fees.agreed(row.fee_terms or {}), total)
+    except (fees.FeeError, CurrencyMismatch):
+        await _strange(session, row, f"no terms are agreed for an order of {total}")
+        return False
+    shown = dict(row.quote or {})
+    shown["totals"] = [{"type": "total", "label": "Total", "amount": total.amount}]
+    paid = await move(
+        session,
+        row,
+        state="placing",
+        total=total.amount,
+        currency=total.currency,
+        fee=fee.amount,
+        merchant_order_id=identifier,
+        permalink_url=_permalink(order),
+        quote=shown,
+    )
+    return paid is not None and await orders.book(session, paid, None)
+
+
+def _total(row: Checkout, order: Mapping[str, Any]) -> Money | None:
+    currency = text_at(order, "currency", 3).upper() or row.currency
+    try:
+        stated = [t for t in objects_at(order, "totals") if t.get("type") == "total"]
+        total = Money(integer_at(stated[0], "amount"), currency) if len(stated) == 1 else None
+    except (MoneyError, Unreadable):
+        return None
+    return total if total is not None and total.amount >= 0 else None
+
+
+def _permalink(order: Mapping[str, Any]) -> str | None:
+    """https only, or this machine's http: a person will be sent there."""
+    found = clean_text(order.get("permalink_url"), 2000)
+    return link_at({"u": found}, "u", base_url=found if "://127.0.0.1" in found else "")
+
+
+async def _strange(session: AsyncSession, row: Checkout, detail: str) -> None:
+    await incidents.report(
+        session, "total_mismatch", subject=row.id, merchant_id=row.merchant_id, detail=detail
+    )
+
+
+async def undone(session: AsyncSession, order_id: str, *, ref: str) -> bool:
+    """The merchant gave the whole order back to its buyer: it owes us nothing for it any more."""
+    query = (
+        update(PurchaseOrder)
+        .where(
+            col(PurchaseOrder.id) == order_id,
+            col(PurchaseOrder.settlement) == "handoff",
+            col(PurchaseOrder.state).in_(("placed", "fulfilled")),
+        )
+        .values(state="canceled", refunded=PurchaseOrder.total, updated_at=func.now())
+        .returning(PurchaseOrder)
+    )
+    order = (await session.execute(query)).scalar_one_or_none()
+    if order is None:
+        return False
+    back = Money(order.fee - order.fee_refunded, order.currency)
+    await session.execute(
+        update(PurchaseOrder)
+        .where(col(PurchaseOrder.id) == order_id)
+        .values(fee_refunded=PurchaseOrder.fee)
+    )
+    await orders.record(session, order_id, "canceled", ref=ref)
+    postings = fees.accrual_refunded(merchant_id=order.merchant_id, fee_part=back)
+    if postings:
+        await ledger.post(session, kind="refunded", ref=f"{order_id}:handoff", entries=postings)
+    return True
