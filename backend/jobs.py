@@ -29,6 +29,7 @@ log = structlog.get_logger()
 # Six fields: the last one is seconds.
 REDRIVE_CRON = "* * * * * */5"
 SWEEP_CRON = "* * * * * */20"
+WATCH_CRON = "* * * * *"
 STALLED_CRON = "* * * * * */15"
 STALLED_AFTER_S = 30.0
 CONCURRENCY = 8
@@ -38,10 +39,13 @@ _BATCH = 100
 Sweep = Callable[[], Awaitable[object]]
 
 
-def build(till: Till, *, sweeps: Sequence[Sweep] = ()) -> procrastinate.App:
+def build(
+    till: Till, *, sweeps: Sequence[Sweep] = (), watch: Sweep | None = None
+) -> procrastinate.App:
     """The queue's application with every task bound to this till. Open it before use.
 
-    `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
+    `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out. `watch`
+    runs every minute: the router's tripwires.
     """
     connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
     app = procrastinate.App(connector=connector)
@@ -65,6 +69,13 @@ def build(till: Till, *, sweeps: Sequence[Sweep] = ()) -> procrastinate.App:
     async def sweep_task(timestamp: int) -> None:
         del timestamp
         await sweep(till, sweeps)
+
+    @app.periodic(cron=WATCH_CRON)
+    @app.task(name="watch_router", queue=QUEUE, queueing_lock="watch_router")
+    async def watch_task(timestamp: int) -> None:
+        del timestamp
+        if watch is not None:
+            await watch()
 
     @app.periodic(cron=STALLED_CRON)
     @app.task(name="retry_stalled", queue=QUEUE, queueing_lock="retry_stalled")

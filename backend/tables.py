@@ -4,6 +4,7 @@
 import backend.auth
 import backend.chain
 import backend.checkout
+import backend.decisions
 import backend.effects
 import backend.idempotency
 import backend.inbox
@@ -14,5 +15,6 @@ import backend.orders
 import backend.products
 import backend.refunds
 import backend.threads
+import backend.versions
 import quotas.buckets
 import quotas.holds

@@ -227,5 +227,5 @@ async def retry_turn(
         if row.thread_id is None or not row.text:
             raise Conflict("Only a message of a conversation can be asked again")
         thread = await threads.thread(session, who.user_id, row.thread_id)
-    asked = request_for(user, thread, row.text, surface="rest", **_chosen(body))
+    asked = request_for(user, thread, row.text, surface="rest", retry_of=row.id, **_chosen(body))
     return await _answer(chat, request, asked, thread)
