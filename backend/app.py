@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import quotas.usage as allowances
-from backend import feeds, jobs, legacy, offers, subscriptions
+from backend import feeds, jobs, legacy, offers, subscriptions, tripwires, versions
 from backend.api import (
     agui,
     checkouts,
@@ -29,6 +29,7 @@ from backend.api import (
     merchants,
     operators,
     problems,
+    routing,
     sessions,
     threads,
     ucp,
@@ -43,6 +44,7 @@ from backend.catalogue import Catalogue as Shelves
 from backend.database import Database
 from backend.desk import PersonDesk
 from backend.parts import Parts
+from backend.rollout import Load, Serving, loader
 from backend.seats import Seats
 from backend.settings import ROOT, Settings
 from backend.signing import signing_key
@@ -52,6 +54,7 @@ from backend.turn import Chat
 from backend.vault import Vault
 from backend.wiring import Ports, clients, searchers
 from graphs.assistant import build
+from graphs.router.classifier import WEIGHTS
 from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
@@ -66,12 +69,38 @@ log = structlog.get_logger()
 BODY_BYTES_MAX = 1024 * 1024
 DIST = ROOT / "frontend-static" / "dist"
 
+SURFACES = (
+    health,
+    openai_surface,
+    agui,
+    media,
+    merchant_orders,
+    sessions,
+    guests,
+    threads,
+    plans_surface,
+    checkouts,
+    merchants,
+    operators,
+    grants,
+    routing,
+    ucp,
+    webhooks,
+)
 
 Prepare = Callable[[FastAPI], Awaitable[None]]
 
 
-def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = None) -> FastAPI:
-    """`prepare` runs when every adapter stands and before the first request is taken.
+def create_app(
+    settings: Settings,
+    parts: Parts,
+    *,
+    prepare: Prepare | None = None,
+    router: Router | None = None,
+    load_version: Load | None = None,
+) -> FastAPI:
+    """`prepare` runs when every adapter stands and before the first request is taken. `router` is
+    this installation's where it is loaded already, `load_version` makes one of a version's row.
 
     Raises `CatalogueError`, `PlansError` or `PoliciesError` for a file that cannot be used."""
     catalogue = Catalogue.read(settings.models_file)
@@ -80,7 +109,7 @@ def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = No
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            await _build(app, settings, parts, catalogue, plans, stack)
+            await _build(app, settings, parts, (catalogue, plans, router, load_version), stack)
             if prepare is not None:
                 await prepare(app)
             yield
@@ -95,23 +124,7 @@ def create_app(settings: Settings, parts: Parts, *, prepare: Prepare | None = No
     )
     app.state.settings = settings
     problems.install(app)
-    for surface in (
-        health,
-        openai_surface,
-        agui,
-        media,
-        merchant_orders,
-        sessions,
-        guests,
-        threads,
-        plans_surface,
-        checkouts,
-        merchants,
-        operators,
-        grants,
-        ucp,
-        webhooks,
-    ):
+    for surface in SURFACES:
         app.include_router(surface.router)
     # Streams are small pieces that must leave at once: only the page and its assets are squeezed.
     app.add_middleware(PageHeaders, origin=settings.url)
@@ -125,29 +138,33 @@ async def _build(
     app: FastAPI,
     settings: Settings,
     parts: Parts,
-    catalogue: Catalogue,
-    plans: Plans,
+    given: tuple[Catalogue, Plans, Router | None, Load | None],
     stack: contextlib.AsyncExitStack,
 ) -> None:
     """Every adapter, once. What is opened here is closed in reverse order."""
-    state = app.state
+    state, (catalogue, plans, ready, load) = app.state, given
     state.database = Database(parts.database_url)
     stack.push_async_callback(state.database.dispose)
     state.vault = Vault.at(settings.home)
     state.limiter = FixedWindowRateLimiter(MemoryStorage())
-    router = await asyncio.to_thread(Router.load, settings.policies_file)
+    router = (
+        await asyncio.to_thread(Router.load, settings.policies_file) if ready is None else ready
+    )
     state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
     _build_commerce(state, settings, parts, router, stack)
+    state.routers = await _routers(state.database, settings, router, load)
+    stack.callback(state.routers.close)
     state.chat = Chat(
         database=state.database,
         graph=build(),
-        router=router,
+        routers=state.routers,
         models=state.models,
         seats=Seats(catalogue, "embedded" if settings.embedded_model else "openai"),
         plans=plans,
         shelf=state.catalogue,
         desk=_desks(state.till),
+        watch=_watch(state.database, state.routers),
     )
     state.counter = Counter(
         database=state.database,
@@ -157,15 +174,41 @@ async def _build(
         url=settings.url,
     )
     state.chat.seats.restored = await _restored(state.database)
-    watching = asyncio.create_task(_watch_restored(state), name="restored models")
-    stack.push_async_callback(_stop, watching)
     queue = jobs.build(
         state.till,
         sweeps=[_sweeps(state.database), partial(subscriptions.sweep, state.counter)],
         subscriber=partial(subscriptions.sync, state.counter),
+        watch=state.chat.watch,
     )
-    working = asyncio.create_task(jobs.worker(queue), name="worker")
-    stack.push_async_callback(_stop, working)
+    for task in (jobs.worker(queue), state.routers.follow(), _watch_restored(state)):
+        stack.push_async_callback(_stop, asyncio.create_task(task))
+
+
+async def _routers(
+    database: Database, settings: Settings, router: Router, load: Load | None
+) -> Serving:
+    """The installed version registered, and whatever the newest rollout names loaded."""
+    weights = await asyncio.to_thread(WEIGHTS.read_bytes)
+    policies = await asyncio.to_thread(settings.policies_file.read_text, "utf-8")
+    async with database.transaction() as session:
+        installed = await versions.install(session, weights, policies)
+    serving = Serving(
+        database,
+        load or loader(settings.home / "router", router),
+        installed={installed: router},
+    )
+    await serving.refresh()
+    return serving
+
+
+def _watch(database: Database, routers: Serving) -> jobs.Sweep:
+    """One look at the tripwires; this process follows a rollback at once, the others shortly."""
+
+    async def watch() -> None:
+        if await tripwires.watch(database) is not None:
+            await routers.refresh()
+
+    return watch
 
 
 async def _restored(database: Database) -> frozenset[str]:

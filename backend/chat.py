@@ -5,24 +5,26 @@ the turn (an answer, an error, a client that left), it is closed exactly once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, TypeVar, cast
 
 import structlog
 from sqlalchemy import func, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 import quotas.usage as allowances
-from backend import incidents, threads
+from backend import decisions, incidents, threads
 from backend.errors import AppError, ModelFailed, Unavailable
 from backend.gate import Gate
 from backend.ids import new_id
 from backend.masking import mask_cards
 from backend.opening import open_turn
+from backend.rollout import Pick
 from backend.tally import Tally
 from backend.threads import ModelCall, TurnRow
 from backend.turn import Chat, Closed, Opened, Request, TurnEvent
@@ -39,10 +41,13 @@ from quotas.plans import Unit
 
 log = structlog.get_logger()
 UNSAID = Usage(estimated=True)  # the provider did not say what it used
+T = TypeVar("T")
 
+WATCH_EVERY: Final = 50
+"""Decisions between two looks at the tripwires; a periodic job looks every minute besides."""
 
-# Tasks that end a turn whose reader has gone; kept here so that they are not collected.
-_endings: set[asyncio.Task[tuple[Closed, Exception | None]]] = set()
+# Tasks that end a turn whose reader has gone, or look after one; kept so as not to be collected.
+_endings: set[asyncio.Task[Any]] = set()
 
 
 async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
@@ -60,29 +65,46 @@ async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
     tally = Tally(new_id("trn"))
     turn = await open_turn(chat, request, tally.turn_id)
     events: asyncio.Queue[Event | None] = asyncio.Queue()
-    running = asyncio.create_task(_run(chat, request, turn, tally, events))
+    pick = chat.routers.pick(request.user.id)
+    running = asyncio.create_task(_run(chat, request, turn, Noted(tally, pick), events))
     try:
         yield Opened(tally.turn_id, request.thread.id if request.thread else None)
         while (event := await events.get()) is not None:
             yield event
     finally:
         running.cancel()
-        ending = asyncio.create_task(_end(chat, request, turn, tally, running))
-        _endings.add(ending)
-        ending.add_done_callback(_endings.discard)
-        closed, error = await asyncio.shield(ending)
+        closed, error = await asyncio.shield(
+            _kept(_end(chat, request, turn, Noted(tally, pick), running))
+        )
     if error is not None:
         raise error
     yield closed
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What is noted down while a turn runs: what it did, and how it was routed."""
+
+    tally: Tally
+    pick: Pick
+
+
+def _kept(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """A task that runs to its end even when nobody waits for it."""
+    task = asyncio.create_task(work)
+    _endings.add(task)
+    task.add_done_callback(_endings.discard)
+    return task
+
+
 async def _run(
-    chat: Chat, request: Request, turn: Turn, tally: Tally, events: asyncio.Queue[Event | None]
+    chat: Chat, request: Request, turn: Turn, noted: Noted, events: asyncio.Queue[Event | None]
 ) -> None:
     """The graph, its events noted and handed on; None at the end, however it ended."""
+    tally = noted.tally
     thread_id = request.thread.id if request.thread else None
     context = TurnContext(
-        router=chat.router,
+        router=noted.pick,
         allowances=Gate(chat, request, turn),
         models=chat.models,
         shelf=chat.shelf,
@@ -101,9 +123,10 @@ async def _run(
 
 
 async def _end(
-    chat: Chat, request: Request, turn: Turn, tally: Tally, running: asyncio.Task[None]
+    chat: Chat, request: Request, turn: Turn, noted: Noted, running: asyncio.Task[None]
 ) -> tuple[Closed, Exception | None]:
     """Wait for the graph to be gone, then close the turn as it ended."""
+    tally = noted.tally
     await asyncio.wait([running])
     state, error = "done", None
     if running.cancelled():
@@ -113,10 +136,36 @@ async def _end(
         if not isinstance(raised, Exception):
             raise raised
         error = raised
+    overflow = isinstance(error, ModelUnavailable) and decisions.too_long(error)
     if isinstance(error, ModelUnavailable):
         log.warning("model_failed", turn_id=tally.turn_id, detail=error.detail)
         error = _model_failed(error)
-    return await _close(chat, request, turn, tally, state), error
+    closed = await _close(chat, request, turn, tally, state)
+    await _log(chat, request, noted, overflow=overflow)
+    return closed, error
+
+
+async def _log(chat: Chat, request: Request, noted: Noted, *, overflow: bool) -> None:
+    """The router's decision and what it led to. Apart from the turn's own end: a person's
+    allowance must not wait for a shadow, nor fail with the log."""
+    shadow = await noted.pick.shadowed()
+    try:
+        async with chat.database.transaction() as session:
+            number = await decisions.record(
+                session, request, noted.tally, noted.pick, shadow, overflow=overflow
+            )
+    except SQLAlchemyError:
+        log.exception("router_decision_not_logged", turn_id=noted.tally.turn_id)
+        return
+    if number is not None and number % WATCH_EVERY == 0:
+        _kept(_watched(chat))
+
+
+async def _watched(chat: Chat) -> None:
+    try:
+        await chat.watch()
+    except Exception:  # nobody waits for this one; the next look comes within a minute
+        log.exception("router_watch_failed")
 
 
 def _model_failed(error: ModelUnavailable) -> AppError:

@@ -4,42 +4,27 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import structlog
 import typer
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend import settings as configuration
-from backend.settings import Settings, SettingsError
+from backend.console import fail, load, said, with_session
+from backend.router_commands import router
+from backend.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 keys = typer.Typer(no_args_is_help=True, help="Keys for people, merchants and operators.")
 books = typer.Typer(no_args_is_help=True, help="The double-entry ledger.")
-router = typer.Typer(no_args_is_help=True, help="The router's versions.")
 models = typer.Typer(no_args_is_help=True, help="The model catalogue.")
 app.add_typer(keys, name="keys")
 app.add_typer(books, name="ledger")
 app.add_typer(router, name="router")
 app.add_typer(models, name="models")
-said = Console(stderr=True, highlight=False)
-
-
-def fail(line: str) -> NoReturn:
-    """One clear line, exit 1."""
-    said.print(line, style="bold red", markup=False, soft_wrap=True)
-    raise typer.Exit(1)
-
-
-def load() -> Settings:
-    try:
-        return configuration.load()
-    except SettingsError as error:
-        fail(str(error))
 
 
 def log_to_stderr(settings: Settings) -> None:
@@ -136,28 +121,6 @@ def migrate() -> None:
 
     with_session(nothing_more)
     typer.echo("The schema is up to date.")
-
-
-def with_session(act: Callable[[Any], Awaitable[Any]]) -> Any:
-    """Runs `act(session)` on this home's database, started for it when it is not running."""
-    from backend.database import Database
-    from backend.serve import StartFailed, database_at
-
-    async def run(settings: Settings) -> Any:
-        async with database_at(settings) as url:
-            database = Database(url, pool_size=2)
-            try:
-                async with database.transaction() as session:
-                    return await act(session)
-            finally:
-                await database.dispose()
-
-    try:
-        return asyncio.run(run(load()))
-    except StartFailed as error:
-        fail(str(error))
-    except SQLAlchemyError as error:
-        fail(f"The database did not answer: {str(error).splitlines()[0]}")
 
 
 @keys.command("create")
@@ -334,37 +297,6 @@ def restore_model(model: Annotated[str, typer.Argument(help="A model that retire
     except (AppError, CatalogueError) as error:
         fail(str(error))
     typer.echo(f"{model} is back.")
-
-
-@router.command("train")
-def train_router(
-    data: Annotated[Path, typer.Option(help="Labelled turns, JSON lines.")],
-    out: Annotated[Path, typer.Option(help="Folder for the weights.")],
-) -> None:
-    """Learn the weights again from labelled turns. The same data gives the same weights."""
-    from graphs.router.train import main as train
-
-    raise typer.Exit(train(["--data", str(data), "--out", str(out)]))
-
-
-@router.command("evaluate")
-def evaluate_router(
-    data: Annotated[Path, typer.Option(help="Labelled turns, JSON lines.")],
-) -> None:
-    """Measure with whole source families left out, beside the baselines of the same run."""
-    from graphs.router.evaluate import main as evaluate
-
-    raise typer.Exit(evaluate(["--data", str(data)]))
-
-
-@router.command("status")
-def router_status() -> None:
-    """Which version decides, and what it was learnt from."""
-    from graphs.router.router import Router
-
-    settings = load()
-    said = {"version": Router.load(settings.policies_file).version}
-    typer.echo(json.dumps({**said, "policies": str(settings.policies_file)}, indent=2))
 
 
 def main() -> None:

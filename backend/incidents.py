@@ -26,11 +26,12 @@ Kind = Literal[
     "subscription_unknown",
     "price_unknown",
     "books_differ",
+    "router_rolled_back",
 ]
 
 
 class Incident(SQLModel, table=True):
-    """One open question. `subject` is the id of the checkout, order or refund it is about."""
+    """One open question. `subject`: the checkout's, order's, refund's or rollout's id."""
 
     __tablename__ = "incident"
     __table_args__ = (Index("incident_subject", "subject", "kind", unique=True),)

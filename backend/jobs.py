@@ -30,6 +30,7 @@ log = structlog.get_logger()
 # Six fields: the last one is seconds.
 REDRIVE_CRON = "* * * * * */5"
 SWEEP_CRON = "* * * * * */20"
+WATCH_CRON = "* * * * *"
 STALLED_CRON = "* * * * * */15"
 RECONCILE_CRON = "15 3 * * *"  # once a night, over the last days
 STALLED_AFTER_S = 30.0
@@ -45,11 +46,13 @@ def build(
     *,
     sweeps: Sequence[Sweep] = (),
     subscriber: Callable[[str], Awaitable[None]] | None = None,
+    watch: Sweep | None = None,
 ) -> procrastinate.App:
     """The queue's application with every task bound to this till. Open it before use.
 
     `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
-    `subscriber` reads one paying person at the processor again.
+    `subscriber` reads one paying person at the processor again. `watch` runs every minute: the
+    router's tripwires.
     """
     connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
     app = procrastinate.App(connector=connector)
@@ -79,19 +82,31 @@ def build(
         del timestamp
         await sweep(till, sweeps)
 
-    @app.periodic(cron=RECONCILE_CRON)
-    @app.task(name="reconcile", queue=QUEUE, queueing_lock="reconcile")
-    async def reconcile_task(timestamp: int) -> None:
-        del timestamp
-        await reconciling.nightly(till.database, till.payments)
-
     @app.periodic(cron=STALLED_CRON)
     @app.task(name="retry_stalled", queue=QUEUE, queueing_lock="retry_stalled")
     async def stalled_task(timestamp: int) -> None:
         del timestamp
         await retry_stalled(app)
 
+    _look_after(app, till, watch)
     return app
+
+
+def _look_after(app: procrastinate.App, till: Till, watch: Sweep | None) -> None:
+    """The tasks that only look: at the books every night, at the router every minute."""
+
+    @app.periodic(cron=RECONCILE_CRON)
+    @app.task(name="reconcile", queue=QUEUE, queueing_lock="reconcile")
+    async def reconcile_task(timestamp: int) -> None:
+        del timestamp
+        await reconciling.nightly(till.database, till.payments)
+
+    @app.periodic(cron=WATCH_CRON)
+    @app.task(name="watch_router", queue=QUEUE, queueing_lock="watch_router")
+    async def watch_task(timestamp: int) -> None:
+        del timestamp
+        if watch is not None:
+            await watch()
 
 
 async def worker(app: procrastinate.App, *, concurrency: int = CONCURRENCY) -> None:

@@ -4,6 +4,7 @@
 import backend.auth
 import backend.chain
 import backend.checkout
+import backend.decisions
 import backend.effects
 import backend.idempotency
 import backend.inbox
@@ -16,6 +17,7 @@ import backend.products
 import backend.refunds
 import backend.subscribers
 import backend.threads
+import backend.versions
 import quotas.buckets
 import quotas.grants
 import quotas.holds

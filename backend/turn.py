@@ -1,6 +1,6 @@
 """What a turn is made of: the request, the parts that serve it, its first and last event."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,8 +8,9 @@ from backend import threads
 from backend.auth import UserAccount
 from backend.database import Database
 from backend.errors import Conflict
+from backend.rollout import Serving
 from backend.seats import Seats
-from graphs.state import Desk, Effort, Event, Models, RouterPort, Shelf
+from graphs.state import Desk, Effort, Event, Models, Shelf
 from integrations.usage import Usage
 from quotas.plans import Plan, Plans, UnknownPlan
 
@@ -74,16 +75,18 @@ TurnEvent = Opened | Event | Closed
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """Everything a turn needs, built once at start. `desk` makes one person's desk."""
+    """Everything a turn needs, built once at start. `desk` makes one person's desk; `watch` looks
+    at the rollout's tripwires."""
 
     database: Database
     graph: Any
-    router: RouterPort
+    routers: Serving
     models: Models
     seats: Seats
     plans: Plans
     shelf: Shelf
     desk: Callable[[UserAccount, str | None], Desk]
+    watch: Callable[[], Awaitable[object]]
 
     def plan_of(self, user: UserAccount) -> Plan:
         """Raises `Conflict` (`plan_unknown`) when the plans file no longer has this plan."""

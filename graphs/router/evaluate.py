@@ -35,6 +35,7 @@ from graphs.router.train import (
     DataError,
     Floats,
     Heads,
+    Labelled,
     Prepared,
     calibrations,
     fit_heads,
@@ -83,10 +84,17 @@ class Judged:
         return np.array([lang in (None, e.lang) and family in (None, e.family) for e in examples])
 
 
-def judge(data: Path, *, policies: Path = SHIPPED, encoder: Encodes | None = None) -> Judged:
+def judge(
+    data: Path,
+    *,
+    policies: Path = SHIPPED,
+    encoder: Encodes | None = None,
+    learnt: Sequence[Labelled] = (),
+) -> Judged:
     """Train and ask without each family in turn. About four minutes on two cores."""
     encoder = encoder or Encoder(cached=40_000)
-    dev, own = prepare(load_turns(data), encoder), prepare(own_examples(), encoder)
+    dev = prepare(load_turns(data), encoder)
+    own = prepare([*own_examples(), *learnt], encoder)
     matcher = Policies(load_policies(policies), encoder)
     heads, network, grams = _fit_folds(dev, own)
     routes: list[Route | None] = [None] * len(dev)

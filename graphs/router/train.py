@@ -323,11 +323,14 @@ def _named(prefix: str, found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any
     return {f"{prefix}.{name}": values for name, values in found.items()}
 
 
-def train(data: Path, out: Path, encoder: Encodes | None = None) -> str:
-    """Train on `data` and the corpus, write `out/router.npz`, return the version."""
+def train(
+    data: Path, out: Path, encoder: Encodes | None = None, *, learnt: Sequence[Labelled] = ()
+) -> str:
+    """Train on `data`, the corpus and what people's feedback taught, write `out/router.npz`,
+    return the version."""
     encoder = encoder or Encoder()
     dev = prepare(load_turns(data), encoder)
-    own = prepare(own_examples(), encoder)
+    own = prepare([*own_examples(), *learnt], encoder)
     log.info("%d labelled turns, %d of our own", len(dev), len(own))
     network, grams = unseen_logits(dev, own)
     arrays = packed(fit_heads(dev + own), calibrations(dev, network, grams))
