@@ -59,7 +59,7 @@ async def get(simulator, path: str, **params) -> dict:
 
 
 async def press(url: str, **form) -> httpx.Response:
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=30) as browser:
         return await browser.post(url, data=form)
 
 
@@ -135,7 +135,7 @@ async def test_a_change_is_shown_and_only_then_prorated(simulator, billing, cust
         back="http://x/",
         key=f"{customer}:change",
     )
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=30) as browser:
         assert "emptor_pro_20000_usd_month" in (await browser.get(link.url)).text
     assert (await billing.read(customer)).subscriptions[0].plan == "plus"
     await press(link.url, choice="confirm")

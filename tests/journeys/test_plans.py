@@ -28,7 +28,7 @@ async def hooked(product: Product) -> AsyncIterator[None]:
 
 
 async def _hooks(product: Product, **given: Any) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         (await http.post(f"{product.world.stripe}/_sim/webhooks", json=given)).raise_for_status()
 
 
@@ -44,7 +44,7 @@ async def kim(product: Product) -> AsyncIterator[httpx.AsyncClient]:
 
 async def pay(url: str, choice: str = VISA, *, name: str = "payment_method") -> httpx.Response:
     """Look at the hosted page, then press one of its buttons."""
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=30) as browser:
         page = await browser.get(url)
         assert f'value="{choice}"' in page.text
         return await browser.post(url, data={name: choice})
@@ -89,7 +89,7 @@ async def booked(product: Product, http: httpx.AsyncClient) -> list[tuple[str, i
 
 async def passes(product: Product, subscription: str, act: str, **given: str) -> None:
     url = f"{product.world.stripe}/_sim/subscriptions/{subscription}/{act}"
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=30) as http:
         (await http.post(url, json=given)).raise_for_status()
 
 
@@ -355,7 +355,7 @@ async def test_a_second_page_closes_the_first_and_a_repeat_is_the_same_page(
     again = await kim.post("/api/plan", json={"plan": "plus"}, headers=key)
     assert again.json()["url"] == first.json()["url"]
     second = (await kim.post("/api/plan", json={"plan": "pro"})).json()
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(timeout=30) as browser:
         closed = await browser.post(first.json()["url"], data={"payment_method": VISA})
         assert closed.status_code == 410
     await pay(second["url"])
