@@ -42,6 +42,7 @@ from backend.turn import Chat
 from backend.vault import Vault
 from backend.wiring import Ports, clients, searchers
 from graphs.assistant import build
+from graphs.router.judge import Judge
 from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
@@ -130,10 +131,17 @@ async def _build(
         plans=plans,
         shelf=state.catalogue,
         desk=_desks(state.till),
+        judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
     )
     queue = jobs.build(state.till, sweeps=[_sweeps(state.database)])
     working = asyncio.create_task(jobs.worker(queue), name="worker")
     stack.push_async_callback(_stop, working)
+
+
+def _judge(catalogue: Catalogue, models: ChatModels, *, embedded: bool) -> Judge:
+    """The light model judges. Our own may still be loading: then nobody waits for it."""
+    seat = catalogue.roles["embedded" if embedded else "openai"]["light"]
+    return Judge(seat.model, ready=models.ready if embedded else None)
 
 
 def _build_commerce(

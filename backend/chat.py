@@ -77,6 +77,7 @@ async def _run(
         models=chat.models,
         shelf=chat.shelf,
         desk=chat.desk(request.user, thread_id),
+        judge=chat.judge,
     )
     stream = chat.graph.astream({"turn": turn}, context=context, stream_mode="custom")
     try:
@@ -165,7 +166,8 @@ class Bill:
 def _bill(chat: Chat, tally: Tally, state: str) -> Bill:
     calls = list(tally.calls)
     served = tally.routed.admission if tally.routed else None
-    if state == "aborted" and served is not None and tally.text and not calls:
+    answered = any(call.by == "answer" for call in calls)
+    if state == "aborted" and served is not None and tally.text and not answered:
         # Cut before the provider said what it used: our own upper count, marked as such.
         counted = Usage(output=token_bound("".join(tally.text)), estimated=True)
         calls.append(Called(served.model, counted))

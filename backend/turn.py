@@ -9,7 +9,7 @@ from backend.auth import UserAccount
 from backend.database import Database
 from backend.errors import Conflict
 from backend.seats import Seats
-from graphs.state import Desk, Effort, Event, Models, RouterPort, Shelf
+from graphs.state import Desk, Effort, Event, JudgePort, Models, RouterPort, Shelf
 from integrations.models import Usage
 from quotas.plans import Plan, Plans, UnknownPlan
 
@@ -70,6 +70,7 @@ class Chat:
     plans: Plans
     shelf: Shelf
     desk: Callable[[UserAccount, str | None], Desk]
+    judge: JudgePort | None = None
 
     def plan_of(self, user: UserAccount) -> Plan:
         """Raises `Conflict` (`plan_unknown`) when the plans file no longer has this plan."""
