@@ -25,6 +25,10 @@ from graphs.state import Ask, Kind, Role, Route
 
 COMMERCIAL_FROM: Final = 0.5
 HARD_FROM: Final = 0.5
+BUILDS_FROM: Final = 0.25
+"""Words that order software need this little of the classifier's agreement."""
+INHERIT_FROM: Final = 0.05
+"""A follow-up takes the kind before it only where the classifier does not rule that out."""
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
@@ -219,7 +223,7 @@ def _by_words(seen: _Seen) -> _Decided | None:
         return _Decided("complex", _CERTAIN, "user" if ask.effort else "effort-up")
     if intent.quoted:
         return _Decided("casual", 0.95, "quoted")
-    if intent.builds and scores.difficulty >= HARD_FROM:
+    if intent.builds and scores.difficulty >= BUILDS_FROM:
         return _Decided("complex", max(scores.difficulty * (1 - scores.commercial), 0.9), "builds")
     if intent.ack and not seen.reading.earlier.exists and ask.previous is None:
         return _Decided("casual", 0.95, "acknowledgement")
@@ -237,7 +241,7 @@ def _inherited(seen: _Seen, kind: Kind) -> Kind | None:
     short = len(reading.plain) <= (16 if reading.lang == "zh" else 40)
     if ask.previous is None or ask.previous == kind or not fresh or not short:
         return None
-    return ask.previous
+    return ask.previous if seen.scores.kinds()[ask.previous] >= INHERIT_FROM else None
 
 
 def _held(seen: _Seen, decided: _Decided) -> bool:
