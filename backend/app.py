@@ -55,6 +55,7 @@ from backend.vault import Vault
 from backend.wiring import Ports, clients, searchers
 from graphs.assistant import build
 from graphs.router.classifier import WEIGHTS
+from graphs.router.judge import Judge
 from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
@@ -165,6 +166,7 @@ async def _build(
         shelf=state.catalogue,
         desk=_desks(state.till),
         watch=_watch(state.database, state.routers),
+        judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
     )
     state.counter = Counter(
         database=state.database,
@@ -224,6 +226,12 @@ async def _watch_restored(state: Any) -> None:
             state.chat.seats.restored = await _restored(state.database)
         except (SQLAlchemyError, OSError) as error:
             log.warning("restored_models_unread", detail=type(error).__name__)
+
+
+def _judge(catalogue: Catalogue, models: ChatModels, *, embedded: bool) -> Judge:
+    """The light model judges. Our own may still be loading: then nobody waits for it."""
+    seat = catalogue.roles["embedded" if embedded else "openai"]["light"]
+    return Judge(seat.model, ready=models.ready if embedded else None)
 
 
 def _build_commerce(

@@ -109,6 +109,7 @@ async def _run(
         models=chat.models,
         shelf=chat.shelf,
         desk=chat.desk(request.user, thread_id),
+        judge=chat.judge,
     )
     stream = chat.graph.astream({"turn": turn}, context=context, stream_mode="custom")
     try:
@@ -227,13 +228,15 @@ class Bill:
 def _bill(chat: Chat, turn: Turn, tally: Tally, state: str) -> Bill:
     calls = list(tally.calls)
     served = tally.routed.admission if tally.routed else None
-    if state != "done" and served is not None and tally.text and not calls:
+    answered = any(call.by == "answer" for call in calls)
+    if state != "done" and served is not None and tally.text and not answered:
         # Cut before the provider said what it used.
         calls.append(Called(served.model, UNSAID))
     # A provider that does not say what it used gets our own upper count, marked as such.
+    unsaid = [call.by == "answer" and call.usage == UNSAID for call in calls]
     calls = [
-        replace(call, usage=_counted(turn, tally)) if call.usage == UNSAID else call
-        for call in calls
+        replace(call, usage=_counted(turn, tally)) if counts else call
+        for call, counts in zip(calls, unsaid, strict=True)
     ]
     return Bill(tuple((call, _price(chat, call)) for call in calls))
 

@@ -17,6 +17,7 @@ from backend.turn import Chat, Request
 from graphs.state import Ask, Effort, Kind, Message, Style, Turn
 
 CONTEXT_TURNS = 6
+STEADY_FROM = 0.8  # a lighter turn from this confidence on counts as one of the two that go down
 
 
 async def open_turn(chat: Chat, request: Request, turn_id: str) -> Turn:
@@ -76,6 +77,13 @@ class Past:
         return "commercial" if noted else None
 
     @property
+    def ratchet(self) -> bool:
+        """Whether the last turn was hard, or stayed with the reasoning model for the first time."""
+        if not self.rows or self.rows[-1].role != "reasoning":
+            return False
+        return self.rows[-1].kind == "complex" or (self.rows[-1].confidence or 0.0) < STEADY_FROM
+
+    @property
     def idle_s(self) -> float | None:
         last = self.rows[-1].closed_at if self.rows else None
         return (datetime.now(UTC) - last).total_seconds() if last else None
@@ -93,6 +101,7 @@ def _turn(request: Request, turn_id: str, past: Past) -> Turn:
         locked=(past.kind or "casual") if in_tool_loop else None,
         previous=past.kind,
         idle_s=past.idle_s,
+        ratchet=past.ratchet,
     )
     return Turn(
         id=turn_id,

@@ -10,7 +10,7 @@ from backend.database import Database
 from backend.errors import Conflict
 from backend.rollout import Serving
 from backend.seats import Seats
-from graphs.state import Desk, Effort, Event, Models, Shelf
+from graphs.state import Desk, Effort, Event, JudgePort, Models, Shelf
 from integrations.usage import Usage
 from quotas.plans import Plan, Plans, UnknownPlan
 
@@ -87,6 +87,7 @@ class Chat:
     shelf: Shelf
     desk: Callable[[UserAccount, str | None], Desk]
     watch: Callable[[], Awaitable[object]]
+    judge: JudgePort | None = None
 
     def plan_of(self, user: UserAccount) -> Plan:
         """Raises `Conflict` (`plan_unknown`) when the plans file no longer has this plan."""

@@ -57,12 +57,17 @@ Branch = Literal["light", "reasoning", "agent"]
 async def classify(state: State, runtime: Runtime[TurnContext]) -> Command[Branch]:
     """Route the turn, take its allowance, and say both before anything else is said."""
     turn, context = state["turn"], runtime.context
+    asked: Called | None = None
     if turn.housekeeping:
         route = Route(kind="casual", action="housekeeping", role="light_mini", cause="housekeeping")
     else:
         route = await asyncio.to_thread(context.router.route, turn.ask)
+        if context.judge is not None:
+            route, asked = await context.judge.settle(turn.ask, route, context.models)
     admission = await context.allowances.admit(route)
-    runtime.stream_writer(Routed(route, admission))
+    runtime.stream_writer(Routed(route, admission, turn.language))
+    if asked is not None:
+        runtime.stream_writer(asked)
     return Command(update={"route": route, "admission": admission}, goto=_branch(turn, route))
 
 
@@ -72,7 +77,7 @@ def _branch(turn: Turn, route: Route) -> Branch:
     demands_tool = bool(turn.tools) and turn.tool_choice not in (None, "auto", "none")
     if route.kind == "commercial" and not in_tool_loop and not demands_tool:
         return "agent"
-    return "reasoning" if route.kind == "complex" else "light"
+    return "reasoning" if route.kind == "complex" or route.role == "reasoning" else "light"
 
 
 async def light(state: State) -> State:

@@ -34,7 +34,9 @@ class Ask:
     """What the router sees. `text` is the newest user message; `context` is oldest first.
 
     `effort` and `kind` are what a picker or an API field asked for (stronger than any words);
-    `locked` is the kind that an open confirmation or tool loop holds the conversation to.
+    `locked` is the kind that an open confirmation or tool loop holds the conversation to;
+    `ratchet` says that the conversation stands at the reasoning model and that no turn since was
+    confidently lighter: one such turn more, and it may go down.
     """
 
     text: str
@@ -44,6 +46,7 @@ class Ask:
     locked: Kind | None = None
     previous: Kind | None = None
     idle_s: float | None = None
+    ratchet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ class Route:
     """Where a turn goes and why. `cause` is a rule's name, `classifier`, `judge`, `state`, `user`.
 
     `role` is what the turn deserves; `served_role` and `model` are what it truly got.
+    `alternatives` are the kinds not taken, likelier first; `propensity` is the probability with
+    which this router takes this decision for this ask (1: it never draws lots); `features` is a
+    hash of all that the classifier read; `layers_us` is the time that each layer took.
     """
 
     kind: Kind
@@ -65,6 +71,10 @@ class Route:
     probabilities: Mapping[Kind, float] = field(default_factory=dict)
     latency_us: int = 0
     no_purchase: bool = False  # "don't buy": offers may be shown, nothing is proposed for payment
+    alternatives: tuple[Kind, ...] = ()
+    propensity: float = 1.0
+    features: str = ""
+    layers_us: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +275,12 @@ class RouterPort(Protocol):
     def route(self, ask: Ask) -> Route: ...
 
 
+class JudgePort(Protocol):
+    async def settle(self, ask: Ask, route: Route, models: Models) -> "tuple[Route, Called | None]":
+        """The route, judged where it was unsure, and the model call that this took."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TurnContext:
     """Everything a node may touch, built once a turn by `backend.chat`."""
@@ -274,6 +290,7 @@ class TurnContext:
     models: Models
     shelf: Shelf
     desk: Desk
+    judge: JudgePort | None = None
 
 
 # --- what a turn emits, in order ----------------------------------------------------------------
@@ -283,6 +300,7 @@ class TurnContext:
 class Routed:
     route: Route
     admission: Admission
+    language: Literal["en", "zh"] = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,11 +341,12 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """One model call, done or cut: what it used."""
+    """One model call, done or cut: what it used. A judge's verdict is no part of the answer."""
 
     model: str
     usage: Usage
     seconds: float | None = None
+    by: Literal["answer", "judge"] = "answer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,21 @@ _SAID = {
         "casual": "everyday question",
         "complex": "needs reasoning",
         "commercial": "shopping or booking",
+        "effort-up": "you asked for more thought",
+        "user": "as you chose",
+        "judge-silent": "not sure, so the careful way",
+        "domain": {
+            "maths": "maths",
+            "coding": "code",
+            "science": "science",
+            "logic": "logic",
+            "law": "law",
+            "finance": "finance",
+            "medicine": "medicine",
+            "data": "data analysis",
+            "writing": "long writing",
+            "documents": "a long document",
+        },
         "role": {
             "light": "light",
             "reasoning": "reasoning",
@@ -26,6 +41,21 @@ _SAID = {
         "casual": "日常问题",
         "complex": "需要推理",
         "commercial": "购物或预订",
+        "effort-up": "您要求多想一想",
+        "user": "按您的选择",
+        "judge-silent": "拿不准，谨慎处理",
+        "domain": {
+            "maths": "数学题",
+            "coding": "编程问题",
+            "science": "理科题",
+            "logic": "逻辑题",
+            "law": "法律问题",
+            "finance": "财务问题",
+            "medicine": "医学问题",
+            "data": "数据分析",
+            "writing": "长文写作",
+            "documents": "长文档",
+        },
         "role": {
             "light": "轻量模型",
             "reasoning": "推理模型",
@@ -39,7 +69,7 @@ _SAID = {
 }
 
 
-def route_json(routed: Routed, requested: str, language: str = "en") -> dict[str, Any]:
+def route_json(routed: Routed, requested: str) -> dict[str, Any]:
     """Contract §4's `route`, with `intent` for AG-UI readers and one line for a person."""
     route, admission = routed.route, routed.admission
     return {
@@ -58,19 +88,24 @@ def route_json(routed: Routed, requested: str, language: str = "en") -> dict[str
         "policy_version": route.policy_version,
         "downgrade_reason": admission.downgrade_reason,
         "instead_of": admission.instead_of,
-        "explanation": _explain(routed, language),
+        "explanation": _explain(routed),
     }
 
 
-def _explain(routed: Routed, language: str) -> str:
-    words: Any = _SAID[language]
-    line = words["by"].format(
-        role=words["role"][routed.admission.role], what=words[routed.route.kind]
-    )
+def _explain(routed: Routed) -> str:
+    words: Any = _SAID[routed.language]
+    line = words["by"].format(role=words["role"][routed.admission.role], what=_why(routed, words))
     if routed.admission.downgrade_reason:
         asked = words["role"].get(routed.route.role, routed.route.role)
         line += words["used"].format(role=asked)
     return str(line)
+
+
+def _why(routed: Routed, words: Any) -> str:
+    """What the person did to get here, else the subject of the work, else its kind."""
+    route = routed.route
+    subject = words["domain"].get(route.domain) if route.kind == "complex" else None
+    return str(words.get(route.cause) or subject or words[route.kind])
 
 
 def _binding(quota: Mapping[str, Any]) -> Mapping[str, Any] | None:

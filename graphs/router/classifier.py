@@ -124,7 +124,10 @@ class Classifier:
         return np.concatenate((vector.ask * VECTOR_SCALE, context * 2, reading.shape))
 
     def scores(self, reading: Reading, vector: Vectors) -> Scores:
-        row = self.row(reading, vector)
+        return self.scores_of(self.row(reading, vector), reading)
+
+    def scores_of(self, row: Floats, reading: Reading) -> Scores:
+        """The scores of a reading whose `row` is already made."""
         network = self._network(row)
         lang = reading.lang
         slope, shift, share = self._calibration[lang]

@@ -20,6 +20,7 @@ import numpy as np
 from graphs.router.baselines import by_keywords, by_length, by_tf_idf
 from graphs.router.classifier import Classifier
 from graphs.router.encoder import Encoder, Encodes
+from graphs.router.judge import unsure
 from graphs.router.measures import (
     Figures,
     Labels,
@@ -140,6 +141,7 @@ def report(judged: Judged) -> dict[str, Any]:
             for f in families
         },
         "causes": _causes(judged.routes),
+        "judge_share": _judge_share(judged),
     }
     for name in ("tf_idf", "keywords", "length"):
         theirs: Labels = getattr(judged, name)
@@ -155,6 +157,12 @@ def report(judged: Judged) -> dict[str, Any]:
 def _figures(judged: Judged, lang: str | None = None) -> Figures:
     keep = judged.mask(lang=lang)
     return figures(judged.outcome.of(keep), judged.hard[keep])
+
+
+def _judge_share(judged: Judged) -> float:
+    """The share of turns that a judge would be asked about; here none is asked."""
+    asks = [Ask(item.example.text, item.example.context) for item in judged.dev.labelled]
+    return sum(map(unsure, asks, judged.routes)) / max(len(asks), 1)
 
 
 def _causes(routes: Sequence[Route]) -> dict[str, int]:
@@ -184,6 +192,7 @@ def lines(found: dict[str, Any]) -> list[str]:
             f"{name:9} macro-F1 {found[name]['macro_f1']:.3f}; "
             f"we gain {gain:+.3f} [{low:+.3f}, {high:+.3f}]"
         )
+    out.append(f"judge     would be asked about {found['judge_share']:.1%} of the turns")
     out.append("causes    " + "  ".join(f"{k} {v}" for k, v in found["causes"].items()))
     return out
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from graphs.router.classifier import KINDS, WEIGHTS, Classifier, Scores
 from graphs.router.encoder import Encoder, Encodes
+from graphs.router.features import SHAPE_NAMES
 from graphs.router.policy import Match, Policies, load_policies
 from graphs.router.rules import Intent, explicit_intent
 from graphs.router.signals import Reading, Vectors, read, vectors
@@ -24,6 +25,10 @@ from graphs.state import Ask, Kind, Role, Route
 
 COMMERCIAL_FROM: Final = 0.5
 HARD_FROM: Final = 0.5
+BUILDS_FROM: Final = 0.25
+"""Words that order software need this little of the classifier's agreement."""
+INHERIT_FROM: Final = 0.05
+"""A follow-up takes the kind before it only where the classifier does not rule that out."""
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
@@ -43,6 +48,9 @@ EFFORT_OVER_COMMERCE: Final = 0.9
 EFFORT_DOWN_BELOW: Final = 0.8
 """A plainly hard task stays with the reasoning model even when a short answer is asked for."""
 BOTH_FROM: Final = 0.6
+
+SAME_SUBJECT_FROM: Final = 0.3
+"""Nearness of an ask to the turns before it; below, the subject has changed."""
 
 _ROLES: Final[Mapping[Kind, Role]] = {
     "casual": "light", "complex": "reasoning", "commercial": "agent",
@@ -66,6 +74,19 @@ class _Seen:
     reading: Reading
     vector: Vectors
     scores: Scores
+
+
+class _Watch:
+    """Microseconds from one lap to the next."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, int] = {}
+        self._at = time.perf_counter_ns()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter_ns()
+        self.laps[name] = (now - self._at) // 1000
+        self._at = now
 
 
 class Router:
@@ -93,18 +114,23 @@ class Router:
 
     def route(self, ask: Ask) -> Route:
         """Decide one turn. Never raises for any text."""
-        started = time.perf_counter_ns()
+        watch = _Watch()
         reading = read(ask)
+        intent = explicit_intent(reading.found.text, ask.context)
+        watch.lap("words")
         vector = vectors([reading], self._encoder)[0]
-        seen = _Seen(
-            ask=ask,
-            intent=explicit_intent(reading.found.text, ask.context),
-            reading=reading,
-            vector=vector,
-            scores=self._classifier.scores(reading, vector),
-        )
+        watch.lap("encoder")
+        row = self._classifier.row(reading, vector)
+        seen = _Seen(ask, intent, reading, vector, self._classifier.scores_of(row, reading))
+        watch.lap("classifier")
         route = self._named(seen, self._decide(seen))
-        return replace(route, latency_us=(time.perf_counter_ns() - started) // 1000)
+        watch.lap("policies")
+        return replace(
+            route,
+            features=hashlib.sha256(row.tobytes() + reading.plain.encode()).hexdigest()[:16],
+            latency_us=sum(watch.laps.values()),
+            layers_us=watch.laps,
+        )
 
     def _decide(self, seen: _Seen) -> _Decided:
         if seen.ask.locked is not None:
@@ -153,18 +179,25 @@ class Router:
         effort = seen.ask.effort or seen.intent.effort or policy.effort
         if effort is None and decided.kind == "commercial" and seen.scores.difficulty >= BOTH_FROM:
             effort = "medium"  # commerce leads, the reasoning follows
+        held = _held(seen, decided)
+        if held:
+            effort = effort or "low"
+        likely = seen.scores.kinds()
         return Route(
             kind=decided.kind,
             sub=policy.sub,
             domain=policy.domain,
             action=policy.action,
-            role=policy.role or _ROLES[decided.kind],
+            role="reasoning" if held else policy.role or _ROLES[decided.kind],
             effort=effort,
             confidence=round(decided.confidence, 4),
             cause=decided.cause,
             policy_version=self.version,
-            probabilities={k: round(v, 4) for k, v in seen.scores.kinds().items()},
+            probabilities={k: round(v, 4) for k, v in likely.items()},
             no_purchase=seen.intent.no_purchase,
+            alternatives=tuple(
+                k for k in sorted(likely, key=likely.__getitem__, reverse=True) if k != decided.kind
+            ),
         )
 
     def _subject(self, seen: _Seen) -> NDArray[np.float32]:
@@ -190,7 +223,7 @@ def _by_words(seen: _Seen) -> _Decided | None:
         return _Decided("complex", _CERTAIN, "user" if ask.effort else "effort-up")
     if intent.quoted:
         return _Decided("casual", 0.95, "quoted")
-    if intent.builds and scores.difficulty >= HARD_FROM:
+    if intent.builds and scores.difficulty >= BUILDS_FROM:
         return _Decided("complex", max(scores.difficulty * (1 - scores.commercial), 0.9), "builds")
     if intent.ack and not seen.reading.earlier.exists and ask.previous is None:
         return _Decided("casual", 0.95, "acknowledgement")
@@ -208,7 +241,26 @@ def _inherited(seen: _Seen, kind: Kind) -> Kind | None:
     short = len(reading.plain) <= (16 if reading.lang == "zh" else 40)
     if ask.previous is None or ask.previous == kind or not fresh or not short:
         return None
-    return ask.previous
+    return ask.previous if seen.scores.kinds()[ask.previous] >= INHERIT_FROM else None
+
+
+def _held(seen: _Seen, decided: _Decided) -> bool:
+    """Whether a lighter turn stays with the reasoning model: it follows up on a hard one.
+
+    A model is left only for good: at the second confident lighter turn, after five idle minutes, or
+    when the subject changes. Thanks, and whatever a person chose, are answered as they are.
+    """
+    ask = seen.ask
+    if not ask.ratchet or decided.kind != "casual" or decided.cause not in _HOLDS:
+        return False
+    if ask.idle_s is not None and ask.idle_s > FOLLOW_UP_IDLE_S:
+        return False
+    near = [float(seen.vector.ask @ v) for v in seen.vector.before if v is not None]
+    return seen.reading.shape[_ANAPHORA] > 0 or max(near, default=1.0) >= SAME_SUBJECT_FROM
+
+
+_HOLDS: Final = frozenset({"classifier", "follow-up", "acknowledgement", "answer"})
+_ANAPHORA: Final = SHAPE_NAMES.index("anaphora")
 
 
 def _may(near: Match, scores: Scores) -> bool:

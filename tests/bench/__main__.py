@@ -5,7 +5,9 @@ import sys
 
 SECTIONS = (
     ("allowances: reserve and settle beside a bare UPDATE", "tests/bench/bench_quotas.py"),
-    ("router: latency of one decision beside the encoder alone", "tests/bench/bench_router.py"),
+    ("router: one decision beside the encoder alone", "tests/bench/bench_router.py"),
+    ("router: families left out, beside its baselines", "tests/bench/bench_router_accuracy.py"),
+    ("router: cost and quality on public outcomes", "tests/bench/bench_routing_curve.py"),
 )
 
 

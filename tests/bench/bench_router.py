@@ -1,5 +1,7 @@
-"""How long one routing decision takes, warm, beside the sentence encoder on its own."""
+"""One routing decision: its time beside the encoder alone, load, memory, batch, robustness."""
 
+import json
+import resource
 import statistics
 import sys
 import time
@@ -8,10 +10,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from graphs.router.policy import SHIPPED
+from graphs.router.robustness import robustness
 from graphs.router.router import Router
-from graphs.state import Ask
+from graphs.state import Ask, Message
 
-POLICIES = Path(__file__).parents[2] / "graphs" / "router" / "policies.toml"
+TURNS = Path(__file__).parents[2].parent / "shared" / "data" / "turns" / "dev.jsonl"
 TEXTS = (
     "Good morning!",
     "Book a table for two tomorrow at 7pm at an Italian place",
@@ -20,6 +24,8 @@ TEXTS = (
     "Here is my log, please find the error. " * 40,
 )
 ROUNDS = 60
+BATCH = 600
+CHANGED = 300
 
 
 def timed(act: Callable[[str], object]) -> list[float]:
@@ -41,16 +47,43 @@ def told(name: str, taken: list[float]) -> None:
     print(f"{name:<18} p50 {statistics.median(taken):6.2f} ms   p99 {p99:6.2f} ms")
 
 
+def asks() -> list[Ask]:
+    """Labelled turns of up to 2,000 characters with their context; ours repeated without them."""
+    if not TURNS.exists():
+        return [Ask(f"{text} {n}") for n in range(BATCH // len(TEXTS)) for text in TEXTS[:4]]
+    rows = [json.loads(line) for line in TURNS.read_text("utf-8").splitlines()]
+    picked = [r for r in rows[:: max(1, len(rows) // BATCH)] if len(r["text"]) <= 2000]
+    return [
+        Ask(r["text"], tuple(Message(m["role"], m["text"]) for m in r.get("context", ())))
+        for r in picked
+    ]
+
+
+def megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
-    start = time.perf_counter()
-    router = Router.load(POLICIES)
-    print(f"{'load':<18} {time.perf_counter() - start:.2f} s")
+    before, start = megabytes(), time.perf_counter()
+    router = Router.load(SHIPPED)
+    print(f"{'load':<18} {time.perf_counter() - start:.2f} s, {megabytes() - before:.0f} MB more")
     alone = timed(lambda text: router.encode([text]))
     whole = timed(lambda text: router.route(Ask(text)))
     told("encoder alone", alone)
     told("whole decision", whole)
     ratio = statistics.median(whole) / statistics.median(alone)
     print(f"{'ratio of medians':<18} {ratio:.2f}")
+    turns = asks()
+    start, processor = time.perf_counter(), time.process_time()
+    for turn in turns:
+        router.route(turn)
+    wall, busy = time.perf_counter() - start, time.process_time() - processor
+    print(
+        f"{'labelled turns':<18} {len(turns) / wall:.0f} a second, {len(turns) / busy:.0f} a core"
+    )
+    for name, share in robustness(router, turns[:CHANGED]).items():
+        print(f"{'flips by ' + name:<26} {share:6.1%}")
+    print(f"{'memory at most':<18} {megabytes():.0f} MB with Python and numpy")
 
 
 if __name__ == "__main__":

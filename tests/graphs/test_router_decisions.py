@@ -3,6 +3,7 @@
 import concurrent.futures
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -263,3 +264,42 @@ def test_kinds_of_the_corpus_have_the_recorded_hash() -> None:
 
 
 RECORDED = "c47cdf76626fd0b5"
+
+
+MATHS = ("solve x^2 - 6x + 8 = 0 by completing the square", "(x-3)^2 = 1, so x is 2 or 4.")
+
+
+def test_a_lighter_follow_up_stays_with_the_reasoning_model_until_it_is_lighter_twice() -> None:
+    ask = Ask("who invented it?", said(*MATHS), previous="complex")
+    free = loaded_router().route(ask)
+    held = loaded_router().route(replace(ask, ratchet=True))
+    assert (free.kind, free.role) == ("casual", "light")
+    assert (held.kind, held.role, held.effort) == ("casual", "reasoning", "low")
+
+
+def test_idle_minutes_another_subject_and_thanks_let_go_of_the_reasoning_model() -> None:
+    def role(text: str, idle_s: float) -> str:
+        ask = Ask(text, said(*MATHS), previous="complex", idle_s=idle_s, ratchet=True)
+        return loaded_router().route(ask).role
+
+    assert role("who invented it?", 301.0) == "light"
+    assert role("play some jazz in the kitchen", 5.0) == "light"
+    assert role("thanks, bye", 5.0) == "light"
+
+
+def test_a_harder_turn_goes_up_at_once() -> None:
+    ask = Ask(MATHS[0], said("hello", "Hi! What can I do?"), previous="casual", idle_s=3.0)
+    assert loaded_router().route(ask).role == "reasoning"
+
+
+def test_a_decision_is_recorded_with_all_that_it_takes_to_weigh_it_later() -> None:
+    route = routed("find me a cheap hotel in Porto for the weekend")
+    assert sorted((route.kind, *route.alternatives)) == ["casual", "commercial", "complex"]
+    likely = route.probabilities
+    assert likely[route.alternatives[0]] >= likely[route.alternatives[1]]
+    assert route.propensity == 1.0
+    assert set(route.layers_us) == {"words", "encoder", "classifier", "policies"}
+    assert sum(route.layers_us.values()) == route.latency_us > 0
+    assert len(route.features) == 16
+    assert route.features == routed("find me a cheap hotel in Porto for the weekend").features
+    assert route.features != routed("find me a cheap hotel in Porto for the week").features
