@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,9 +138,13 @@ async def test_every_part_answers_and_sees_none_of_our_settings(shared: tuple[Pa
         for url in (said["stripe"], *said["merchants"].values()):
             assert (await client.get(f"{url}/healthz")).status_code < 500
     assert await run(said["database"], "SELECT 1") == [(1,)]
+    looked_at = 0
     for child in running_product.tree[1:]:
-        if child.username() == psutil.Process().username():
-            assert not [name for name in child.environ() if name.startswith("EMPTOR_")]
+        with suppress(psutil.NoSuchProcess):  # the database's helpers come and go
+            if child.username() == psutil.Process().username():
+                assert not [name for name in child.environ() if name.startswith("EMPTOR_")]
+                looked_at += 1
+    assert looked_at >= len(said["merchants"])
 
 
 async def test_sigterm_stops_everything_in_time_even_with_a_request_open(home: Path, model: str):
