@@ -233,10 +233,11 @@ def _bill(chat: Chat, turn: Turn, tally: Tally, state: str) -> Bill:
         # Cut before the provider said what it used.
         calls.append(Called(served.model, UNSAID))
     # A provider that does not say what it used gets our own upper count, marked as such.
-    unsaid = [call.by == "answer" and call.usage == UNSAID for call in calls]
     calls = [
-        replace(call, usage=_counted(turn, tally)) if counts else call
-        for call, counts in zip(calls, unsaid, strict=True)
+        replace(call, usage=_counted(turn, tally))
+        if call.usage == UNSAID and call.by == "answer"
+        else call
+        for call in calls
     ]
     return Bill(tuple((call, _price(chat, call)) for call in calls))
 

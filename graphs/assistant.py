@@ -129,7 +129,7 @@ async def answer(state: State, runtime: Runtime[TurnContext]) -> State:
         async for chunk in chunks:
             if chunk.model not in (None, served):
                 served = str(chunk.model)
-                emit(Routed(state["route"], _stands_in(admission, served)))
+                emit(Routed(state["route"], _stands_in(admission, served), turn.language))
             if safe := watch.pass_on(chunk.text):
                 emit(TextDelta(safe))
             for piece in chunk.tools:
