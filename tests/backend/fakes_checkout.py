@@ -264,7 +264,9 @@ class FakePayments:
         if signature != "good":
             raise PaymentRefused("the signature does not fit", code="bad_signature")
         raw = json.loads(body)
-        return PaymentEvent(raw["id"], raw["type"], raw.get("payment"), raw.get("purchase"), raw)
+        return PaymentEvent(
+            raw["id"], raw["type"], raw.get("payment"), raw.get("purchase"), raw=raw
+        )
 
     async def ready(self) -> bool:
         return True

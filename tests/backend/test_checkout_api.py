@@ -16,6 +16,7 @@ from backend.api import checkouts, problems, webhooks
 from backend.auth import UserAccount
 from backend.purchase import drive
 from backend.refunding import drive_refund
+from backend.vault import Vault
 from integrations.payments import Method
 from tests.backend.fakes_checkout import BUYER, HOME, World
 from tests.servers import serving
@@ -78,7 +79,7 @@ async def served():
 
 
 @pytest.fixture
-async def place(database, served):
+async def place(database, served, tmp_path):
     app, url = served
     world = World.on(database, wait_s=20)
     world.saved["usr_ada", "sav_1"] = Method("pm_card_visa", "cus_ada")
@@ -90,6 +91,7 @@ async def place(database, served):
             keys[who] = await auth.create_key(session, role="user", user_id=who)
         keys["mer_shop"] = await auth.create_key(session, role="merchant", merchant_id="mer_shop")
     app.state.database, app.state.till = database, world.till
+    app.state.vault = Vault.at(tmp_path)
     worker = asyncio.create_task(work(world))
     made = Place(world, url, keys)
     yield made
