@@ -127,7 +127,8 @@ async def running(
     `StartFailed`, and then nothing is left running.
     """
     await _check(settings)
-    secret, key = f"whsec_{secrets.token_urlsafe(24)}", secrets.token_urlsafe(24)
+    # Hex: a key that began with a dash would be read as an option by the merchants' commands.
+    secret, key = f"whsec_{secrets.token_urlsafe(24)}", secrets.token_hex(24)
     hook = f"http://127.0.0.1:{port}/webhooks/stripe"
     wanted = programs(settings, webhook_url=hook, webhook_secret=secret, key=key)
     async with AsyncExitStack() as stack:
