@@ -62,8 +62,9 @@ $(BIN)/uv:
 
 .venv/.installed: requirements.lock pyproject.toml | $(BIN)/uv
 	@echo "· Python packages (pinned, hashes checked)"
-	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --quiet -e .
+	@$(BIN)/python -m compileall -q backend graphs integrations quotas
 	@touch $@
 
 WEB := $(shell find frontend-static -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)

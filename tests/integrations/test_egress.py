@@ -147,6 +147,7 @@ async def test_gzip_is_unpacked_and_its_headers_are_gone():
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [(b"{}", "br"), (b"not gzip", "gzip"), (gzip.compress(b"{}" * 999)[:-9], "gzip")],
+    ids=["no such encoding here", "not packed at all", "cut short"],
 )
 async def test_an_encoding_that_cannot_be_read_is_an_unknown_outcome(body: bytes, encoding: str):
     async with fakes.sink(fakes.answer(body, more=f"content-encoding: {encoding}\r\n")) as sink:
