@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 import quotas.usage as allowances
-from backend import decisions, incidents, threads
+from backend import decisions, incidents, metrics, threads
 from backend.errors import AppError, ModelFailed, Unavailable
 from backend.gate import Gate
 from backend.ids import new_id
@@ -280,6 +280,7 @@ async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: 
         )
         if request.thread is not None:
             await threads.leave(session, request.thread.id, tally.turn_id)
+    metrics.turn_ended(tally, state, bill.usd_micros)
     return Closed(
         tally.turn_id,
         tally.reason,

@@ -238,33 +238,39 @@ def _reconciled(days: int) -> Any:
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(help="revenue, quota or routing")],
+    name: Annotated[
+        str, typer.Argument(help="revenue, funnel, quota, routing, partners or margin")
+    ],
     from_: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
     to: Annotated[str, typer.Option("--to", help="Day after the last one.")],
     tz: Annotated[str, typer.Option("--tz", help="IANA time zone.")] = "UTC",
-    form: Annotated[str, typer.Option("--format", help="table, csv or parquet")] = "table",
+    form: Annotated[str, typer.Option("--format", help="table, csv, json, parquet")] = "table",
     group_by: Annotated[str | None, typer.Option("--group-by")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="An instant, RFC 3339.")] = None,
 ) -> None:
     """Print a report from the rows that turns and purchases wrote."""
-    from backend import reports
+    from backend import formats, reports
     from backend.errors import AppError
-    from backend.story import _table
 
     async def run(session: Any) -> reports.Report:
-        return await reports.run(session, name, from_=from_, to=to, tz=tz, group_by=group_by)
+        return await reports.run(
+            session, name, from_=from_, to=to, tz=tz, group_by=group_by, as_of=as_of
+        )
 
-    if form not in ("table", "csv", "json"):
-        fail(f"--format {form}: choose table, csv or json.")
+    if form not in ("table", "csv", "json", "parquet"):
+        fail(f"--format {form}: choose table, csv, json or parquet.")
     try:
         made = with_session(run)
     except AppError as error:
         fail(error.detail)
     if form == "csv":
-        sys.stdout.write(reports.as_csv(made))
+        sys.stdout.write(formats.as_csv(made))
     elif form == "json":
-        typer.echo(reports.as_json(made))
+        typer.echo(formats.as_json(made))
+    elif form == "parquet":
+        sys.stdout.buffer.write(formats.as_parquet(made))
     else:
-        Console().print(_table(made.name, made.rows))
+        Console().print(formats.as_table(made.name, made.rows))
 
 
 @models.command("list")

@@ -6,11 +6,8 @@ day on which the clocks change has 23 or 25 hours. Amounts are minor units and n
 currencies: every row that holds money names one.
 """
 
-import csv
-import io
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -336,45 +333,3 @@ def _utc(key: str, at: datetime) -> datetime:
     if not 2000 <= at.year <= 2100:
         raise BadRequest(f"{key}: the year must be from 2000 to 2100", param=key)
     return at.astimezone(UTC)
-
-
-# --- as text ------------------------------------------------------------------------------------
-
-
-def as_json(report: Report) -> str:
-    """One JSON object; `data` holds the rows."""
-    said = {
-        "report": report.name,
-        "from": _rfc3339(report.since),
-        "to": _rfc3339(report.until),
-        "tz": report.tz,
-        "group_by": report.group_by,
-        "as_of": _rfc3339(report.as_of) if report.as_of else None,
-        "columns": list(report.columns),
-        "data": [dict(row) for row in report.rows],
-    }
-    return json.dumps(said, ensure_ascii=False)
-
-
-def as_csv(report: Report) -> str:
-    """RFC 4180 with a header. No cell of text can start a formula in a spreadsheet."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(report.columns)
-    writer.writerows([_harmless(row[c]) for c in report.columns] for row in report.rows)
-    return out.getvalue()
-
-
-def _harmless(cell: Cell) -> Cell:
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(
-        ("=", "+", "-", "@", "\t", "\r", "\n")
-    ):
-        return "'" + cell
-    return cell
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-__all__: Sequence[str] = ("DEFINITIONS", "Report", "as_csv", "as_json", "run")

@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.errors import BadRequest
-from backend.reports import Report, as_csv
+from backend.formats import as_csv
+from backend.reports import Report
 
 _MONTH = re.compile(r"(20\d{2})-(0[1-9]|1[0-2])")
 COLUMNS = (

@@ -15,10 +15,12 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from backend.formats import as_table
 from backend.ids import new_id
 from integrations.money import Money
 
 TIMEOUT_S = 180.0
+REVENUE_TOLD = ("currency", "orders", "gross", "refunded", "fee_accrued", "net_revenue")
 
 
 class StepFailed(Exception):
@@ -166,7 +168,7 @@ class Story:
             today = datetime.now(UTC).date()
             span = {"from": str(today), "to": str(today + timedelta(days=1)), "tz": "UTC"}
             revenue = _json(http.get("/operator/v1/reports/revenue", params=span))
-        self.console.print(_table("Ledger", accounts))
+        self.console.print(as_table("Ledger", accounts))
         _check(verified["ok"] is True, f"the ledger does not verify: {verified}")
         sums: dict[str, int] = {}
         for account in accounts:
@@ -174,8 +176,8 @@ class Story:
             sums[currency] = sums.get(currency, 0) + account["balance"]
         _check(bool(sums) and not any(sums.values()), f"the ledger does not sum to zero: {sums}")
         for row in revenue["data"]:
-            lines = [{"revenue today": name, "": value} for name, value in row.items()]
-            self.console.print(_table("", lines))
+            told = {name: row[name] for name in REVENUE_TOLD}
+            self.console.print(as_table("Revenue today", [told]))
         fees = [row for row in revenue["data"] if row.get("fee_accrued", 0) > 0]
         _check(bool(fees), "no fee was booked")
         self.console.print("  [green]✓[/] every entry has its counterpart; the fee is booked")
@@ -245,14 +247,6 @@ def _json(answer: httpx.Response) -> Any:
 def _check(held: bool, otherwise: str) -> None:  # noqa: FBT001
     if not held:
         raise StepFailed(otherwise)
-
-
-def _table(title: str, rows: list[dict[str, Any]]) -> Table:
-    columns = list(rows[0]) if rows else ["nothing yet"]
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*(escape(str(row[name])) for name in columns))
-    return table
 
 
 def play(base_url: str, keys: Mapping[str, Any], say: Callable[[str], None]) -> bool:

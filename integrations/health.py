@@ -61,6 +61,10 @@ class Health:
         if pulse.failures >= FAILURES:
             pulse.rests_until = self.clock() + REST_S
 
+    def resting(self) -> list[str]:
+        """The models that are not asked now, by name."""
+        return sorted(name for name, pulse in self.pulses.items() if pulse.failures >= FAILURES)
+
     def of(self, model: str) -> dict[str, Any]:
         """`{"state": "well"|"failing"|"resting", "failures", "last_failure"}`."""
         pulse = self.pulses.get(model)

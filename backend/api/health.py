@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from backend import metrics as counted
 from backend.database import Database
 from backend.settings import Settings
 
@@ -29,6 +30,7 @@ async def readyz(request: Request) -> Response:
     """Database, model and payments. The embedded model may still be warming up behind it.
 
     503 while something that a turn needs is missing; a warming embedded model is said, not fatal.
+    `model.resting` names the models that failed three times in a row; their fallbacks answer.
     """
     state = request.app.state
     database, model, payments = await asyncio.gather(
@@ -40,7 +42,7 @@ async def readyz(request: Request) -> Response:
     body: dict[str, Any] = {
         "status": "ready" if ready else "not_ready",
         "database": database,
-        "model": model,
+        "model": model | {"resting": state.models.health.resting()},
         "payments": payments,
         "defaults": {
             "database": "embedded" if settings.embedded_database else "configured",
@@ -71,6 +73,8 @@ async def _payments(payments: Any) -> dict[str, Any]:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics() -> Response:
-    """Prometheus text."""
+async def metrics(request: Request) -> Response:
+    """Prometheus text, of this process."""
+    models = request.app.state.models
+    counted.models(models.health, list(models.catalogue.models))
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

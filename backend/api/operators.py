@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from backend import auth, ledger, legacy, merchants, reconciling, reports
+from backend import auth, formats, ledger, legacy, merchants, reconciling, reports
 from backend.api.strict import INT_MAX, Currency, Strict
 from backend.auth import UserAccount, operator_key
 from backend.database import Session
@@ -249,20 +249,27 @@ async def read_report(
     to: Annotated[str, Query(max_length=40)],
     tz: Annotated[str, Query(max_length=60)] = "UTC",
     group_by: Annotated[str | None, Query(max_length=60)] = None,
+    as_of: Annotated[str | None, Query(max_length=40)] = None,
     format: Format = "json",
 ) -> Response:
     """Days are days of `tz`, the last one included; an instant in `to` is not. Currencies are
-    never added up."""
-    report = await reports.run(session, name, from_=from_, to=to, tz=tz, group_by=group_by)
+    never added up. With `as_of` the books stand as they were recorded at that instant."""
+    report = await reports.run(
+        session, name, from_=from_, to=to, tz=tz, group_by=group_by, as_of=as_of
+    )
     return _formatted(report, format)
 
 
 def _formatted(report: reports.Report, format_: Format) -> Response:
     if format_ == "parquet":
-        raise Unprocessable("format: parquet is not built in yet; use csv or json")
+        return Response(
+            formats.as_parquet(report),
+            media_type="application/vnd.apache.parquet",
+            headers={"content-disposition": f'attachment; filename="{report.name}.parquet"'},
+        )
     if format_ == "csv":
-        return Response(reports.as_csv(report), media_type="text/csv; charset=utf-8")
-    return Response(reports.as_json(report), media_type="application/json")
+        return Response(formats.as_csv(report), media_type="text/csv; charset=utf-8")
+    return Response(formats.as_json(report), media_type="application/json")
 
 
 @router.get("/ledger/accounts")

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend import metrics
 from backend.errors import AppError, BadRequest, NotFound, PayloadTooLarge, Unprocessable
 from backend.ids import new_id
 
@@ -112,7 +113,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 class RequestIds:
-    """Gives every answer an `x-request-id` and every log line of it the same one."""
+    """Gives every answer an `x-request-id` and every log line of it the same one; counts it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -126,6 +127,7 @@ class RequestIds:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
+                metrics.answered(scope["path"], message["status"])
                 message["headers"] = [
                     *message.get("headers", []),
                     (b"x-request-id", request_id.encode()),

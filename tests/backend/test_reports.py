@@ -6,10 +6,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from sqlalchemy import text
 
-from backend import fees, ledger, reports
+from backend import fees, formats, ledger, reports
 from backend.checkout import Checkout
 from backend.database import Database
 from backend.errors import BadRequest, NotFound, Unprocessable
@@ -212,7 +214,7 @@ async def test_a_closed_period_prints_the_same_after_a_late_booking(database: Da
     as_of = now.astimezone(UTC).isoformat()
     before = await run(database, "revenue", as_of=as_of)
     await refund(database, "late", Money(500, "EUR"), 20, NOON)
-    assert reports.as_json(await run(database, "revenue", as_of=as_of)) == reports.as_json(before)
+    assert formats.as_json(await run(database, "revenue", as_of=as_of)) == formats.as_json(before)
     assert (await run(database, "revenue")).rows[0]["fee_refunded"] == 20
 
 
@@ -314,7 +316,7 @@ async def test_every_grouping_of_every_report_runs_on_empty_and_filled_tables(
         assert report.rows
         assert report.columns[0] == group
         assert all(set(row) == set(report.columns) for row in report.rows)
-        assert json.loads(reports.as_json(report))["data"] == [dict(r) for r in report.rows]
+        assert json.loads(formats.as_json(report))["data"] == [dict(r) for r in report.rows]
 
 
 # --- quota and routing --------------------------------------------------------------------------
@@ -453,17 +455,17 @@ async def test_no_cell_of_text_can_start_a_formula(database: Database, evil: str
     await say(database, "t1", model=evil)
     report = await run(database, "routing", group_by="model")
     assert report.rows[0]["model"] == evil
-    _, cells = csv.reader(io.StringIO(reports.as_csv(report), newline=""))
+    _, cells = csv.reader(io.StringIO(formats.as_csv(report), newline=""))
     assert cells[0] == "'" + evil
 
 
 async def test_csv_is_rfc_4180_with_numbers_left_as_numbers(database: Database):
     await say(database, "t1", model='quoted "name", with comma')
     await refund(database, "r", Money(500, "EUR"), 20, NOON)
-    said = reports.as_csv(await run(database, "routing", group_by="model"))
+    said = formats.as_csv(await run(database, "routing", group_by="model"))
     assert said.count("\r\n") == 2
     assert said.splitlines()[1].startswith('"quoted ""name"", with comma",1,')
-    revenue = reports.as_csv(await run(database, "revenue"))
+    revenue = formats.as_csv(await run(database, "revenue"))
     header, cells = csv.reader(io.StringIO(revenue, newline=""))
     assert dict(zip(header, cells, strict=True))["net_revenue"] == "-20"
     assert dict(zip(header, cells, strict=True))["take_rate_bps"] == ""
@@ -471,7 +473,7 @@ async def test_csv_is_rfc_4180_with_numbers_left_as_numbers(database: Database):
 
 async def test_json_says_what_was_asked_and_answers_with_numbers(database: Database):
     await say(database, "t1")
-    said = json.loads(reports.as_json(await run(database, "routing", tz="Asia/Shanghai")))
+    said = json.loads(formats.as_json(await run(database, "routing", tz="Asia/Shanghai")))
     assert {k: said[k] for k in ("report", "from", "to", "tz", "group_by", "as_of")} == {
         "report": "routing",
         "from": "2026-10-31T16:00:00Z",
@@ -481,6 +483,34 @@ async def test_json_says_what_was_asked_and_answers_with_numbers(database: Datab
         "as_of": None,
     }
     assert said["data"][0]["turns"] == 1
+
+
+async def test_parquet_holds_the_same_rows_with_their_types_and_the_question(database: Database):
+    await say(database, "t1", model="=1+1")
+    await refund(database, "r", Money(500, "EUR"), 20, NOON)
+    for name in reports.DEFINITIONS:
+        report = await run(database, name)
+        table = pq.read_table(io.BytesIO(formats.as_parquet(report)))
+        assert table.to_pylist() == [dict(row) for row in report.rows]
+        assert tuple(table.column_names) == report.columns
+        assert json.loads(table.schema.metadata[b"emptor"])["report"] == name
+    revenue = pq.read_schema(io.BytesIO(formats.as_parquet(await run(database, "revenue"))))
+    assert str(revenue.field("net_revenue").type) == "int64"
+    assert str(revenue.field("take_rate_bps").type) == "string"  # nothing was ordered: no value
+
+
+def test_a_table_for_the_eye_shows_money_in_its_currency():
+    rows = [
+        {"day": "2026-11-01", "currency": "EUR", "orders": 2, "gross": 75903, "fee": None},
+        {"day": "2026-11-01", "currency": "JPY", "orders": 1, "gross": 900, "fee": 9},
+    ]
+    console = Console(width=90, file=io.StringIO(), record=True)
+    console.print(formats.as_table("revenue", rows))
+    said = console.export_text()
+    assert "€759.03" in said
+    assert "¥900" in said
+    assert "75903" not in said
+    assert "–" in said
 
 
 async def test_reports_only_read(database: Database):

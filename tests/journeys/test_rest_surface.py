@@ -172,7 +172,13 @@ async def test_reports_tell_turns_and_money_as_json_and_csv(product: Product):
         assert sum(row["turns"] for row in routing["data"]) > 0
         csv = await http.get("/operator/v1/reports/routing", params={**span, "format": "csv"})
         assert csv.headers["content-type"].startswith("text/csv")
-        for wrong in ({"tz": "Mars/Olympus"}, {"from": "yesterday"}):
+        columns = await http.get(
+            "/operator/v1/reports/routing", params={**span, "format": "parquet"}
+        )
+        assert columns.content.startswith(b"PAR1")
+        earlier = span | {"as_of": "2020-01-01T00:00:00Z"}
+        assert (await http.get("/operator/v1/reports/revenue", params=earlier)).json()["data"] == []
+        for wrong in ({"tz": "Mars/Olympus"}, {"from": "yesterday"}, {"as_of": "then"}):
             bad = await http.get("/operator/v1/reports/routing", params={**span, **wrong})
             assert 400 <= bad.status_code < 500
         nothing = await http.get("/operator/v1/reports/nothing", params=span)
@@ -184,7 +190,11 @@ async def test_the_product_says_what_is_embedded_and_measures_itself(product: Pr
         assert (await http.get("/healthz")).json() == {"status": "alive"}
         ready = (await http.get("/readyz")).json()
         assert ready["defaults"]["payments"] == "simulated"
-        assert "python_info" in (await http.get("/metrics")).text
+        assert ready["model"]["resting"] == []
+        counted = (await http.get("/metrics")).text
+        assert 'emptor_http_answers_total{status="2xx",surface="page"}' in counted
+        assert 'emptor_turns_total{kind="casual",requested_role="light"' in counted
+        assert 'emptor_model_failures{model="' in counted
         assert (await http.get("/openapi.json")).status_code == 200
 
 

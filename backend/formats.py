@@ -1,0 +1,109 @@
+"""A report as JSON, CSV, Parquet or a table for the eye: the same rows each time."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from backend.reports import Cell, Report
+from integrations.money import Money
+
+MONEY: Final = frozenset(
+    {"gross", "refunded", "fee", "fee_accrued", "fee_refunded", "fee_recognised", "subscription"}
+    | {"processor_fee", "net_revenue", "balance"}
+)
+"""Columns of minor units; the row's `currency` says of what."""
+
+
+def as_json(report: Report) -> str:
+    """One JSON object; `data` holds the rows."""
+    return json.dumps(_about(report) | {"data": _plain(report)}, ensure_ascii=False)
+
+
+def as_csv(report: Report) -> str:
+    """RFC 4180 with a header. No cell of text can start a formula in a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(report.columns)
+    writer.writerows([_harmless(row[c]) for c in report.columns] for row in report.rows)
+    return out.getvalue()
+
+
+def as_parquet(report: Report) -> bytes:
+    """One row group; what the report was asked for stands in the file's own metadata.
+
+    A column is whole numbers, floats or text, whatever all its cells can be; a column without a
+    value is text.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - large, and seldom wanted
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    kinds = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+    schema = pa.schema(
+        [(c, kinds[_kind([row[c] for row in report.rows])]) for c in report.columns],
+        metadata={"emptor": json.dumps(_about(report), ensure_ascii=False)},
+    )
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(_plain(report), schema), out)
+    return bytes(out.getvalue())
+
+
+def as_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """For a terminal: money in its currency, not in minor units."""
+    columns = list(rows[0]) if rows else ["nothing yet"]
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        numbers = rows and isinstance(rows[0][column], int | float)
+        table.add_column(column, justify="right" if numbers else "left")
+    for row in rows:
+        table.add_row(*(escape(_shown(row, column)) for column in columns))
+    return table
+
+
+def _shown(row: Mapping[str, Any], column: str) -> str:
+    value, currency = row[column], row.get("currency")
+    if value is None:
+        return "–"
+    if column in MONEY and currency:
+        return Money(value, currency).text()
+    return str(value)
+
+
+def _kind(cells: Sequence[Cell]) -> type:
+    found = {type(cell) for cell in cells if cell is not None}
+    if found <= {int} and found:
+        return int
+    return float if found and found <= {int, float} else str
+
+
+def _plain(report: Report) -> list[dict[str, Cell]]:
+    return [dict(row) for row in report.rows]
+
+
+def _about(report: Report) -> dict[str, Any]:
+    return {
+        "report": report.name,
+        "from": _rfc3339(report.since),
+        "to": _rfc3339(report.until),
+        "tz": report.tz,
+        "group_by": report.group_by,
+        "as_of": _rfc3339(report.as_of) if report.as_of else None,
+        "columns": list(report.columns),
+    }
+
+
+def _harmless(cell: Cell) -> Cell:
+    if isinstance(cell, str) and cell.lstrip(" ").startswith(
+        ("=", "+", "-", "@", "\t", "\r", "\n")
+    ):
+        return "'" + cell
+    return cell
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
