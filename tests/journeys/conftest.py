@@ -17,6 +17,7 @@ from backend.parts import Address, Parts
 from backend.settings import Settings
 from tests.conftest import fresh_database
 from tests.fakes_model import FakeModel
+from tests.journeys.meter import Watched
 from tests.servers import free_port, serving
 from tests.simulators import MERCHANT_KEY, World, world
 from tests.web.conftest import browser, chromium, page  # noqa: F401  (fixtures)
@@ -40,7 +41,7 @@ class Product:
             base_url=self.url,
             headers={"authorization": f"Bearer {key}", **headers},
             timeout=30,
-            trust_env=False,
+            transport=Watched(trust_env=False),
         )
 
 
