@@ -24,6 +24,16 @@ export async function signIn(key: string): Promise<void> {
   await call("POST", "/api/session", { body: key === "" ? {} : { key } });
 }
 
+/** Throws `Problem`: 401 for a wrong pair. What a guest said here moves to the account. */
+export async function enterAccount(email: string, password: string): Promise<void> {
+  await call("POST", "/api/session", { body: { email, password } });
+}
+
+/** A guest's session becomes an account's. Throws `Problem`, such as 409 for a known address. */
+export async function createAccount(email: string, password: string): Promise<void> {
+  await call("POST", "/api/account", { body: { email, password } });
+}
+
 export async function signOut(): Promise<void> {
   await call("DELETE", "/api/session");
   me.value = null;

@@ -79,6 +79,14 @@ export type Exit =
   | { action: "buy_credits"; bucket: string }
   | { action: "upgrade"; plans: string[] };
 
+/** Answers to be had at once, for money. */
+export interface Pack {
+  name: string;
+  title: string;
+  price: { amount: number; currency: string };
+  bucket: string;
+}
+
 export interface Quota {
   plan: string;
   binding: string | null;

@@ -1,8 +1,15 @@
 """A person buys and books on the page, against the whole product in a real browser."""
 
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from playwright.async_api import Page, expect
 
+from quotas.plans import Plans
 from tests.journeys.conftest import Product
 from tests.web.journey import ask, confirm, enter, sheet
 
@@ -46,3 +53,69 @@ async def test_the_pictures_on_the_cards_are_really_there(page: Page, product: P
     await picture.scroll_into_view_if_needed()
     await expect(picture).to_have_js_property("complete", value=True)
     assert await picture.evaluate("image => image.naturalWidth") > 0
+
+
+async def test_a_guest_makes_an_account_and_keeps_what_was_said(page: Page, product: Product):
+    await enter(page, product.url)
+    await ask(page, "Good morning!")
+    await page.get_by_role("button", name="Create an account or sign in").click()
+    address = f"{secrets.token_hex(6)}@example.com"
+    form = page.locator("details[open]")
+    await form.get_by_label("E-mail").fill(address)
+    await form.get_by_label("Password").fill("correct horse battery")
+    await form.get_by_role("button", name="Create an account").click()
+    await expect(page.locator(".account-name")).to_have_text(address)
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_text("Sign in with e-mail").click()
+    await page.get_by_label("E-mail").fill(address)
+    await page.get_by_label("Password").fill("not this one")
+    await page.get_by_role("button", name="Sign in with this account").click()
+    await expect(page.get_by_role("alert")).to_contain_text("do not fit together")
+    await page.get_by_label("Password").fill("correct horse battery")
+    await page.get_by_role("button", name="Sign in with this account").click()
+    await expect(page.get_by_role("button", name="Good morning!")).to_be_visible()
+
+
+@pytest.fixture
+def one_turn(product: Product) -> Iterator[Product]:
+    """The product with a Free plan of one turn and nothing below it."""
+    chat = product.app.state.chat
+    wide: dict[str, Any] = {"role": "light", "policy": "session", "window": 3_600}
+    roles = ("reasoning", "agent")
+    free = [
+        wide | {"name": "light", "cap": 1},
+        *(wide | {"name": r, "role": r, "cap": 1} for r in roles),
+    ]
+    price = {"amount": 0, "currency": "USD"}
+    table = {
+        "free": {"title": "Free", "floor": "light", "price": price, "bucket": free},
+        "plus": {
+            "title": "Plus",
+            "floor": "light",
+            "price": {"amount": 2_000, "currency": "USD"},
+            "bucket": [b | {"cap": 100} for b in free],
+        },
+    }
+    product.app.state.chat = replace(chat, plans=Plans.parse({"plan": table}))
+    yield product
+    product.app.state.chat = chat
+
+
+async def test_who_has_used_up_everything_is_shown_the_ways_out(page: Page, one_turn: Product):
+    await enter(page, one_turn.url)
+    await ask(page, "Good morning!")
+    refused = await ask(page, "Good evening!")
+    ways = refused.locator(".exits")
+    await expect(refused.get_by_role("alert").first).to_contain_text("used up")
+    await expect(ways).to_contain_text("Wait until")
+    await ways.get_by_role("button", name="Create an account").click()
+    form = page.locator("details[open]")
+    await form.get_by_label("E-mail").fill(f"{secrets.token_hex(6)}@example.com")
+    await form.get_by_label("Password").fill("correct horse battery")
+    await form.get_by_role("button", name="Create an account").click()
+    await expect(page.locator("article.turn")).to_have_count(1)  # what was answered
+    refused = await ask(page, "And again!")
+    await expect(refused.get_by_role("button", name="Upgrade to Plus")).to_be_visible()
+    pack = refused.locator(".exits").get_by_role("button", name="$").first
+    await pack.click()
+    await expect(page).not_to_have_url(re.compile("^" + one_turn.url))

@@ -5,7 +5,8 @@ import { Problem } from "../api";
 import { t } from "../i18n";
 import { wording } from "../purchase";
 import { signIn } from "../session";
-import { door } from "../state";
+import { door, me } from "../state";
+import { AccountForm } from "./account";
 import { KeyForm } from "./key";
 import { LanguageSwitch } from "./language";
 
@@ -42,13 +43,29 @@ export function Door({ entered }: { entered: () => Promise<void> }) {
         </p>
       ) : (
         <>
-          <button type="button" class="button primary wide" disabled={busy.value} onClick={() => void enter()}>
-            {t("door.guest")}
-          </button>
+          {me.value?.guest ? (
+            <details class="fold" open>
+              <summary>{t("account.create")}</summary>
+              <AccountForm does="create" entered={entered} />
+            </details>
+          ) : (
+            <button type="button" class="button primary wide" disabled={busy.value} onClick={() => void enter()}>
+              {t("door.guest")}
+            </button>
+          )}
+          <details class="fold">
+            <summary>{t("door.account")}</summary>
+            <AccountForm does="enter" entered={entered} />
+          </details>
           <details class="fold">
             <summary>{t("door.key")}</summary>
             <KeyForm label={t("door.key_label")} entered={entered} />
           </details>
+          {me.value?.guest && (
+            <button type="button" class="link quiet" onClick={() => void entered()}>
+              {t("checkout.back")}
+            </button>
+          )}
         </>
       )}
       {fault.value && (

@@ -6,10 +6,16 @@ import { t } from "../i18n";
 import { me } from "../state";
 
 const NEXT: Record<string, string> = { free: "plus", plus: "pro" };
-const refused = signal("");
+/** Why the last way out was refused, in the server's words. */
+export const refused = signal("");
+
+/** As it is written on the price list. */
+export function planName(plan: string): string {
+  return plan.charAt(0).toUpperCase() + plan.slice(1);
+}
 
 /** Leaves for the page where it is paid; nothing is charged before. */
-async function goOn(path: string, body?: unknown): Promise<void> {
+export async function goOn(path: string, body?: unknown): Promise<void> {
   refused.value = "";
   try {
     const { url } = await call<{ url: string }>("POST", path, { body });
@@ -27,7 +33,7 @@ export function PlanLink() {
   return (
     <div class="quiet">
       <button type="button" class="link" onClick={() => void goOn("/api/plan", { plan: next })}>
-        {t("plan.upgrade", { plan: next })}
+        {t("plan.upgrade", { plan: planName(next) })}
       </button>
       {refused.value && <p role="alert">{refused.value}</p>}
     </div>

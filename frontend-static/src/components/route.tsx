@@ -5,6 +5,7 @@ import { quota } from "../state";
 import { formatMoment } from "../time";
 import type { Turn } from "../turn";
 import type { Exit, Route } from "../wire";
+import { planName } from "./plan";
 
 function named(prefix: string, name: string | undefined): string {
   return maybe(prefix, name) ?? name ?? "";
@@ -48,7 +49,7 @@ function Fact({ name, value }: { name: Key; value: string | undefined }) {
 /** The names of the plans that have more, or nothing. */
 function larger(exits: readonly Exit[] = []): string {
   const plans = exits.flatMap((exit) => (exit.action === "upgrade" ? exit.plans : []));
-  return plans.map((plan) => plan.charAt(0).toUpperCase() + plan.slice(1)).join(", ");
+  return plans.map(planName).join(", ");
 }
 
 function Downgrade({ route }: { route: Route }) {

@@ -91,7 +91,7 @@ function Account() {
         <div class="account-name">{person.guest ? t("account.guest") : person.name || person.email || person.id}</div>
         {person.guest ? (
           <button type="button" class="link quiet" onClick={() => (door.value = "closed")}>
-            {t("door.key")}
+            {t("account.create_or_enter")}
           </button>
         ) : (
           <button type="button" class="link quiet" onClick={() => void leave()}>

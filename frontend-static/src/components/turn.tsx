@@ -8,6 +8,7 @@ import { stop } from "../state";
 import { ask } from "../thread";
 import type { Ending, Turn } from "../turn";
 import { Activity } from "./activity";
+import { Exits } from "./exits";
 import { Prose } from "./prose";
 import { RouteBadge } from "./route";
 import { StoredPayment, WaitingPayment } from "./waiting";
@@ -54,13 +55,14 @@ function BadEnding({ turn }: { turn: Turn }) {
   if (key === undefined) return null;
   const fault = turn.fault.value;
   return (
-    <p class="notice" role={turn.ending.value === "stopped" ? "status" : "alert"}>
+    <div class="notice" role={turn.ending.value === "stopped" ? "status" : "alert"}>
       {fault ? wording(fault) : t(key)}{" "}
       {turn.question !== "" && (
         <button type="button" class="link" disabled={stop.value !== null} onClick={() => void ask(turn.question)}>
           {t("turn.again")}
         </button>
       )}
-    </p>
+      {fault?.code === "insufficient_quota" && <Exits />}
+    </div>
   );
 }

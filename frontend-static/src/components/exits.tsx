@@ -1,0 +1,75 @@
+/** The ways out when every allowance is used up: wait, an account, credits, a larger plan. */
+
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { call, Problem } from "../api";
+import { t } from "../i18n";
+import { formatMoney } from "../money";
+import { refreshQuota } from "../session";
+import { door, me, quota } from "../state";
+import { formatMoment } from "../time";
+import type { Exit, Pack } from "../wire";
+import { goOn, planName, refused } from "./plan";
+
+const packs = signal<readonly Pack[]>([]);
+
+async function look(): Promise<void> {
+  await refreshQuota();
+  try {
+    packs.value = (await call<{ packs: Pack[] }>("GET", "/api/plans")).packs;
+  } catch (error) {
+    // Without a price list the other ways remain.
+    if (!(error instanceof Problem)) throw error;
+  }
+}
+
+export function Exits() {
+  useEffect(() => void look(), []);
+  const ways = quota.value?.exits ?? [];
+  return (
+    <ul class="exits">
+      {ways.map((way) => (
+        <Way key={way.action} way={way} />
+      ))}
+      {me.value?.guest && (
+        <li>
+          <button type="button" class="link" onClick={() => (door.value = "closed")}>
+            {t("exits.account")}
+          </button>
+        </li>
+      )}
+      {refused.value && <li role="alert">{refused.value}</li>}
+    </ul>
+  );
+}
+
+function Way({ way }: { way: Exit }) {
+  if (way.action === "wait") return <li>{t("exits.wait", { moment: formatMoment(way.until) })}</li>;
+  // Credits and plans belong to an account.
+  if (way.action === "use_mini" || me.value?.guest) return null;
+  if (way.action === "upgrade") {
+    return way.plans.map((plan) => (
+      <Buy key={plan} words={t("plan.upgrade", { plan: planName(plan) })} path="/api/plan" body={{ plan }} />
+    ));
+  }
+  return packs.value
+    .filter(({ bucket }) => bucket === way.bucket)
+    .map(({ name, title, price }) => (
+      <Buy
+        key={name}
+        words={t("exits.pack", { title, price: formatMoney(price.amount, price.currency) })}
+        path="/api/credits"
+        body={{ pack: name }}
+      />
+    ));
+}
+
+function Buy({ words, path, body }: { words: string; path: string; body: unknown }) {
+  return (
+    <li>
+      <button type="button" class="link" onClick={() => void goOn(path, body)}>
+        {words}
+      </button>
+    </li>
+  );
+}
