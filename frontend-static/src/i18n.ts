@@ -68,7 +68,11 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 }
 
 /** The sentence for a name that the server made up, or null when the catalogue lacks it. */
-export function maybe(prefix: string, name: string | null | undefined): string | null {
+export function maybe(
+  prefix: string,
+  name: string | null | undefined,
+  values: Record<string, string | number> = {},
+): string | null {
   const key = `${prefix}.${name ?? ""}`;
-  return Object.hasOwn(en, key) ? t(key as Key) : null;
+  return Object.hasOwn(en, key) ? t(key as Key, values) : null;
 }

@@ -121,6 +121,10 @@ export interface Notice {
   text: string;
   /** Where to act: an address of ours that answers with a page. */
   action?: string;
+  /** Until when it holds, or a model stays; a date or a moment. */
+  until?: string;
+  model?: string;
+  successor?: string;
 }
 
 export interface ThreadSummary {

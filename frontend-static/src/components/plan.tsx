@@ -2,8 +2,10 @@
 
 import { signal } from "@preact/signals";
 import { call, Problem } from "../api";
-import { t } from "../i18n";
+import { maybe, t } from "../i18n";
 import { me } from "../state";
+import { formatMoment } from "../time";
+import type { Notice } from "../wire";
 
 const NEXT: Record<string, string> = { free: "plus", plus: "pro" };
 /** Why the last way out was refused, in the server's words. */
@@ -40,15 +42,20 @@ export function PlanLink() {
   );
 }
 
+/** In the page's language; a notice that the page does not know, in the server's words. */
+function said({ code, text, until = "", model = "", successor = "" }: Notice): string {
+  return maybe("notice", code, { moment: formatMoment(until), model, successor }) ?? text;
+}
+
 export function Notices() {
   const notices = me.value?.notices ?? [];
   return (
     <>
-      {notices.map(({ code, text, action }) => (
-        <p key={code + text} class="notice" role="status">
-          {text}{" "}
-          {action === "/api/portal" && (
-            <button type="button" class="link" onClick={() => void goOn(action)}>
+      {notices.map((notice) => (
+        <p key={notice.code + notice.text} class="notice" role="status">
+          {said(notice)}{" "}
+          {notice.action === "/api/portal" && (
+            <button type="button" class="link" onClick={() => void goOn("/api/portal")}>
               {t("plan.manage")}
             </button>
           )}
