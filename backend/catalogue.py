@@ -18,7 +18,7 @@ from sqlmodel import col
 from backend import merchants, offers, products
 from backend.database import Database
 from backend.merchants import Language, Merchant
-from backend.products import Product
+from backend.products import Hit, Product
 from graphs.ranking import Rankable, rank, reasons
 from graphs.state import Image, Offer, Wish
 from integrations.money import Money
@@ -133,7 +133,7 @@ class Catalogue:
                 _from_feed(hit.product),
                 hit.fit,
             )
-            for hit in hits
+            for hit in _on_the_day(hits, wish)
         ]
 
     async def _bookings(self, wish: Wish) -> list[Candidate]:
@@ -211,6 +211,15 @@ class Catalogue:
             for id_, k in kept.items()
             if k.merchant_id in sellers
         }
+
+
+def _on_the_day(hits: Sequence[Hit], wish: Wish) -> Sequence[Hit]:
+    """Of what has a day (an event, a flight) that of the days asked for; none then: all of it."""
+    if wish.date is None:
+        return hits
+    first, last = wish.date.isoformat(), (wish.until or wish.date).isoformat()
+    kept = [h for h in hits if first <= str(h.product["attributes"].get("date", "")) <= last]
+    return kept or hits
 
 
 async def _by_id(session: Any, ids: set[str]) -> dict[str, Merchant]:

@@ -148,7 +148,8 @@ _ACQUIRE = _re(
     r"|订[一二两三四五六七八九十\d个张间家]|来[一二两三四五六七八九十\d][个张间份件顶双瓶])"
     r"|(?:帮我们?|替我|给我们?|请|麻烦你?|直接|就)(?:把.{1,12})?(?:买|订)|我要(?:买|订"
     r"|[一二两三四五六七八九十\d])"
-    r"|想[买要订](?:[一二两三四五六七八九十\d]|个|张|间)|^订|就(?:买|订|要|选)"
+    r"|想[买要订](?:[一二两三四五六七八九十\d]|个|张|间)|^订|^买(?![了过到的])|就(?:买|订|要|选)"
+    r"|买[个件台瓶份把双张盒箱本杯顶束](?!人)"
 )
 _NOUN_ACQUIRE = _re(  # for a table or a room, wanting it is asking for it
     r"\b(?:i|we)(?:'d| would) (?:like|love)\b|\b(?:i|we) (?:want|need) (?:a|an|two|one|\d)\b"
@@ -162,6 +163,11 @@ _WANT_ZH_BARE = _re(
 
 _TAKING = _re(r"\b(?:can|could|may) (?:i|we) (?:have|take|get)\b|(?:可以|能)(?:要|买|订)")
 _BARE_CANCEL = _re(r"^(?:please )?cancel(?: it| that| this)?(?: please)?[.!]?$|^取消(?:吧|掉)?$")
+_ADDS = _re(
+    r"^(?:please |and |ok(?:ay)?,? |yes,? )*(?:also|add)\b|\b(?:too|as well|on top)\s*[.!]?\s*$"
+    r"|^(?:and|plus) (?:an?|some|two|three|another|\d)\b"
+    r"|再(?:加|来|买|要|订)|还要|还需要|加(?:上)?[一两二三四五\d]"
+)
 _BROWSE = _re(
     r"\b(?:show|find|search|recommend|suggest|browse|look(?:ing)? for|get me|bring me"
     r"|do you (?:have|sell)"
@@ -181,6 +187,11 @@ _REFUSE = _re(
     r"|reserving|purchase|purchasing|pay|paying)\b|(?:别|不要|不用|先别|先不|不)(?:下单|付款|购买"
     r"|预订|买|订)"
 )
+
+
+def adds(text: str) -> bool:
+    """'Add a lamp too', '再加一个': something on top of what is proposed already."""
+    return _ADDS.search(text) is not None
 
 
 def refuses_purchase(text: str) -> bool:

@@ -5,13 +5,14 @@ was asked for, a French place when it had to be Italian. It sees no fees and cha
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from graphs.budgets import Budget
 from graphs.memory import Draft
 from graphs.numerals import number
+from graphs.outings import suits
 from graphs.sentences import where
 from graphs.state import Offer, Proposal, Wish
 from graphs.vocabulary import ALSO_KNOWN, CUISINES
@@ -33,9 +34,10 @@ class Plan:
     max_total: Money | None
     budget: Budget | None
     key: str
+    each: Mapping[str, int] = field(default_factory=dict)  # of a basket: how many of which offer
 
     def line(self, offer: Offer) -> tuple[str, int]:
-        return offer.offer_id, self.quantity
+        return offer.offer_id, self.each.get(offer.offer_id, self.quantity)
 
     def kept_by(self, made: Proposal, offers: Sequence[Offer]) -> bool:
         """Whether the frozen checkout keeps to the plan: these offers alone, each in the quantity
@@ -136,12 +138,16 @@ def fitting(offers: Sequence[Offer], draft: Draft, frozen: Plan) -> list[Offer]:
     """The offers that may be proposed for this wish, in the shelf's order (or cheapest first)."""
     able = [o for o in offers if o.availability != "out_of_stock" and _within(o, frozen)]
     if draft.vertical == "product":
-        kept = _goods(able, draft)
+        kept = _goods([o for o in able if _on_its_day(o, draft)], draft)
     else:
         kept = _places([o for o in able if _is_when(o, frozen.wish)], draft)
     if frozen.rule == "cheapest" and len({o.price.currency for o in kept}) == 1:
         kept.sort(key=lambda o: o.price.amount)
     return kept
+
+
+def _on_its_day(offer: Offer, draft: Draft) -> bool:
+    return suits(offer, day=draft.day, until=draft.until, origin=draft.origin, place=draft.place)
 
 
 def _within(offer: Offer, frozen: Plan) -> bool:

@@ -39,6 +39,8 @@ class Draft:
     budget: Budget | None = None
     cheapest: bool = False
     vague: bool = False  # 'a gift', 'something', 'tents': too open to propose one thing
+    origin: str = ""  # where a flight begins
+    also: tuple[tuple[str, int], ...] = ()  # more things of the same basket, and how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ def _draft_data(draft: Draft) -> dict[str, Any]:
         "budget": [str(budget.amount), budget.currency, budget.per] if budget else None,
         "cheapest": draft.cheapest,
         "vague": draft.vague,
+        "origin": draft.origin,
+        "also": [list(thing) for thing in draft.also],
     }
 
 
@@ -181,6 +185,8 @@ def _draft(data: Mapping[str, Any]) -> Draft:
         budget=_budget(budget) if budget else None,
         cheapest=data["cheapest"] is True,
         vague=data["vague"] is True,
+        origin=str(data.get("origin", "")),
+        also=tuple((str(w), _count(q)) for w, q in data.get("also", ())),
     )
 
 

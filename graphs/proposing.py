@@ -10,6 +10,7 @@ from graphs.memory import Draft, remember
 from graphs.state import Blocked, Cards, Consent, Offer, Proposal
 from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
 from graphs.wishes import wish
+from integrations.money import Money
 
 
 async def propose(
@@ -73,7 +74,9 @@ def _leading(offers: Sequence[Offer], shown: Sequence[Offer]) -> list[Offer]:
 def _checked(
     visit: Visit, frozen: Plan, offers: Sequence[Offer], made: Sequence[Proposal | Blocked]
 ) -> tuple[list[Proposal], list[str]]:
-    """The proposals that keep to the plan, and a sentence for each that does not."""
+    """The proposals that keep to the plan, and a sentence for each that does not.
+
+    The person's limit is for everything together, at however many merchants."""
     good: list[Proposal] = []
     problems: list[str] = []
     for one in made:
@@ -81,13 +84,19 @@ def _checked(
             problems.append(sentences.blocked(one, visit.language))
         elif not frozen.kept_by(one, offers):
             problems.append(sentences.changed(visit.language))
-        elif not frozen.affords(one.total):
+        elif not frozen.affords(_with(good, one)):
             problems.append(sentences.over_limit(one, frozen.limit_text(), visit.language))
         else:
             good.append(one)
     if not made:
         problems.append(sentences.changed(visit.language))
     return good, problems
+
+
+def _with(good: Sequence[Proposal], one: Proposal) -> Money:
+    """What this and the others of its currency come to."""
+    same = (p.total for p in good if p.total.currency == one.total.currency)
+    return sum(same, one.total)
 
 
 def _announce(

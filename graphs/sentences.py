@@ -105,8 +105,8 @@ def listing(offers: Sequence[Offer], language: str) -> str:
 
 _ASK: dict[Fact, tuple[str, str]] = {
     "what": (
-        "What are you looking for: a product, a restaurant table or a hotel room?",
-        "您想要什么：商品、餐厅座位还是酒店房间？",
+        "What are you looking for: a product, a table, a hotel room, tickets or a flight?",
+        "您想要什么：商品、餐厅座位、酒店房间、演出票还是机票？",
     ),
     "date": ("For which day?", "请问是哪一天？"),
     "time": ("At what time?", "请问几点？"),
@@ -140,6 +140,19 @@ def which_one(language: str) -> str:
         "Which one would you like? I will prepare it; nothing is paid until you confirm.",
         "您想要哪一个？我来准备，在您确认之前不会扣款。",
     )
+
+
+def which_ones(language: str) -> str:
+    return pick(
+        language,
+        "Which of them would you like? Tell me the numbers; nothing is paid until you confirm.",
+        "您想要哪几个？请告诉我序号，在您确认之前不会扣款。",
+    )
+
+
+def lacking(words: str, language: str) -> str:
+    what = plain(words, 60)
+    return pick(language, f"I found nothing for “{what}”.", f"没有找到“{what}”。")
 
 
 def not_quite(language: str) -> str:
@@ -192,8 +205,9 @@ def declined(language: str) -> str:
 def unsupported(name: tuple[str, str], language: str) -> str:
     return pick(
         language,
-        f"I cannot arrange {name[0]} yet. I can find products, restaurant tables and hotel rooms.",
-        f"我暂时不能办理{name[1]}。我可以帮您找商品、餐厅座位和酒店房间。",
+        f"I cannot arrange {name[0]} yet. I can find products, restaurant tables, hotel rooms, "
+        "event tickets and flights.",
+        f"我暂时不能办理{name[1]}。我可以帮您找商品、餐厅座位、酒店房间、演出票和机票。",
     )
 
 

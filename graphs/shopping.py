@@ -11,6 +11,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from graphs import acts, sentences
+from graphs.basket import fill, of_each
 from graphs.choices import Choice
 from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
@@ -55,7 +56,7 @@ async def shop(
     if reading.choice:
         return await _chosen(visit, reading.choice)
     nth = memory.nth if not reading.fresh else None
-    return await _revised(visit) or await _search(visit, nth=nth)
+    return await _added(visit) or await _revised(visit) or await _search(visit, nth=nth)
 
 
 def _hint(route: Route) -> Vertical | None:
@@ -65,6 +66,8 @@ def _hint(route: Route) -> Vertical | None:
         return "table"
     if any(word in domain for word in ("hotel", "lodging", "room", "stay")):
         return "room"
+    if any(word in domain for word in ("event", "ticket", "flight")):
+        return "product"
     return "product" if route.sub == "purchase" else None
 
 
@@ -214,7 +217,20 @@ async def _pick(visit: Visit, indices: Sequence[int]) -> Outcome:
         shown = await visit.context.shelf.get(ids, language=visit.turn.language)
         return Outcome(text, remember(shown, draft=draft, wanted=True, asked=fact))
     offers = list(await visit.context.shelf.get(ids, language=visit.turn.language))
-    return await propose(visit, offers, draft=draft) if offers else await _search(visit)
+    if not offers:
+        return await _search(visit)
+    return await propose(visit, offers, draft=draft, frozen=of_each(visit, draft, offers))
+
+
+async def _added(visit: Visit) -> Outcome | None:
+    """One more thing for the basket that is proposed: 'add a headlamp too', '再加一个水壶'."""
+    memory, new = visit.memory, visit.reading.new
+    goods = memory.draft.vertical == "product" and new.vertical in {None, "product"}
+    if not (memory.lines and goods and new.words and acts.adds(visit.turn.ask.text)):
+        return None
+    draft = replace(memory.draft, also=((new.words, new.quantity or 1), *new.also))
+    kept = await visit.context.shelf.get([i for i, _ in memory.lines], language=visit.turn.language)
+    return await fill(visit, draft, wants=True, kept=kept)
 
 
 async def _revised(visit: Visit) -> Outcome | None:
@@ -228,6 +244,8 @@ async def _revised(visit: Visit) -> Outcome | None:
         return await _search(visit, same_as=started[0])
     if replace(memory.draft, quantity=draft.quantity) != draft or draft == memory.draft:
         return None
+    if len(started) > 1:  # of a basket, two of which?
+        return await _ask_which(visit)
     offers = list(await visit.context.shelf.get(started, language=visit.turn.language))
     return await propose(visit, offers, draft=draft) if offers else None
 
@@ -235,7 +253,8 @@ async def _revised(visit: Visit) -> Outcome | None:
 def _facts_changed(visit: Visit) -> bool:
     """Whether a booking's facts differ from those that the shown offers were found for."""
     old, new = visit.memory.draft, visit.reading.draft
-    return new.vertical != "product" and any(getattr(old, n) != getattr(new, n) for n in _FACTS)
+    dated = new.vertical != "product" or new.day is not None
+    return dated and any(getattr(old, n) != getattr(new, n) for n in _FACTS)
 
 
 def _unmet(draft: Draft, visit: Visit) -> Fact:
@@ -253,6 +272,8 @@ async def _search(visit: Visit, *, nth: int | None = None, same_as: str = "") ->
     fact = missing(draft, today=visit.today)
     if fact == "what" or (fact and wants) or (draft.day and draft.day < visit.today):
         return _question(visit, draft, fact)
+    if draft.also:
+        return await fill(visit, draft, wants=wants)
     query = wish(draft, language=visit.turn.language)
     frozen = plan(draft, query, key=f"{visit.turn.id}:1")
     offers = await _offers(visit, frozen)

@@ -139,6 +139,8 @@ class Wish:
     time: clock | None = None
     party: int | None = None
     nights: int | None = None
+    until: day | None = None  # the last day, where any of several would do
+    origin: str = ""  # where a journey begins; `place` is where it ends
 
 
 @dataclass(frozen=True, slots=True)

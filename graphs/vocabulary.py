@@ -95,12 +95,6 @@ UNSUPPORTED: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
     (en, zh, _re(pattern))
     for en, zh, pattern in (
         (
-            "flights",
-            "机票",
-            r"\b(?:flights?(?! (?:bag|case|jacket|simulator))|plane tickets?|airline tickets?"
-            r"|fly(?:ing)? (?:to|from))\b|机票|航班|飞机票",
-        ),
-        (
             "train and bus tickets",
             "火车票和汽车票",
             r"\b(?:train tickets?|bus tickets?|(?:a|the) (?:bus|train) (?:to|from|for|leaving))\b"
@@ -111,12 +105,6 @@ UNSUPPORTED: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
             "打车和租车",
             r"\b(?:taxi|cab|uber|lyft|rental car|car rental|rent a car|hire a car|a ride to)\b"
             r"|打车|出租车|叫车|租车|网约车",
-        ),
-        (
-            "event and cinema tickets",
-            "演出和电影票",
-            r"\b(?:(?:movie|cinema|concert|event|theat(?:er|re)|game|match|show) tickets?"
-            r"|tickets? (?:to|for) (?:a|the|an)\b)|电影票|演唱会|门票|演出票|话剧票",
         ),
         (
             "appointments",

@@ -6,7 +6,7 @@ dropped. `merge` lets a newer message refine an older wish or start a new one.
 """
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -18,8 +18,10 @@ from graphs.hours import hour
 from graphs.memory import Draft, Fact, Memory, Vertical
 from graphs.names import place, words
 from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page, normalise, shortened
+from graphs.outings import is_outing, names_way, outing
 from graphs.quantities import alone, more_people, nights, party, pieces, rooms
 from graphs.state import Wish
+from graphs.things import things
 
 Language = Literal["en", "zh"]
 
@@ -30,6 +32,7 @@ class Reading:
 
     act: acts.Act
     draft: Draft
+    new: Draft = field(default_factory=Draft)
     choice: Choice | None = None
     unsupported: tuple[str, str] | None = None  # (English, Chinese) name of what we cannot book
     refuses: bool = False
@@ -55,7 +58,8 @@ def read(
     memory = memory or Memory()
     page = Page(text)
     answer = _answers(page, memory.asked)
-    chosen = None if answer else choice(page, memory.offers, proposed=memory.proposed)
+    anew = answer or names_way(page.text)
+    chosen = None if anew else choice(page, memory.offers, proposed=memory.proposed)
     vertical = vertical_of(page.text)
     if memory.draft.vertical == "room" and vertical == "table" and _only_inn(page.text):
         vertical = None
@@ -69,7 +73,8 @@ def read(
     )
     if about is None and goods and done in {"acquire", "look"} and not _is_booking(page.text):
         vertical = about = "product"
-    new = _facts(page, about, today=today, language=language, asked=memory.asked)
+    going = bool(memory.draft.vertical == "product" and (memory.draft.day or memory.draft.origin))
+    new = _facts(page, about, today=today, language=language, asked=memory.asked, going=going)
     new = replace(_in_light_of(new, page, memory), vertical=vertical)
     if vertical is None and about is None and goods and _names_goods(new, done):
         new = replace(new, vertical="product")
@@ -84,6 +89,7 @@ def read(
     return Reading(
         act=done,
         draft=draft,
+        new=new,
         choice=chosen,
         unsupported=_unsupported(page.text) if vertical in {None, "table", "product"} else None,
         refuses=acts.refuses_purchase(page.text),
@@ -138,6 +144,8 @@ def vertical_of(text: str) -> Vertical | None:
     if vocabulary.GIFT.search(text):
         return "product"
     room, table = vocabulary.ROOM.search(text), vocabulary.TABLE.search(text)
+    if is_outing(text) and not room and not table:
+        return "product"
     booking = vocabulary.BOOK.search(text) is not None
     if vocabulary.BUY.search(text) and not booking:
         return "product"
@@ -186,17 +194,32 @@ def _unsupported(text: str) -> tuple[str, str] | None:
 
 
 def _facts(
-    page: Page, vertical: Vertical | None, *, today: date, language: Language, asked: Fact
+    page: Page,
+    vertical: Vertical | None,
+    *,
+    today: date,
+    language: Language,
+    asked: Fact,
+    going: bool = False,
 ) -> Draft:
-    """The facts of one message alone. Readers run from the surest span to the loosest."""
+    """The facts of one message alone. Readers run from the surest span to the loosest.
+
+    `going`: the wish so far is an event or a flight, so days and places belong to it.
+    """
     limit = budget(page, language=language)
     cheapest = page.take(vocabulary.CHEAPEST) is not None
-    if vertical == "product":
-        draft = Draft(quantity=pieces(page) or (alone(page) if not asked else None))
+    if vertical == "product" and (going or is_outing(page.text)):
+        found = outing(page, today=today)
+        draft = Draft(day=found.day, until=found.until, origin=found.origin, quantity=found.count)
+        draft = replace(draft, place=found.place)
+    elif vertical == "product":
+        also = _more_things(page)
+        count = pieces(page) or (alone(page) if not asked else None)
+        draft = Draft(quantity=count, also=also)
     else:
         draft = _booking_facts(page, vertical, today=today, asked=asked)
     cuisine = _cuisine(page) if vertical == "table" else ""
-    spot = place(page) if vertical in {"table", "room"} else ""
+    spot = place(page) if vertical in {"table", "room"} else draft.place
     return replace(
         draft,
         budget=limit,
@@ -206,6 +229,22 @@ def _facts(
         words=words(page, vertical),
         vague=_vague(page.text, vertical),
     )
+
+
+def _more_things(page: Page) -> tuple[tuple[str, int], ...]:
+    """The things after the first one, with their counts; the page keeps the first alone."""
+    first, *others = things(page.left)
+    if not others:
+        return ()
+    start, end = page.left.find(first), len(page.left)
+    page.blank(0, start)
+    page.blank(start + len(first), end)
+    more = []
+    for part in map(Page, others):
+        count = pieces(part) or 1
+        if named := words(part, "product"):
+            more.append((named, count))
+    return tuple(more)
 
 
 def _booking_facts(page: Page, vertical: Vertical | None, *, today: date, asked: Fact) -> Draft:
@@ -356,7 +395,7 @@ def wish(draft: Draft, *, language: Language) -> Wish:
         raise ValueError("a wish needs a vertical")
     return Wish(
         vertical=draft.vertical,
-        query=draft.words,
+        query=_query(draft),
         language=language,
         quantity=draft.quantity or 1,
         max_total=_limit(draft),
@@ -365,7 +404,15 @@ def wish(draft: Draft, *, language: Language) -> Wish:
         time=draft.hour if draft.vertical == "table" else None,
         party=draft.party,
         nights=draft.nights,
+        until=draft.until if draft.vertical == "product" else None,
+        origin=draft.origin,
     )
+
+
+def _query(draft: Draft) -> str:
+    """The words to search by; of an event or a flight the places are words like any other."""
+    named = (draft.origin, draft.place) if draft.vertical == "product" else ()
+    return " ".join(part for part in (draft.words, *named) if part)
 
 
 def _limit(draft: Draft) -> Any:

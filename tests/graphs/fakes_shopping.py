@@ -122,7 +122,7 @@ class FakeDesk:
     policy: str = "Free until 24 hours before."
     quantity_of_merchant: int | None = None  # a merchant that quotes another quantity
     lifetime: timedelta = timedelta(minutes=15)
-    made: dict[str, Proposal] = field(default_factory=dict)
+    made: dict[tuple[str, str], Proposal] = field(default_factory=dict)
     asked: list[tuple[tuple[tuple[str, int], ...], str]] = field(default_factory=list)
 
     async def propose(
@@ -131,9 +131,14 @@ class FakeDesk:
         self.asked.append((tuple(lines), key))
         if self.blocked:
             return [Blocked("chk_blocked", self.blocked, "https://shop.test/checkout/chk_blocked")]
-        if key not in self.made:
-            self.made[key] = await self._freeze(lines, key)
-        return [self.made[key]]
+        shops = {o.offer_id: o.merchant for o in await self.shelf.get([i for i, _ in lines])}
+        made = []
+        for house in dict.fromkeys(shops.values()):  # one checkout a merchant
+            own = [line for line in lines if shops[line[0]] == house]
+            if (frozen := self.made.get((key, house))) is None:
+                frozen = self.made[key, house] = await self._freeze(own, f"{key}:{house}")
+            made.append(frozen)
+        return made
 
     async def _freeze(self, lines: Sequence[tuple[str, int]], key: str) -> Proposal:
         offers = {o.offer_id: o for o in await self.shelf.get([i for i, _ in lines])}

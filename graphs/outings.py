@@ -1,0 +1,142 @@
+"""Events and flights: goods of a day and a place. They are found like products, on their day.
+
+A range of days (a weekend) is kept as first and last day, both included.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from graphs.dates import days
+from graphs.names import place
+from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page, number
+from graphs.quantities import party, pieces
+from graphs.state import Offer
+
+EVENT = re.compile(
+    r"\b(?:(?:movie|cinema|concert|event|theat(?:er|re)|opera|ballet|musical|festival|exhibition"
+    r"|museum|game|match|show|comedy|jazz|circus) tickets?|tickets? (?:to|for)\b"
+    r"|(?<!train )(?<!bus )(?<!plane )(?<!airline )tickets\b"
+    r"|concerts?(?! (?:hall|guitar|grand|band|piano))|gigs?\b|opera(?! (?:glasses|house))|ballet"
+    r"(?! (?:shoes?|slippers|flats))|musicals?|theat(?:er|re) (?:play|show|performance)"
+    r"|(?:stand-?up|comedy) (?:show|night))\b"
+    r"|演唱会|音乐会|话剧|歌剧(?!院附近)|芭蕾|门票|演出票?|电影票|展览|马戏|脱口秀",
+    re.IGNORECASE,
+)
+FLIGHT = re.compile(
+    r"\b(?:flights?(?! (?:bag|case|jacket|simulator))|plane tickets?|airline tickets?"
+    r"|fly(?:ing)? (?:to|from|me|us))\b|机票|航班|飞机票",
+    re.IGNORECASE,
+)
+_NAME = r"[A-Za-zÀ-ÿ][\w'’-]+(?: (?:York|City|Angeles|Francisco|Kong|Aires|Paulo|Lumpur|Delhi))?"
+_NO_NAME = (
+    r"(?!(?:the|a|an|me|us|book|buy|get|go|find|one|two|next|this|tomorrow|on|in|for|flights?|fly"
+    r"|flying|tickets?|planes?|back|seats?)\b)"
+)
+_ROUTE = re.compile(
+    rf"\bfrom {_NO_NAME}(?P<a>{_NAME}) (?:to|into) {_NO_NAME}(?P<b>{_NAME})"
+    rf"|\bto {_NO_NAME}(?P<d>{_NAME})(?: from {_NO_NAME}(?P<c>{_NAME}))?"
+    rf"|\b{_NO_NAME}(?P<e>{_NAME}) ?(?:-|–|→|to) ?{_NO_NAME}(?P<f>{_NAME})",
+    re.IGNORECASE,
+)
+_HAN = r"[\u4e00-\u9fff]"
+_ROUTE_ZH = re.compile(
+    rf"(?:从)?(?P<a>(?![从订买张号日天点早晚的]){_HAN}{{2,4}}?)(?:直?飞往?|到|去|至)"
+    rf"(?P<b>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机|单程|往返|一?张|$|[,，。!！?？\s\x1f\d])"
+    rf"|(?:飞往?|去|到)(?P<c>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机)"
+)
+_TICKETS = re.compile(
+    rf"\b(?P<a>{NUMBER_EN})\s+(?:\w+\s+)?(?:tickets?|seats?)\b|(?P<b>{NUMBER_ZH})张", re.IGNORECASE
+)
+_WEEKEND = re.compile(r"\bweekend\b|周末", re.IGNORECASE)
+_TIME_OF_DAY = re.compile(
+    r"\b(?:in the )?(?:morning|afternoon|evening|night)\b|早上|上午|中午|下午|晚上|单程|one[- ]way",
+    re.IGNORECASE,
+)
+SATURDAY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Outing:
+    """What one message says of an event or a flight. None and '' mean: not said."""
+
+    day: date | None = None
+    until: date | None = None
+    origin: str = ""
+    place: str = ""
+    count: int | None = None
+
+
+def is_outing(text: str) -> bool:
+    return EVENT.search(text) is not None or FLIGHT.search(text) is not None
+
+
+def names_way(text: str) -> bool:
+    """'From Rome to Berlin': a flight of its own, whatever was shown before."""
+    page = Page(text)
+    return FLIGHT.search(page.text) is not None and all(_route(page))
+
+
+def outing(page: Page, *, today: date) -> Outing:
+    """The spans that it read are taken from the page."""
+    found = days(page, today=today)
+    first = found[0] if found else None
+    day, until = (first.day, first.until) if first else (None, None)
+    if day and not until and day.weekday() == SATURDAY and _WEEKEND.search(page.text):
+        until = day + timedelta(days=1)
+    origin, target = _route(page) if FLIGHT.search(page.text) else ("", "")
+    page.take(_TIME_OF_DAY)
+    return Outing(day, until, origin, target or place(page), _count(page))
+
+
+def _count(page: Page) -> int | None:
+    if match := _TICKETS.search(page.left):
+        page.blank(*match.span("a" if match["a"] else 0))
+        return number(match["a"] or match["b"]) or None
+    return pieces(page) or party(page)
+
+
+def _route(page: Page) -> tuple[str, str]:
+    match = page.take(_ROUTE_ZH) or page.take(_ROUTE)
+    if match is None:
+        return "", ""
+    said = match.groupdict()
+    origin = said.get("a") or said.get("c") if "d" in said else said.get("a")
+    target = said.get("b") or (said.get("d") if "d" in said else said.get("c")) or said.get("f")
+    return (origin or said.get("e") or ""), target or ""
+
+
+def suits(offer: Offer, *, day: date | None, until: date | None, origin: str, place: str) -> bool:
+    """Whether the offer's own row names the day, the place and the way that were asked for.
+
+    A name in another script than the row's cannot be compared and rules nothing out.
+    """
+    told = offer.attributes
+    if day is not None:
+        at = told.get("date", "")
+        if not day.isoformat() <= at <= (until or day).isoformat():
+            return False
+    if origin and place and _known(origin, offer) and _known(place, offer):
+        if "from" in told and origin.isascii():
+            return _same(told["from"], origin) and _same(told.get("to", ""), place)
+        title = offer.title
+        return -1 < _find(title, origin) < _find(title, place)
+    return all(not n or not _known(n, offer) or _find(_row(offer), n) >= 0 for n in (origin, place))
+
+
+def _row(offer: Offer) -> str:
+    return " ".join([offer.title, *offer.attributes.values()])
+
+
+def _find(text: str, name: str) -> int:
+    return text.lower().find(name.lower())
+
+
+def _same(told: str, said: str) -> bool:
+    return _find(told, said) >= 0 or _find(said, told) >= 0 if told else False
+
+
+def _known(name: str, offer: Offer) -> bool:
+    """Whether the row is written in the script of the name."""
+    han = any("\u4e00" <= c <= "\u9fff" for c in name)
+    return han == any("\u4e00" <= c <= "\u9fff" for c in offer.title)

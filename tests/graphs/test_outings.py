@@ -1,0 +1,81 @@
+"""Events and flights: found for the day, the place and the way that were asked for."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from graphs.wishes import read
+from tests.graphs.fakes_shopping import Conversation, FakeShelf, product
+
+TODAY = date(2026, 11, 26)  # a Thursday
+
+
+@pytest.mark.parametrize(
+    ("said", "day", "until", "way", "count"),
+    [
+        ("Find me two tickets for a concert next weekend", "12-05", "12-06", ("", ""), 2),
+        ("Flight from Berlin to Lisbon on 12 December", "12-12", None, ("Berlin", "Lisbon"), None),
+        ("book a flight to Rome from Berlin next Friday", "12-04", None, ("Berlin", "Rome"), None),
+        ("fly me to New York tomorrow", "11-27", None, ("", "New York"), None),
+        ("从柏林飞里斯本的机票，12月12日", "12-12", None, ("柏林", "里斯本"), None),
+        ("订一张12月5日从柏林到罗马的机票", "12-05", None, ("柏林", "罗马"), 1),
+        ("帮我订两张周末的音乐会门票", "11-28", "11-29", ("", ""), 2),
+        ("tickets for the opera in Paris on Saturday", "11-28", None, ("", "Paris"), None),
+    ],
+)
+def test_day_way_and_count_are_read(
+    said: str, day: str, until: str | None, way: tuple[str, str], count: int | None
+):
+    chinese = any("\u4e00" <= c <= "\u9fff" for c in said)
+    draft = read(said, today=TODAY, language="zh" if chinese else "en").draft
+    assert draft.vertical == "product"
+    assert str(draft.day) == f"2026-{day}"
+    assert str(draft.until) == (f"2026-{until}" if until else "None")
+    assert (draft.origin, draft.place) == way
+    assert draft.quantity == count
+
+
+@pytest.mark.parametrize(
+    ("said", "vertical"),
+    [
+        ("buy me a concert guitar", "product"),
+        ("I need a hotel near the concert hall in Berlin for two nights", "room"),
+        ("a table for two after the opera", "table"),
+    ],
+)
+def test_a_word_of_the_stage_does_not_take_over_another_wish(said: str, vertical: str):
+    draft = read(said, today=TODAY, language="en").draft
+    assert (draft.vertical, draft.day) == (vertical, None)
+
+
+def flight(day: str, origin: str, target: str, **more: Any) -> Any:
+    told = {"category": "flights", "date": day, "from": origin, "to": target}
+    title = f"Flight {origin} to {target}, {day}"
+    return product(f"f-{origin}-{target}-{day}", title, 9900, attributes=told, **more)
+
+
+@pytest.fixture
+def airport() -> Conversation:
+    days = ("2026-11-27", "2026-12-04")
+    ways = (("Berlin", "Rome"), ("Rome", "Berlin"), ("Berlin", "Lisbon"))
+    return Conversation(FakeShelf([flight(day, *way) for day in days for way in ways]))
+
+
+async def test_a_flight_is_proposed_for_its_day_and_its_way_alone(airport: Conversation):
+    answered = await airport.say("Book a flight from Berlin to Rome on 4 December")
+    assert answered.bought == [("f-Berlin-Rome-2026-12-04", 1)]
+    back = await airport.say("Book a flight from Rome to Berlin on 4 December for two")
+    assert back.bought == [("f-Rome-Berlin-2026-12-04", 2)]
+
+
+async def test_another_day_is_shown_and_never_proposed(airport: Conversation):
+    answered = await airport.say("Book a flight from Berlin to Rome on 5 December")
+    assert not answered.proposals
+    assert "exactly what you asked for" in answered.text
+
+
+async def test_a_new_day_finds_the_flight_of_that_day(airport: Conversation):
+    await airport.say("Book a flight from Berlin to Rome on 4 December")
+    answered = await airport.say("make it 27 November instead")
+    assert answered.bought == [("f-Berlin-Rome-2026-11-27", 1)]
