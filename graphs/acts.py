@@ -214,6 +214,8 @@ def act(text: str, *, booking: bool, shown: bool, picked: bool, open_proposal: b
     if _STATUS.search(text):
         return "status"
     rest = _REFUSE_CLAUSE.sub(" ", text).strip()
+    if refuses_purchase(text) and shown and _COMPARE.search(rest):
+        return "compare"
     if refuses_purchase(text) and rest and _LOOK.search(rest):
         return "look"
     answer = _short_answer(text)

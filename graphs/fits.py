@@ -12,6 +12,7 @@ from typing import Literal
 from graphs.budgets import Budget
 from graphs.memory import Draft
 from graphs.numerals import number
+from graphs.occasions import unsuited
 from graphs.outings import suits
 from graphs.sentences import where
 from graphs.state import Offer, Proposal, Wish
@@ -136,7 +137,11 @@ def _text(offer: Offer) -> str:
 
 def fitting(offers: Sequence[Offer], draft: Draft, frozen: Plan) -> list[Offer]:
     """The offers that may be proposed for this wish, in the shelf's order (or cheapest first)."""
-    able = [o for o in offers if o.availability != "out_of_stock" and _within(o, frozen)]
+    able = [
+        o
+        for o in offers
+        if o.availability != "out_of_stock" and _within(o, frozen) and not unsuited(o, draft.whom)
+    ]
     if draft.vertical == "product":
         kept = _goods([o for o in able if _on_its_day(o, draft)], draft)
     else:

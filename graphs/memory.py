@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, get_args
 
 from graphs.budgets import Budget, Per
+from graphs.occasions import Who
 from graphs.state import Message, Offer
 from integrations.money import Money, MoneyError
 
@@ -41,6 +42,7 @@ class Draft:
     vague: bool = False  # 'a gift', 'something', 'tents': too open to propose one thing
     origin: str = ""  # where a flight begins
     also: tuple[tuple[str, int], ...] = ()  # more things of the same basket, and how many
+    whom: Who = ""  # a gift's receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ def _draft_data(draft: Draft) -> dict[str, Any]:
         "vague": draft.vague,
         "origin": draft.origin,
         "also": [list(thing) for thing in draft.also],
+        "whom": draft.whom,
     }
 
 
@@ -187,7 +190,12 @@ def _draft(data: Mapping[str, Any]) -> Draft:
         vague=data["vague"] is True,
         origin=str(data.get("origin", "")),
         also=tuple((str(w), _count(q)) for w, q in data.get("also", ())),
+        whom=_whom(data.get("whom")),
     )
+
+
+def _whom(value: Any) -> Who:
+    return next((known for known in get_args(Who) if known == value), "")
 
 
 def _budget(data: Sequence[Any]) -> Budget:

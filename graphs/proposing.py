@@ -45,6 +45,23 @@ async def propose(
     return Outcome("\n".join([text, *problems]), kept, tuple(good))
 
 
+async def propose_picked(
+    visit: Visit, offers: Sequence[Offer], draft: Draft, frozen: Plan | None
+) -> Outcome:
+    """What the person pointed at. Where its own price is beyond the limit that they named before,
+    the newer word counts, and it is said."""
+    draft = replace(draft, vertical=draft.vertical or "product")
+    limits = frozen or plan(draft, wish(draft, language=visit.turn.language), key="")
+    if all(limits.affords(o.price * limits.line(o)[1]) for o in offers):
+        return await propose(visit, offers, draft=draft, frozen=frozen)
+    free = replace(draft, budget=None)
+    if frozen is not None:
+        frozen = replace(frozen, max_total=None, budget=None)
+    made = await propose(visit, offers, draft=free, frozen=frozen)
+    beyond = sentences.beyond_limit(limits.limit_text(), visit.language)
+    return replace(made, text=f"{beyond}\n{made.text}") if made.proposals else made
+
+
 async def show_again(visit: Visit) -> Outcome | None:
     """The open proposal once more: the same key gives the same checkout. None when none is open."""
     memory = visit.memory

@@ -142,6 +142,14 @@ def which_one(language: str) -> str:
     )
 
 
+def beyond_limit(limit: str, language: str) -> str:
+    return pick(
+        language,
+        f"This is not within the {limit} that you named before; I prepared it as you chose it.",
+        f"它不在您之前所说的{limit}之内；因为您选了它，我还是为您准备了。",
+    )
+
+
 def which_ones(language: str) -> str:
     return pick(
         language,

@@ -10,13 +10,14 @@ from datetime import date
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from graphs import acts, sentences
+from graphs import acts, asides, sentences
 from graphs.basket import fill, of_each
 from graphs.choices import Choice
 from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
 from graphs.numerals import shortened
-from graphs.proposing import propose, show_again
+from graphs.occasions import unsuited
+from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
 from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
@@ -97,28 +98,6 @@ def _replay(turn: Turn, today: date) -> Memory:
 # --- acts that need no search -------------------------------------------------------------------
 
 
-async def _status(visit: Visit) -> Outcome | None:
-    rows = tuple(await visit.context.desk.orders())
-    if rows:
-        visit.emit(Cards("order", orders=rows))
-    text = sentences.orders(rows, timezone=visit.turn.timezone, language=visit.language)
-    return Outcome(text, _kept(visit))
-
-
-async def _cancel(visit: Visit) -> Outcome | None:
-    rows = tuple(await visit.context.desk.orders())
-    if rows:
-        visit.emit(Cards("order", orders=rows))
-    text = sentences.cancelling(rows, timezone=visit.turn.timezone, language=visit.language)
-    return Outcome(text, _kept(visit))
-
-
-async def _decline(visit: Visit) -> Outcome | None:
-    """Nothing is kept open: the proposal lapses by itself, the offers may still be picked."""
-    kept = remember(visit.memory.offers, draft=visit.memory.draft)
-    return Outcome(sentences.declined(visit.language), kept)
-
-
 async def _confirm(visit: Visit) -> Outcome | None:
     """'Yes, buy it': the open proposal again, a lapsed one anew, else a pick or a question."""
     memory = visit.memory
@@ -132,21 +111,6 @@ async def _confirm(visit: Visit) -> Outcome | None:
     return await _ask_which(visit) if memory.offers else None
 
 
-async def _compare(visit: Visit) -> Outcome | None:
-    """Side by side from the rows: those that were named, or all that were shown."""
-    named = visit.reading.choice.indices if visit.reading.choice else ()
-    indices = named if len(named) > 1 else tuple(range(len(visit.memory.offers)))
-    offers = tuple(
-        await visit.context.shelf.get(_ids(visit, indices), language=visit.turn.language)
-    )
-    if len(offers) < 2:
-        return None
-    visit.emit(Cards("compare", offers))
-    told = [f"{i}. {sentences.details(o, visit.language)}" for i, o in enumerate(offers, 1)]
-    text = "\n\n".join([*told, sentences.which_one(visit.language)])
-    return Outcome(text, remember(offers, draft=visit.memory.draft))
-
-
 async def _details(visit: Visit) -> Outcome | None:
     chosen = visit.reading.choice
     if chosen is None:
@@ -154,32 +118,12 @@ async def _details(visit: Visit) -> Outcome | None:
     if chosen.unclear:
         return await _ask_which(visit)
     offers = await visit.context.shelf.get(
-        _ids(visit, chosen.indices), language=visit.turn.language
+        asides.ids(visit, chosen.indices), language=visit.turn.language
     )
     if not offers:  # not remembered or gone: the list again
         return await _search(visit)
     told = "\n\n".join(sentences.details(o, visit.language) for o in offers)
-    return Outcome(told, _kept(visit))
-
-
-def _ids(visit: Visit, indices: Sequence[int]) -> list[str]:
-    shown = visit.memory.offers
-    return [shown[i].offer_id for i in indices if i < len(shown)]
-
-
-def _kept(visit: Visit) -> str:
-    """The memory as it was, for the next turn."""
-    memory = visit.memory
-    if memory == Memory():
-        return ""
-    return remember(
-        memory.offers,
-        draft=memory.draft,
-        wanted=memory.wanted,
-        asked=memory.asked,
-        lines=memory.lines,
-        key=memory.key,
-    )
+    return Outcome(told, asides.kept(visit))
 
 
 async def _ask_which(visit: Visit) -> Outcome:
@@ -187,7 +131,7 @@ async def _ask_which(visit: Visit) -> Outcome:
     text = sentences.ask("which", visit.language)
     if offers:
         text += "\n" + sentences.listing(offers, visit.language)
-    return Outcome(text, _kept(visit))
+    return Outcome(text, asides.kept(visit))
 
 
 # --- picking one of what was shown, or changing what is proposed --------------------------------
@@ -207,7 +151,7 @@ async def _chosen(visit: Visit, chosen: Choice) -> Outcome:
 
 async def _pick(visit: Visit, indices: Sequence[int]) -> Outcome:
     """Propose what was picked, read again from the shelf. Changed facts mean a new search."""
-    ids = _ids(visit, indices)
+    ids = asides.ids(visit, indices)
     draft = visit.reading.draft
     if _facts_changed(visit):
         return await _search(visit, same_as=ids[0])
@@ -219,7 +163,7 @@ async def _pick(visit: Visit, indices: Sequence[int]) -> Outcome:
     offers = list(await visit.context.shelf.get(ids, language=visit.turn.language))
     if not offers:
         return await _search(visit)
-    return await propose(visit, offers, draft=draft, frozen=of_each(visit, draft, offers))
+    return await propose_picked(visit, offers, draft, of_each(visit, draft, offers))
 
 
 async def _added(visit: Visit) -> Outcome | None:
@@ -364,7 +308,7 @@ def _show(
 ) -> Outcome:
     """Cards, the numbered list, and one question."""
     fitting_ids = {o.offer_id for o in fit}
-    rest = [o for o in offers if o.offer_id not in fitting_ids]
+    rest = [o for o in offers if not (o.offer_id in fitting_ids or unsuited(o, draft.whom))]
     ordered = [*fit, *rest][:SHOWN_MAX]
     visit.emit(Cards(activity(draft), tuple(ordered)))
     fact = _unmet(draft, visit)
@@ -388,11 +332,11 @@ def _closing(visit: Visit, fact: Fact, *, fits: bool, over: bool) -> str:
 
 _Step = Callable[[Visit], Awaitable[Outcome | None]]
 _STEPS: dict[acts.Act, _Step] = {
-    "status": _status,
-    "cancel": _cancel,
-    "decline": _decline,
+    "status": asides.status,
+    "cancel": asides.cancel,
+    "decline": asides.decline,
     "confirm": _confirm,
-    "compare": _compare,
+    "compare": asides.compare,
     "details": _details,
 }
 __all__ = ["FILL_TIMEOUT_S", "Outcome", "Reading", "shop"]

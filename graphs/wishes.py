@@ -11,17 +11,15 @@ from datetime import date
 from typing import Any, Literal
 
 from graphs import acts, vocabulary
-from graphs.budgets import budget
 from graphs.choices import Choice, asks_cheaper_one, choice
-from graphs.dates import days
+from graphs.facts import facts
 from graphs.hours import hour
 from graphs.memory import Draft, Fact, Memory, Vertical
-from graphs.names import place, words
 from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page, normalise, shortened
-from graphs.outings import is_outing, names_way, outing
-from graphs.quantities import alone, more_people, nights, party, pieces, rooms
+from graphs.occasions import implied
+from graphs.outings import is_outing, names_way
+from graphs.quantities import more_people, nights, party
 from graphs.state import Wish
-from graphs.things import things
 
 Language = Literal["en", "zh"]
 
@@ -74,7 +72,7 @@ def read(
     if about is None and goods and done in {"acquire", "look"} and not _is_booking(page.text):
         vertical = about = "product"
     going = bool(memory.draft.vertical == "product" and (memory.draft.day or memory.draft.origin))
-    new = _facts(page, about, today=today, language=language, asked=memory.asked, going=going)
+    new = facts(page, about, today=today, language=language, asked=memory.asked, going=going)
     new = replace(_in_light_of(new, page, memory), vertical=vertical)
     if vertical is None and about is None and goods and _names_goods(new, done):
         new = replace(new, vertical="product")
@@ -141,7 +139,7 @@ def _in_light_of(new: Draft, page: Page, memory: Memory) -> Draft:
 def vertical_of(text: str) -> Vertical | None:
     """What the words themselves point at; None when they leave it open."""
     text = normalise(shortened(text))
-    if vocabulary.GIFT.search(text):
+    if vocabulary.GIFT.search(text) or implied(text):
         return "product"
     room, table = vocabulary.ROOM.search(text), vocabulary.TABLE.search(text)
     if is_outing(text) and not room and not table:
@@ -193,136 +191,9 @@ def _unsupported(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _facts(
-    page: Page,
-    vertical: Vertical | None,
-    *,
-    today: date,
-    language: Language,
-    asked: Fact,
-    going: bool = False,
-) -> Draft:
-    """The facts of one message alone. Readers run from the surest span to the loosest.
-
-    `going`: the wish so far is an event or a flight, so days and places belong to it.
-    """
-    limit = budget(page, language=language)
-    cheapest = page.take(vocabulary.CHEAPEST) is not None
-    if vertical == "product" and (going or is_outing(page.text)):
-        found = outing(page, today=today)
-        draft = Draft(day=found.day, until=found.until, origin=found.origin, quantity=found.count)
-        draft = replace(draft, place=found.place)
-    elif vertical == "product":
-        also = _more_things(page)
-        count = pieces(page) or (alone(page) if not asked else None)
-        draft = Draft(quantity=count, also=also)
-    else:
-        draft = _booking_facts(page, vertical, today=today, asked=asked)
-    cuisine = _cuisine(page) if vertical == "table" else ""
-    spot = place(page) if vertical in {"table", "room"} else draft.place
-    return replace(
-        draft,
-        budget=limit,
-        cheapest=cheapest,
-        cuisine=cuisine,
-        place=spot,
-        words=words(page, vertical),
-        vague=_vague(page.text, vertical),
-    )
-
-
-def _more_things(page: Page) -> tuple[tuple[str, int], ...]:
-    """The things after the first one, with their counts; the page keeps the first alone."""
-    first, *others = things(page.left)
-    if not others:
-        return ()
-    start, end = page.left.find(first), len(page.left)
-    page.blank(0, start)
-    page.blank(start + len(first), end)
-    more = []
-    for part in map(Page, others):
-        count = pieces(part) or 1
-        if named := words(part, "product"):
-            more.append((named, count))
-    return tuple(more)
-
-
-def _booking_facts(page: Page, vertical: Vertical | None, *, today: date, asked: Fact) -> Draft:
-    single = alone(page) if asked in {"party", "nights"} else None
-    count = rooms(page) if vertical == "room" else None
-    found = days(page, today=today)
-    at = hour(page, dining=vertical != "room")
-    length = nights(page) if vertical in {"room", None} else None
-    people = None if _MORE.search(page.left) else party(page)
-    day, until = _stay(found, page.text) if vertical == "room" else _sitting(found, page.text)
-    if vertical == "room" and day and until and until > day:
-        length = (until - day).days
-    if single:
-        people, length = (single, length) if asked == "party" else (people, single)
-    return Draft(
-        day=day,
-        until=until,
-        hour=at.time if at else None,
-        assumed=at.assumed if at else False,
-        party=people,
-        nights=length,
-        quantity=count,
-    )
-
-
 _THERE = re.compile(
     r"\b(?:there|nearby|same (?:city|town|place))\b|那里|那边|那儿|附近", re.IGNORECASE
 )
-_MORE = re.compile(r"\bmore (?:people|persons?|guests?|friends?)\b|再加|多加|多来", re.IGNORECASE)
-_CHANGE = re.compile(
-    r"\b(?:move|change|switch|instead|actually|rather)\b|改|换|还是", re.IGNORECASE
-)
-_LEAVING = re.compile(
-    r"(?:check(?:ing)?[- ]?out|leav(?:e|ing)|until|till|depart\w*|to)\s*(?:is|on"
-    r"|date)?\s*(?:the)?\s*$"
-    r"|(?:退房|离开|到|至)\s*(?:是|在)?\s*$",
-    re.IGNORECASE,
-)
-
-
-def _sitting(found: list[Any], text: str) -> tuple[date | None, date | None]:
-    """One day: the first that was said, or the last after a word of change."""
-    if not found:
-        return None, None
-    return (found[-1] if _CHANGE.search(text) else found[0]).day, None
-
-
-def _stay(found: list[Any], text: str) -> tuple[date | None, date | None]:
-    """Arrival and departure. A lone day after 'check out' or 'until' is the departure."""
-    if not found:
-        return None, None
-    first = found[0]
-    if first.until:
-        return first.day, first.until
-    if len(found) == 1:
-        before, after = text[: first.at], text[first.at :]
-        leaving = _LEAVING.search(before) or re.search(r"^\S{0,8}(?:退房|离开)", after)
-        return (None, first.day) if leaving else (first.day, None)
-    last = found[-1]
-    if _CHANGE.search(text) or last.day <= first.day:
-        return last.day, None
-    return first.day, last.day
-
-
-def _cuisine(page: Page) -> str:
-    for name, pattern in vocabulary.CUISINES:
-        if pattern.search(page.left):
-            return name
-    return ""
-
-
-def _vague(text: str, vertical: Vertical | None) -> bool:
-    """Too open to settle on one thing: a gift, something, a plural without a number."""
-    if vertical != "product":
-        return False
-    if vocabulary.GOODS_FOR_GIFT.search(text):
-        return False
-    return vocabulary.VAGUE.search(text) is not None
 
 
 def merge(base: Draft, new: Draft, *, done: acts.Act, hint: Vertical | None) -> tuple[Draft, bool]:
