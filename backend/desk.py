@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from backend import orders
+from backend import orders, refunds
 from backend.checkout import Checkout
 from backend.confirmation import amount_of, sheet
 from backend.errors import AppError
 from backend.quoting import quote
 from backend.till import Till
-from graphs.state import Blocked, OrderFact, Proposal
+from graphs.state import Blocked, Cancellation, OrderFact, Proposal
+from integrations.money import Money
 
 log = structlog.get_logger()
 
@@ -49,6 +50,24 @@ class PersonDesk:
             log.info("proposal_failed", code=error.specific_code, detail=error.detail)
             return Blocked("", (error.specific_code,), self.till.public_url)
         return proposal(row, self.till.public_url)
+
+    async def start_cancellation(self, order_id: str) -> Cancellation | None:
+        try:
+            row = await refunds.quote_cancellation(
+                self.till, user_id=self.user_id, order_id=order_id
+            )
+            async with self.till.database.transaction() as session:
+                order = await orders.fetch(session, order_id, user_id=self.user_id)
+        except AppError as error:
+            log.info("cancellation_not_quoted", code=error.specific_code, detail=error.detail)
+            return None
+        assert row.expires_at is not None  # every cancellation quote has an end
+        return Cancellation(
+            refund=Money(row.amount, row.currency),
+            fee=Money(row.fee, row.currency),
+            expires_at=row.expires_at,
+            url=f"{self.till.public_url}/checkout/{order.checkout_id}",
+        )
 
     async def orders(self) -> Sequence[OrderFact]:
         async with self.till.database.transaction() as session:

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from graphs import sentences
-from graphs.memory import Memory, remember
-from graphs.state import Cards
+from graphs.choices import choice
+from graphs.fits import terms
+from graphs.memory import Draft, Memory, OfferMemory, remember
+from graphs.numerals import Page
+from graphs.state import Cards, OrderFact
 from graphs.visit import Outcome, Visit
 
 
@@ -16,12 +19,47 @@ async def status(visit: Visit) -> Outcome | None:
     return Outcome(text, kept(visit))
 
 
+_COMMON = frozenset(
+    {"cancel", "my", "the", "order", "booking", "please", "a", "for", "at", "取消", "订单", "预订"}
+)
+CANCELABLE = frozenset({"placed", "fulfilled", "partially_refunded"})
+
+
 async def cancel(visit: Visit) -> Outcome | None:
-    rows = tuple(await visit.context.desk.orders())
-    if rows:
-        visit.emit(Cards("order", orders=rows))
-    text = sentences.cancelling(rows, timezone=visit.turn.timezone, language=visit.language)
+    """The merchant's quote for canceling the order that is meant, or the question which one."""
+    rows = [row for row in await visit.context.desk.orders() if row.state in CANCELABLE]
+    if not rows:
+        return Outcome(sentences.nothing_to_cancel(visit.language), kept(visit))
+    meant = _meant(visit, rows)
+    shown = (meant,) if meant else tuple(rows)
+    visit.emit(Cards("order", orders=shown))
+    if meant is None:
+        told = sentences.orders(
+            shown, timezone=visit.turn.timezone, language=visit.language, numbered=True
+        )
+        text = f"{told}\n{sentences.ask('cancel', visit.language)}"
+        return Outcome(text, remember((), draft=Draft(), asked="cancel"))
+    quote = await visit.context.desk.start_cancellation(meant.order_id)
+    if quote is None:
+        return Outcome(sentences.not_cancelable(meant, visit.language), kept(visit))
+    text = sentences.cancelling(meant, quote, timezone=visit.turn.timezone, language=visit.language)
     return Outcome(text, kept(visit))
+
+
+def _meant(visit: Visit, rows: Sequence[OrderFact]) -> OrderFact | None:
+    """By its number, its place in the list, or its name; the only one needs no name."""
+    text = visit.turn.ask.text
+    named = next((row for row in rows if row.order_id in text), None)
+    if named or len(rows) == 1:
+        return named or rows[0]
+    listed = [OfferMemory(r.order_id, r.title, r.merchant, r.total) for r in rows]
+    chosen = choice(Page(text), listed)
+    if chosen and len(chosen.indices) == 1:
+        return rows[chosen.indices[0]]
+    asked = terms(text) - _COMMON
+    shared = [len(asked & terms(f"{row.title} {row.merchant}")) for row in rows]
+    best = max(shared)
+    return rows[shared.index(best)] if best and shared.count(best) == 1 else None
 
 
 async def decline(visit: Visit) -> Outcome | None:

@@ -12,7 +12,7 @@ from typing import Any
 from babel.dates import format_date, format_datetime, format_time, get_timezone
 
 from graphs.memory import Draft, Fact
-from graphs.state import Blocked, Offer, OrderFact, Proposal, Wish
+from graphs.state import Blocked, Cancellation, Offer, OrderFact, Proposal, Wish
 from integrations.partner import clean_text
 
 _MARKUP = re.compile(r"[\[\]<>*_`|\\{}#]|(?:https?|ftp)://\S+|www\.\S+", re.IGNORECASE)
@@ -113,6 +113,7 @@ _ASK: dict[Fact, tuple[str, str]] = {
     "party": ("For how many people?", "请问几位？"),
     "nights": ("For how many nights?", "请问住几晚？"),
     "which": ("Which one do you mean? Tell me its number.", "您指的是哪一个？请告诉我序号。"),
+    "cancel": ("Which one shall I cancel? Tell me its number.", "要取消哪一个？请告诉我序号。"),
 }
 
 
@@ -331,34 +332,59 @@ _STATES: dict[str, tuple[str, str]] = {
 }
 
 
-def orders(rows: Sequence[OrderFact], *, timezone: str, language: str) -> str:
+def orders(
+    rows: Sequence[OrderFact], *, timezone: str, language: str, numbered: bool = False
+) -> str:
     """The newest orders as their rows have them; nothing is added to what a row says."""
     if not rows:
         return pick(
             language, "You have no orders or bookings here yet.", "您在这里还没有订单或预订。"
         )
     lines = []
-    for row in rows:
+    for place, row in enumerate(rows, 1):
         state = pick(language, *_STATES.get(row.state, (row.state, row.state)))
         placed = format_datetime(
             row.placed_at, "medium", tzinfo=get_timezone(timezone), locale=_LOCALE[language]
         )
         total = row.total.text(_LOCALE[language])
         title, shop = plain(row.title), plain(row.merchant, 60)
-        lines.append(f"{row.order_id}: {title} · {shop} · {total} · {state} · {placed}")
+        number = f"{place}. " if numbered else ""
+        lines.append(f"{number}{row.order_id}: {title} · {shop} · {total} · {state} · {placed}")
     return pick(language, "Your orders:", "您的订单：") + "\n" + "\n".join(lines)
 
 
-def cancelling(rows: Sequence[OrderFact], *, timezone: str, language: str) -> str:
-    if not rows:
-        return orders(rows, timezone=timezone, language=language)
-    how = pick(
-        language,
-        "To cancel or change one, open it on the orders page: it first shows what you would get "
-        "back and any fee, and nothing changes until you confirm there.",
-        "如需取消或更改，请在订单页面打开对应订单：页面会先显示可退金额和手续费，您确认之前不会有任何变动。",
+def cancelling(order: OrderFact, quote: Cancellation, *, timezone: str, language: str) -> str:
+    """The merchant's own terms for canceling; the person decides on the order's page."""
+    back, kept = (m.text(_LOCALE[language]) for m in (quote.refund, quote.fee))
+    until = format_datetime(
+        quote.expires_at, "short", tzinfo=get_timezone(timezone), locale=_LOCALE[language]
     )
-    return orders(rows, timezone=timezone, language=language) + "\n" + how
+    title, shop = plain(order.title), plain(order.merchant, 60)
+    return pick(
+        language,
+        f"Canceling {title} at {shop} ({order.order_id}) gives you back {back}; {kept} is kept. "
+        f"This holds until {until}. Nothing changes until you confirm it here: {quote.url}",
+        f"取消{shop}的{title}（{order.order_id}）可退{back}，扣除{kept}，此报价有效至{until}。"
+        f"在您确认之前不会有任何变动：{quote.url}",
+    )
+
+
+def not_cancelable(order: OrderFact, language: str) -> str:
+    title, shop = plain(order.title), plain(order.merchant, 60)
+    return pick(
+        language,
+        f"{shop} gives no terms for canceling {title} ({order.order_id}) right now; nothing was "
+        "changed.",
+        f"{shop}目前没有给出取消{title}（{order.order_id}）的条件，未做任何变动。",
+    )
+
+
+def nothing_to_cancel(language: str) -> str:
+    return pick(
+        language,
+        "You have no order or booking that could still be canceled.",
+        "您没有可以取消的订单或预订。",
+    )
 
 
 def details(offer: Offer, language: str) -> str:

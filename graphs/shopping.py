@@ -48,7 +48,8 @@ async def shop(
         goods=route.sub != "booking" or acts.browses(shortened(turn.ask.text)),
     )
     visit = Visit(turn, route, admission, context, emit, memory, reading, today)
-    step = _STEPS.get(reading.act)
+    answering = memory.asked == "cancel" and reading.choice is not None
+    step = asides.cancel if answering else _STEPS.get(reading.act)
     outcome = await step(visit) if step else None
     if outcome is not None:
         return outcome

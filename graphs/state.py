@@ -209,6 +209,17 @@ class OrderFact:
     placed_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """What canceling an order would give back and cost, by the merchant's word. Nothing has
+    changed; the person confirms it at `url`."""
+
+    refund: Money
+    fee: Money
+    expires_at: datetime
+    url: str
+
+
 class Shelf(Protocol):
     async def search(self, wish: Wish, *, limit: int = 6) -> Sequence[Offer]:
         """Best first; the order depends on fit, total price, availability, delivery, rating."""
@@ -228,6 +239,10 @@ class Desk(Protocol):
 
     async def orders(self) -> Sequence[OrderFact]:
         """This person's newest orders, newest first."""
+        ...
+
+    async def start_cancellation(self, order_id: str) -> Cancellation | None:
+        """A fresh quote for canceling, or None where the merchant gives none."""
         ...
 
 

@@ -58,9 +58,7 @@ def read(
     answer = _answers(page, memory.asked)
     anew = answer or names_way(page.text)
     chosen = None if anew else choice(page, memory.offers, proposed=memory.proposed)
-    vertical = vertical_of(page.text)
-    if memory.draft.vertical == "room" and vertical == "table" and _only_inn(page.text):
-        vertical = None
+    vertical = _said_of(page.text, memory)
     about = vertical or memory.draft.vertical or hint
     done = acts.act(
         page.text,
@@ -71,8 +69,14 @@ def read(
     )
     if about is None and goods and done in {"acquire", "look"} and not _is_booking(page.text):
         vertical = about = "product"
-    going = bool(memory.draft.vertical == "product" and (memory.draft.day or memory.draft.origin))
-    new = facts(page, about, today=today, language=language, asked=memory.asked, going=going)
+    new = facts(
+        page,
+        about,
+        today=today,
+        language=language,
+        asked=memory.asked,
+        going=_going(memory.draft),
+    )
     new = replace(_in_light_of(new, page, memory), vertical=vertical)
     if vertical is None and about is None and goods and _names_goods(new, done):
         new = replace(new, vertical="product")
@@ -108,6 +112,16 @@ def _answers(page: Page, asked: Fact) -> bool:
     if asked == "time" and not page.text.lower().startswith("at "):
         page.text = page.left = f"at {page.text}"
     return True
+
+
+def _said_of(text: str, memory: Memory) -> Vertical | None:
+    said = vertical_of(text)
+    return None if memory.draft.vertical == "room" and said == "table" and _only_inn(text) else said
+
+
+def _going(draft: Draft) -> bool:
+    """Whether the wish so far is an event or a flight."""
+    return draft.vertical == "product" and bool(draft.day or draft.origin)
 
 
 def _only_inn(text: str) -> bool:

@@ -244,6 +244,15 @@ export interface Order {
   refunded?: number;
 }
 
+/** What canceling would give back and cost; nothing changes until it is confirmed. */
+export interface CancellationQuote {
+  id: string;
+  refund: number;
+  fee: number;
+  currency: string;
+  expires_at: string;
+}
+
 export interface Page<T> {
   data: T[];
   next_cursor: string | null;

@@ -14,6 +14,7 @@ from graphs.state import (
     Admission,
     Ask,
     Blocked,
+    Cancellation,
     Cards,
     Consent,
     Event,
@@ -122,6 +123,8 @@ class FakeDesk:
     policy: str = "Free until 24 hours before."
     quantity_of_merchant: int | None = None  # a merchant that quotes another quantity
     lifetime: timedelta = timedelta(minutes=15)
+    strict: frozenset[str] = frozenset()  # merchants that give no terms for canceling
+    canceling: list[str] = field(default_factory=list)
     made: dict[tuple[str, str], Proposal] = field(default_factory=dict)
     asked: list[tuple[tuple[tuple[str, int], ...], str]] = field(default_factory=list)
 
@@ -165,6 +168,15 @@ class FakeDesk:
 
     async def orders(self) -> Sequence[OrderFact]:
         return self.rows
+
+    async def start_cancellation(self, order_id: str) -> Cancellation | None:
+        row = next(row for row in self.rows if row.order_id == order_id)
+        self.canceling.append(order_id)
+        if row.merchant in self.strict:
+            return None
+        fee = Money(row.total.amount // 2, row.total.currency)
+        url = f"https://shop.test/orders/{order_id}"
+        return Cancellation(row.total - fee, fee, NOW + timedelta(hours=1), url)
 
 
 @dataclass

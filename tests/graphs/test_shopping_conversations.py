@@ -407,14 +407,6 @@ async def test_order_status_states_the_rows_and_nothing_else(said: str):
     assert none.cards is None
 
 
-async def test_a_cancellation_is_pointed_to_the_orders_page():
-    shelf = FakeShelf()
-    shop = Conversation(shelf=shelf, desk=FakeDesk(shelf, rows=[ORDER]))
-    answered = await shop.say("cancel my order")
-    assert "orders page" in answered.text
-    assert "nothing changes until you confirm" in answered.text
-
-
 @pytest.mark.parametrize(
     ("said", "named"), [("book me a haircut", "appointments"), ("帮我买张火车票", "火车票")]
 )

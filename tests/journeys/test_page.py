@@ -34,6 +34,24 @@ async def test_a_person_buys_a_tent_and_the_receipt_names_the_order(page: Page, 
     await expect(page.get_by_text(newest["id"]).first).to_be_visible()
 
 
+async def test_a_person_cancels_by_chat_for_the_terms_that_the_merchant_gave(
+    page: Page, product: Product
+):
+    await enter(page, product.url, product.keys["plus"])
+    await ask(page, "Book a table for two tomorrow at 7pm at an Italian place")
+    await confirm(page, await sheet(page))
+    async with product.client() as http:
+        newest = (await http.get("/api/orders")).json()["data"][0]
+    answered = await ask(page, f"cancel my booking {newest['id']}")
+    await expect(answered.locator(".prose")).to_contain_text("gives you back")
+    receipt = answered.locator("section.receipt")
+    await receipt.get_by_role("button", name="Cancel this order").click()
+    await expect(receipt).to_contain_text("You would get back")
+    await receipt.get_by_role("button", name="Cancel it and get").click()
+    await expect(receipt.locator(".state")).to_have_text(re.compile("Canceled|Refunded"))
+    await expect(receipt.get_by_role("button", name="Cancel this order")).to_have_count(0)
+
+
 async def test_a_person_books_a_table_in_chinese(page: Page, product: Product):
     await enter(page, product.url, product.keys["plus"])
     await ask(page, "订一张明天晚上七点的两人桌")

@@ -8,6 +8,7 @@ import { sideTotals } from "../consent";
 import { maybe, t } from "../i18n";
 import { formatMoney } from "../money";
 import type { Order, OrderFact } from "../wire";
+import { Cancellation } from "./cancellation";
 import { Icon } from "./icon";
 import { Lines } from "./lines";
 
@@ -29,13 +30,13 @@ export function Receipt({ fact }: { fact: Pick<OrderFact, "order_id"> }) {
           {fault.value ? t("order.unknown") : t("loading")}
         </p>
       ) : (
-        <OrderDetails order={order.value} />
+        <OrderDetails order={order.value} changed={(now) => (order.value = now)} />
       )}
     </section>
   );
 }
 
-function OrderDetails({ order }: { order: Order }) {
+function OrderDetails({ order, changed }: { order: Order; changed: (order: Order) => void }) {
   const link = order.permalink_url && /^https?:\/\//.test(order.permalink_url) ? order.permalink_url : null;
   return (
     <>
@@ -77,6 +78,7 @@ function OrderDetails({ order }: { order: Order }) {
           {t("order.look")} <Icon node={ExternalLink} size={14} />
         </a>
       )}
+      <Cancellation order={order} changed={changed} />
     </>
   );
 }

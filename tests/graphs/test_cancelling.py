@@ -1,0 +1,56 @@
+"""Canceling by chat: the merchant's own quote and a link, the right order, and never the deed."""
+
+from dataclasses import replace
+
+import pytest
+
+from graphs.state import OrderFact
+from integrations.money import Money
+from tests.graphs.fakes_shopping import NOW, Conversation, FakeDesk, FakeShelf
+
+TENT = OrderFact("ord_tent", "placed", "Alder tent", "Fernweh", Money(12900, "EUR"), NOW)
+TABLE = OrderFact("ord_table", "placed", "Osteria Lume", "Tafelrunde", Money(2000, "EUR"), NOW)
+OLD = OrderFact("ord_old", "refunded", "Ember lamp", "Fernweh", Money(2400, "EUR"), NOW)
+
+
+def person(*rows: OrderFact, strict: frozenset[str] = frozenset()) -> tuple[Conversation, FakeDesk]:
+    shelf = FakeShelf()
+    desk = FakeDesk(shelf, rows=rows, strict=strict)
+    return Conversation(shelf, desk), desk
+
+
+@pytest.mark.parametrize("said", ["cancel my order", "I want to cancel my booking", "取消我的订单"])
+async def test_the_only_order_is_quoted_with_refund_fee_end_and_link(said: str):
+    talk, desk = person(TENT, OLD)
+    answered = await talk.say(said)
+    assert desk.canceling == ["ord_tent"]
+    assert answered.text.count("€64.50") == 2
+    assert "https://shop.test/orders/ord_tent" in answered.text
+    assert not answered.proposals
+
+
+@pytest.mark.parametrize(
+    "said", ["cancel the tent order", "cancel order ord_tent please", "取消订单 ord_tent"]
+)
+async def test_of_several_the_one_that_is_named_is_meant(said: str):
+    talk, desk = person(TABLE, TENT)
+    await talk.say(said)
+    assert desk.canceling == ["ord_tent"]
+
+
+async def test_of_several_unnamed_ones_it_asks_and_takes_the_number():
+    talk, desk = person(TABLE, TENT)
+    asked = await talk.say("cancel my order")
+    assert desk.canceling == []
+    assert "1. ord_table" in asked.text
+    assert "Which one shall I cancel?" in asked.text
+    await talk.say("the second one")
+    assert desk.canceling == ["ord_tent"]
+
+
+async def test_nothing_open_and_no_terms_are_said_plainly():
+    talk, desk = person(OLD, replace(TENT, state="canceled"))
+    assert "no order or booking that could still be canceled" in (await talk.say("cancel it")).text
+    assert desk.canceling == []
+    talk, desk = person(TENT, strict=frozenset({"Fernweh"}))
+    assert "nothing was changed" in (await talk.say("cancel my order")).text
