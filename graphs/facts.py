@@ -12,7 +12,7 @@ from graphs import vocabulary
 from graphs.budgets import budget
 from graphs.dates import days
 from graphs.hours import hour
-from graphs.memory import Draft, Fact, Vertical
+from graphs.memory import Draft, Fact, Memory, Vertical
 from graphs.names import place, words
 from graphs.numerals import Page
 from graphs.occasions import implied, who
@@ -29,13 +29,15 @@ def facts(
     *,
     today: date,
     language: Language,
-    asked: Fact,
-    going: bool = False,
+    memory: Memory,
 ) -> Draft:
     """The facts of one message alone. Readers run from the surest span to the loosest.
 
-    `going`: the wish so far is an event or a flight, so days and places belong to it.
+    Of `memory` only the question that stands and the kind of the wish count: where it is an event
+    or a flight, days and places belong to it.
     """
+    asked, before = memory.asked, memory.draft
+    going = before.vertical == "product" and bool(before.day or before.origin)
     limit = budget(page, language=language)
     cheapest = page.take(vocabulary.CHEAPEST) is not None
     if vertical == "product" and (going or is_outing(page.text)):

@@ -69,14 +69,7 @@ def read(
     )
     if about is None and goods and done in {"acquire", "look"} and not _is_booking(page.text):
         vertical = about = "product"
-    new = facts(
-        page,
-        about,
-        today=today,
-        language=language,
-        asked=memory.asked,
-        going=_going(memory.draft),
-    )
+    new = facts(page, about, today=today, language=language, memory=memory)
     new = replace(_in_light_of(new, page, memory), vertical=vertical)
     if vertical is None and about is None and goods and _names_goods(new, done):
         new = replace(new, vertical="product")
@@ -117,11 +110,6 @@ def _answers(page: Page, asked: Fact) -> bool:
 def _said_of(text: str, memory: Memory) -> Vertical | None:
     said = vertical_of(text)
     return None if memory.draft.vertical == "room" and said == "table" and _only_inn(text) else said
-
-
-def _going(draft: Draft) -> bool:
-    """Whether the wish so far is an event or a flight."""
-    return draft.vertical == "product" and bool(draft.day or draft.origin)
 
 
 def _only_inn(text: str) -> bool:
