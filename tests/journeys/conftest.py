@@ -81,6 +81,7 @@ async def product(
                 merchants={
                     "mer_demo_shop": Address(outside.shop, MERCHANT_KEY),
                     "mer_demo_tables": Address(outside.tables, MERCHANT_KEY),
+                    "mer_demo_hotel": Address(outside.hotel, MERCHANT_KEY),
                     "mer_demo_tickets": Address(outside.tickets, MERCHANT_KEY),
                     "mer_demo_flights": Address(outside.flights, MERCHANT_KEY),
                 },
