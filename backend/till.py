@@ -16,6 +16,7 @@ from integrations.partner import Address, BookingDetails, Buyer, Partner
 from integrations.payments import Method, Payments
 
 Settlement = Literal["platform", "merchant", "handoff"]
+Language = Literal["en", "zh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Seller:
     disclosure: str = ""
     destination: str | None = None
     open: bool = True
+    disclosure_zh: str = ""
+
+    def disclosed(self, language: Language) -> str:
+        """What a person who agrees is told of our commission, in their language."""
+        return (language == "zh" and self.disclosure_zh) or self.disclosure
 
 
 @dataclass(frozen=True, slots=True)

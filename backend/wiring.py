@@ -52,6 +52,7 @@ def seller(row: Merchant) -> Seller:
         disclosure=merchants.disclosure(row),
         destination=row.stripe_account,
         open=row.status == "live",
+        disclosure_zh=merchants.disclosure(row, "zh"),
     )
 
 
