@@ -17,7 +17,7 @@ from tests.integrations.running_merchants import KEY
 
 NAMES = sorted(TAPES)
 _SECRET = re.compile(
-    r"authorization['\":]|bearer |signature|sk_(test|live)_\w|whsec_|_secret_(?!filtered)|cookie",
+    r"\bauthorization['\":]|bearer |signature|sk_(test|live)_\w|whsec_|_secret_(?!filtered)|cookie",
     re.IGNORECASE,
 )
 _OF_A_MACHINE = re.compile(r"127\.0\.0\.1:(?!4001\b)\d|localhost|/(work|home|tmp|root|Users)/")
