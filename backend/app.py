@@ -21,6 +21,7 @@ from backend import feeds, jobs, legacy, offers, subscriptions, tripwires, versi
 from backend.api import (
     agui,
     checkouts,
+    flights,
     grants,
     guests,
     health,
@@ -82,6 +83,7 @@ SURFACES = (
     threads,
     plans_surface,
     checkouts,
+    flights,
     mandates,
     merchants,
     operators,

@@ -13,6 +13,7 @@ from backend.merchants import Merchant
 from backend.till import Item, Profile, Seller, Till
 from backend.vault import Vault
 from integrations.booking import BookingPartner
+from integrations.duffel import DuffelPartner
 from integrations.partner import Address, BookingSearch, Buyer, Partner
 from integrations.payments import Method, Payments
 from integrations.ucp import Platform
@@ -31,11 +32,11 @@ def clients(vault: Vault, http: httpx.AsyncClient, ucp: Platform | None = None) 
 
 
 def searchers(client: Client) -> Callable[[Merchant], BookingSearch]:
-    """The live search of a merchant that speaks the booking API; others have none."""
+    """The live search of a merchant that sells by date; others have none."""
 
     def searcher(row: Merchant) -> BookingSearch:
         made = client(row)
-        assert isinstance(made, BookingPartner)
+        assert isinstance(made, BookingPartner | DuffelPartner)
         return made
 
     return searcher

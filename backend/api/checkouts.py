@@ -6,7 +6,7 @@ that can lead to a charge, and it takes the hash of what the person was shown.
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -72,10 +72,22 @@ class Booking(Strict):
 
 
 class Buyer(Strict):
+    """The last three only where an airline asks for them."""
+
     first_name: Name
     last_name: Name
     email: Email
     phone: Annotated[str, Field(max_length=40)] = ""
+    born_on: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
+    gender: Literal["", "m", "f"] = ""
+    title: Literal["", "mr", "ms", "mrs", "miss", "dr"] = ""
+
+    @field_validator("born_on")
+    @classmethod
+    def _real_date(cls, value: str) -> str:
+        if value:
+            dt.date.fromisoformat(value)
+        return value
 
 
 class Address(Strict):
