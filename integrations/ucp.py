@@ -31,10 +31,11 @@ from integrations.partner import (
     PartnerUnknown,
     Quote,
 )
-from integrations.signatures import SigningKey, sign
+from integrations.signatures import SigningKey
 from integrations.ucp_profile import CANCELLATION, ORDER, Business, Directory
 from integrations.ucp_session import Inconsistent, order_of, quote_of, refusal_of
-from integrations.wire import Unreadable, Wire, link_at, text_at
+from integrations.ucp_signing import signed
+from integrations.wire import Sign, Unreadable, Wire, link_at, text_at
 
 _SESSIONS = "/checkout-sessions"
 _NAMES = UUID("2f0d9e3c-6a0b-5d55-9a55-0f5b1c1f7e11")  # keys of ours, as the UUIDs it wants
@@ -56,10 +57,15 @@ class Platform:
         place = f"{self.profile_url}/{version}" if version == requests.OLD else self.profile_url
         return f'profile="{place}"'
 
-    def sign(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Mapping[str, str]:
-        return sign(self.key, method=method, url=url, headers=headers, body=body)
+    def sign(self, version: str) -> Sign:
+        """Signs our requests to a business of this version."""
+
+        def made(
+            method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        ) -> Mapping[str, str]:
+            return signed(version, self.key, method=method, url=url, headers=headers, body=body)
+
+        return made
 
 
 class UcpPartner:
@@ -91,7 +97,8 @@ class UcpPartner:
             "UCP-Agent": self._platform.agent(business.version),
             "Accept-Language": self._locale,
         }
-        made = Wire(self._http, business.endpoint, self._key, headers, sign=self._platform.sign)
+        sign = self._platform.sign(business.version)
+        made = Wire(self._http, business.endpoint, self._key, headers, sign=sign)
         return made, business
 
     async def quote(self, basket: Basket, *, key: str, cart_id: str | None = None) -> Quote:
