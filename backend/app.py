@@ -45,6 +45,7 @@ from backend.auth import UserAccount
 from backend.catalogue import Catalogue as Shelves
 from backend.database import Database
 from backend.desk import PersonDesk
+from backend.live_shelf import LiveShelf
 from backend.parts import Parts
 from backend.rollout import Load, Serving, loader
 from backend.seats import Seats
@@ -167,7 +168,7 @@ async def _build(
         models=state.models,
         seats=Seats(catalogue, "embedded" if settings.embedded_model else "openai"),
         plans=plans,
-        shelf=state.catalogue,
+        shelf=state.shelf,
         desk=_desks(state.till),
         watch=_watch(state.database, state.routers),
         judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
@@ -260,6 +261,7 @@ def _build_commerce(
     state.catalogue = Shelves(
         state.database, router.encode, searchers(client), pictures=f"{settings.url}/media"
     )
+    state.shelf = LiveShelf(state.catalogue, client)
     ports = Ports(state.database, state.catalogue, client, state.vault)
     state.till = ports.till(state.payments, public_url=settings.url)
 

@@ -4,13 +4,16 @@ import asyncio
 import hashlib
 import hmac
 import json
+import secrets
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 
 from tests.journeys.conftest import Product
+from tests.journeys.runs import run, said
 from tests.journeys.test_purchase import ledger, stripe
 from tests.servers import eventually
 from tests.simulators import MERCHANT_KEY
@@ -152,3 +155,26 @@ async def test_a_checkout_that_was_given_up_earns_nothing(product: Product):
         assert (await http.post(f"/api/checkouts/{made['id']}/cancel")).status_code == 200
     assert await tell(product, "order_create", order_of(made, "ext_4")) == 200
     assert (await shown(product, made["id"]))["order_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("asks", "picks", "place"),
+    [
+        ("I need a flight from Berlin to Lisbon", "book the first one", "Lisbon"),
+        ("帮我找一张柏林到里斯本的机票", "买第一个", "里斯本"),
+    ],
+)
+async def test_a_flight_is_asked_for_in_chat_and_finished_at_the_airline(
+    product: Product, asks: str, picks: str, place: str
+):
+    thread = secrets.token_hex(6)
+    async with product.client() as http:
+        events = await run(http, thread, text=asks)
+        cards = next(e for e in events if e["type"] == "ACTIVITY_SNAPSHOT")["content"]["items"]
+        assert cards[0]["merchant"] == "Wolkenweg Airways"
+        assert place in cards[0]["title"]
+        events = await run(http, thread, text=picks)
+    # Nothing to agree to here: the airline takes the money on its own page.
+    assert events[-1]["type"] == "RUN_FINISHED"
+    assert "outcome" not in events[-1] or events[-1]["outcome"]["type"] != "interrupt"
+    assert "/book/" in said(events)
