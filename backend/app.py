@@ -33,6 +33,7 @@ from backend.api import (
     problems,
     routing,
     sessions,
+    spending,
     threads,
     ucp,
     webhooks,
@@ -90,6 +91,7 @@ SURFACES = (
     operators,
     grants,
     routing,
+    spending,
     ucp,
     webhooks,
 )
