@@ -116,6 +116,37 @@ async def test_what_the_merchant_charged_decides_and_a_repeat_books_nothing_more
     assert (await ledger(product))[OWED] == before.get(OWED, 0)
 
 
+async def test_what_comes_back_at_the_airline_takes_our_fee_back_in_proportion(product: Product):
+    made, before = await sent(product), await ledger(product)
+    bought = order_of(made, "ext_5", 30000)
+    assert await tell(product, "order_create", bought) == 200
+    order = await completed(product, made)
+
+    def back(amount: int, status: str = "completed") -> dict[str, Any]:
+        entry = {"id": f"adj_{amount}", "type": "refund", "status": status, "amount": amount}
+        return {**bought, "adjustments": [entry]}
+
+    async def owed() -> int:
+        return (await ledger(product))[OWED] - before.get(OWED, 0)
+
+    for told, left in ((back(9000, "pending"), 900), (back(10000), 600), (back(10000), 600)):
+        assert await tell(product, "order_update", told) == 200
+        assert await owed() == left
+    shown_ = await completed(product, made)
+    assert (shown_["state"], shown_["refunded"]) == ("partially_refunded", 10000)
+    assert await tell(product, "order_update", back(30001)) == 200
+    assert await owed() == 600
+    # The rest by the merchant's own hand, as on any order.
+    async with product.client(product.keys["merchants"]["mer_demo_flights"]) as http:
+        given = await http.post(
+            f"/merchant/v1/orders/{order['id']}/refund",
+            json={"amount": 20000, "reason": "the flight was canceled"},
+            headers={"Idempotency-Key": secrets.token_hex(8)},
+        )
+    assert (given.status_code, given.json()["state"]) == (200, "refunded")
+    assert await owed() == 0
+
+
 async def test_a_token_that_is_not_ours_or_not_signed_by_its_merchant_books_nothing(
     product: Product,
 ):
