@@ -64,6 +64,7 @@ from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
 from integrations.stripe_billing import StripeBilling
+from integrations.stripe_delegation import delegate
 from integrations.stripe_payments import StripePayments
 from integrations.ucp import Platform
 from integrations.ucp_profile import WELL_KNOWN, Directory
@@ -265,7 +266,9 @@ def _build_commerce(
     )
     state.shelf = LiveShelf(state.catalogue, client)
     ports = Ports(state.database, state.catalogue, client, state.vault)
-    state.till = ports.till(state.payments, public_url=settings.url)
+    state.till = ports.till(
+        state.payments, public_url=settings.url, delegate=partial(delegate, state.payments)
+    )
 
 
 def _reachable(settings: Settings, parts: Parts) -> frozenset[str]:

@@ -15,7 +15,7 @@ from backend.vault import Vault
 from integrations.booking import BookingPartner
 from integrations.duffel import DuffelPartner
 from integrations.partner import Address, BookingSearch, Buyer, Partner
-from integrations.payments import Method, Payments
+from integrations.payments import Delegate, Method, Payments
 from integrations.ucp import Platform
 
 Client = Callable[[Merchant], merchants.Client]
@@ -66,7 +66,9 @@ class Ports:
     client: Client
     vault: Vault
 
-    def till(self, payments: Payments, *, public_url: str) -> Till:
+    def till(
+        self, payments: Payments, *, public_url: str, delegate: Delegate | None = None
+    ) -> Till:
         return Till(
             database=self.database,
             payments=payments,
@@ -77,6 +79,7 @@ class Ports:
             saved_method=self.saved_method,
             webhook_secret=self.webhook_secret,
             mark=self.vault.mark,
+            delegate=delegate,
             public_url=public_url,
         )
 
