@@ -20,7 +20,6 @@ from graphs.occasions import unsuited
 from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
-from graphs.tickets import dated
 from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
 from graphs.wishes import Reading, missing, read, vertical_of, wish
 
@@ -55,8 +54,7 @@ async def shop(
     if outcome is not None:
         return outcome
     if reading.unsupported:
-        sold = await dated(visit)
-        return sold or Outcome(sentences.unsupported(reading.unsupported, visit.language))
+        return Outcome(sentences.unsupported(reading.unsupported, visit.language))
     if reading.choice:
         return await _chosen(visit, reading.choice)
     nth = memory.nth if not reading.fresh else None

@@ -416,59 +416,6 @@ async def test_what_we_cannot_arrange_is_said_plainly(shop: Conversation, said: 
     assert answered.proposals == ()
 
 
-def dated(offer_id: str, title: str, category: str, day: str) -> Offer:
-    return product(offer_id, title, 9900, attributes={"category": category, "date": day})
-
-
-TICKETS = (
-    dated("f-lis", "Flight Berlin to Lisbon, Fri 27 Nov 09:15", "flights", "2026-11-27"),
-    dated("f-lis2", "Flight Berlin to Lisbon, Fri 04 Dec 09:15", "flights", "2026-12-04"),
-    dated(
-        "t-glass", "The Glass Orchestra plays winter, Sun 22 Nov", "tickets classical", "2026-11-22"
-    ),
-    dated("t-glas2", "玻璃乐团：冬之声，11月29日", "tickets classical", "2026-11-29"),
-    product("p-jacket", "Flight jacket to fly in, Lisbon green", 19900),
-)
-
-
-@pytest.mark.parametrize(
-    ("said", "first", "others"),
-    [
-        ("find me a flight from Berlin to Lisbon", "f-lis", {"f-lis2"}),
-        ("book a flight to Lisbon on 4 December", "f-lis2", {"f-lis"}),
-        ("I want to buy tickets for the Glass Orchestra", "t-glass", set()),
-    ],
-)
-async def test_flights_and_tickets_on_sale_are_shown_with_their_day_and_nothing_else(
-    said: str, first: str, others: set[str]
-):
-    shop = Conversation(shelf=FakeShelf(goods=TICKETS))
-    answered = await shop.say(said)
-    assert answered.cards is not None
-    shown = [offer.offer_id for offer in answered.cards.offers]
-    assert (shown[0], set(shown[1:])) == (first, others)
-    assert answered.proposals == ()
-    picked = await shop.say("buy the first one")
-    assert picked.bought == [(first, 1)]
-
-
-@pytest.mark.parametrize(
-    ("said", "taken", "bought"),
-    [
-        ("two concert tickets for the Glass Orchestra", "buy the first one", ("t-glass", 2)),
-        ("a flight to Lisbon for three people", "buy the first one", ("f-lis", 3)),
-        ("我想买两张玻璃乐团演唱会的票", "买第一个", ("t-glas2", 2)),
-        ("a flight to Lisbon", "buy the second one", ("f-lis2", 1)),
-    ],
-)
-async def test_as_many_tickets_as_were_asked_for_are_proposed(
-    said: str, taken: str, bought: tuple[str, int]
-):
-    shop = Conversation(shelf=FakeShelf(goods=TICKETS))
-    await shop.say(said)
-    assert (await shop.say(taken)).bought == [bought]
-
-
 # --- models and merchants that want something else ----------------------------------------------
 
 EVIL = (
