@@ -1,6 +1,6 @@
 # Two commands do everything: `make run` and `make test`. A machine needs Python 3.11+ and make.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lint types migrate format lock web setup chromium clean
+.PHONY: help run test check bench lint types migrate format lock web setup chromium cassettes clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,9 @@ bench: setup  ## Benchmarks, each beside its baseline in the same run
 lint: setup  ## ruff and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+
+cassettes: setup  ## Record the clients' tapes anew, from the simulators
+	@$(BIN)/python -m tests.cassettes
 
 types: setup  ## mypy --strict
 	$(BIN)/mypy

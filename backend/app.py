@@ -21,9 +21,11 @@ from backend import feeds, jobs, legacy, offers, subscriptions, tripwires, versi
 from backend.api import (
     agui,
     checkouts,
+    flights,
     grants,
     guests,
     health,
+    mandates,
     media,
     merchant_orders,
     merchants,
@@ -31,6 +33,7 @@ from backend.api import (
     problems,
     routing,
     sessions,
+    spending,
     threads,
     ucp,
     webhooks,
@@ -43,6 +46,7 @@ from backend.auth import UserAccount
 from backend.catalogue import Catalogue as Shelves
 from backend.database import Database
 from backend.desk import PersonDesk
+from backend.live_shelf import LiveShelf
 from backend.parts import Parts
 from backend.rollout import Load, Serving, loader
 from backend.seats import Seats
@@ -60,6 +64,7 @@ from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
 from integrations.stripe_billing import StripeBilling
+from integrations.stripe_delegation import delegate
 from integrations.stripe_payments import StripePayments
 from integrations.ucp import Platform
 from integrations.ucp_profile import WELL_KNOWN, Directory
@@ -81,10 +86,13 @@ SURFACES = (
     threads,
     plans_surface,
     checkouts,
+    flights,
+    mandates,
     merchants,
     operators,
     grants,
     routing,
+    spending,
     ucp,
     webhooks,
 )
@@ -163,7 +171,7 @@ async def _build(
         models=state.models,
         seats=Seats(catalogue, "embedded" if settings.embedded_model else "openai"),
         plans=plans,
-        shelf=state.catalogue,
+        shelf=state.shelf,
         desk=_desks(state.till),
         watch=_watch(state.database, state.routers),
         judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
@@ -256,8 +264,11 @@ def _build_commerce(
     state.catalogue = Shelves(
         state.database, router.encode, searchers(client), pictures=f"{settings.url}/media"
     )
+    state.shelf = LiveShelf(state.catalogue, client)
     ports = Ports(state.database, state.catalogue, client, state.vault)
-    state.till = ports.till(state.payments, public_url=settings.url)
+    state.till = ports.till(
+        state.payments, public_url=settings.url, delegate=partial(delegate, state.payments)
+    )
 
 
 def _reachable(settings: Settings, parts: Parts) -> frozenset[str]:

@@ -49,6 +49,9 @@ class UserAccount(SQLModel, table=True):
     buyer: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     address: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     payment_token: str | None = None
+    limits: dict[str, Any] = Field(
+        default_factory=dict, sa_type=JSONB, sa_column_kwargs={"server_default": "{}"}
+    )
     guest: bool = False
     created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
     deleted_at: datetime | None = Field(default=None, sa_type=MOMENT)

@@ -142,26 +142,32 @@ def drift(row: Checkout, fresh: Mapping[str, Any]) -> list[Note]:
 
 
 def sheet(confirmation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The snapshot as `{title, qty, unit}` lines that add up to the total, whatever it is made of.
+    """The snapshot as `{title, qty, unit}` lines that add up to the total, however it is made."""
+    lines = [_goods(line) for line in confirmation["lines"]]
+    return lines + [
+        {"title": entry["label"], "qty": 1, "unit": entry["amount"]}
+        for entry in extras(confirmation)
+    ]
+
+
+def extras(confirmation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`{type, label, amount}` of all that makes the total of the lines; what takes off is negative.
 
     Taxes may be part of the prices or come on top, and merchants do not say which: the reading
-    under which the sum fits is the right one. What no reading explains stands as one line.
+    under which the sum fits is the right one. What no reading explains stands as one entry.
     """
-    lines = [_goods(line) for line in confirmation["lines"]]
-    goods = sum(line["qty"] * line["unit"] for line in lines)
-    extras = [
-        {"title": total["label"], "qty": 1, "unit": _signed(total), "type": total["type"]}
+    goods = sum(line["amount"] for line in confirmation["lines"])
+    named = [
+        {"type": total["type"], "label": total["label"], "amount": _signed(total)}
         for total in confirmation["totals"]
         if total["type"] in _REDUCTIONS | _ADDITIONS and total["amount"]
     ]
     for included in ((), ("tax",), ("tax", "items_discount"), ("items_discount",)):
-        kept = [e for e in extras if e["type"] not in included]
-        if goods + sum(e["unit"] for e in kept) == confirmation["total"]:
-            break
-    else:
-        rest = confirmation["total"] - goods
-        kept = [{"title": "Charges and discounts", "qty": 1, "unit": rest}] if rest else []
-    return lines + [{"title": e["title"], "qty": e["qty"], "unit": e["unit"]} for e in kept]
+        kept = [entry for entry in named if entry["type"] not in included]
+        if goods + sum(entry["amount"] for entry in kept) == confirmation["total"]:
+            return kept
+    rest = confirmation["total"] - goods
+    return [{"type": "fee", "label": "Charges and discounts", "amount": rest}] if rest else []
 
 
 def _goods(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select, true, update
 from sqlmodel import col
 
-from backend import confirmation, quoting
+from backend import confirmation, quoting, spending
 from backend.checkout import ENDED, MOVING, OPEN, Checkout, document, fetch, move
 from backend.errors import (
     AlreadyCanceled,
@@ -167,6 +167,7 @@ async def _take(till: Till, row: Checkout, consent: Consent) -> None:
         .returning(col(Checkout.id))
     )
     async with till.database.transaction() as session:
+        await spending.reserve(session, row)
         if (await session.execute(query)).scalar_one_or_none() is not None:
             await enqueue(session, DRIVE, args={"checkout_id": row.id})
 

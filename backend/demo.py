@@ -57,6 +57,7 @@ class DemoMerchant:
 MERCHANTS = (
     DemoMerchant("mer_demo_shop", "Fernweh Outdoor & Home", "acp", 400, feed=True),
     DemoMerchant("mer_demo_tables", "Tafelrunde Bookings", "booking", 600, feed=False),
+    DemoMerchant("mer_demo_hotel", "Schlüsselbund Hotels", "booking", 800, feed=False),
     DemoMerchant("mer_demo_tickets", "Vorhang auf! Tickets", "ucp", 500, feed=True),
     DemoMerchant("mer_demo_flights", "Wolkenweg Airways", "acp", 300, feed=True, handoff=True),
 )

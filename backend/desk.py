@@ -10,7 +10,7 @@ from backend.checkout import Checkout
 from backend.confirmation import amount_of, sheet
 from backend.errors import AppError
 from backend.quoting import quote
-from backend.till import Till
+from backend.till import Language, Till
 from graphs.state import Blocked, Cancellation, OrderFact, Proposal
 from integrations.money import Money
 
@@ -26,7 +26,7 @@ class PersonDesk:
     thread_id: str | None
 
     async def propose(
-        self, lines: Sequence[tuple[str, int]], *, key: str
+        self, lines: Sequence[tuple[str, int]], *, key: str, language: Language = "en"
     ) -> Sequence[Proposal | Blocked]:
         """One checkout a merchant, in the order in which the merchants first appear."""
         items = await self.till.items_for([offer_id for offer_id, _ in lines])
@@ -35,9 +35,14 @@ class PersonDesk:
             if offer_id in items:
                 of = by_merchant.setdefault(items[offer_id].merchant_id, [])
                 of.append((offer_id, quantity))
-        return [await self._one(basket, f"{key}:{m}") for m, basket in by_merchant.items()]
+        return [
+            await self._one(basket, f"{key}:{merchant}", language)
+            for merchant, basket in by_merchant.items()
+        ]
 
-    async def _one(self, lines: list[tuple[str, int]], key: str) -> Proposal | Blocked:
+    async def _one(
+        self, lines: list[tuple[str, int]], key: str, language: Language
+    ) -> Proposal | Blocked:
         try:
             row = await quote(
                 self.till,
@@ -45,6 +50,7 @@ class PersonDesk:
                 lines=lines,
                 thread_id=self.thread_id,
                 request_key=key,
+                language=language,
             )
         except AppError as error:
             log.info("proposal_failed", code=error.specific_code, detail=error.detail)

@@ -22,6 +22,8 @@ from integrations.partner import clean_text
 from integrations.wire import Unreadable, integer_at, link_at, objects_at, text_at
 
 _TOKENS = ("attribution", "affiliate_attribution")
+_RETURNABLE = ("placed", "fulfilled", "partially_refunded")
+_AS_MONEY = frozenset({"refund", "return", "credit", "price_adjustment"})
 
 
 def token_in(order: Mapping[str, Any]) -> object:
@@ -105,7 +107,7 @@ async def undone(session: AsyncSession, order_id: str, *, ref: str) -> bool:
         .where(
             col(PurchaseOrder.id) == order_id,
             col(PurchaseOrder.settlement) == "handoff",
-            col(PurchaseOrder.state).in_(("placed", "fulfilled")),
+            col(PurchaseOrder.state).in_(_RETURNABLE),
         )
         .values(state="canceled", refunded=PurchaseOrder.total, updated_at=func.now())
         .returning(PurchaseOrder)
@@ -124,3 +126,66 @@ async def undone(session: AsyncSession, order_id: str, *, ref: str) -> bool:
     if postings:
         await ledger.post(session, kind="refunded", ref=f"{order_id}:handoff", entries=postings)
     return True
+
+
+async def returned(
+    session: AsyncSession, order_id: str, said: Mapping[str, Any], *, ref: str
+) -> bool:
+    """Part of the order came back to its buyer there: our fee goes back in proportion.
+
+    Merchants tell the sum so far with every event, so a repeat changes nothing. False: no news, or
+    a sum that cannot be right, which is a person's matter.
+    """
+    query = select(PurchaseOrder).where(
+        col(PurchaseOrder.id) == order_id, col(PurchaseOrder.state).in_(_RETURNABLE)
+    )
+    order = (await session.execute(query.with_for_update())).scalar_one_or_none()
+    back = _given_back(said) if order is not None else 0
+    if order is None or back <= order.refunded:
+        return False
+    if back > order.total:
+        detail = f"{order.merchant_order_id}: {back} came back of {order.total}"
+        await incidents.report(
+            session,
+            "total_mismatch",
+            subject=order.id,
+            merchant_id=order.merchant_id,
+            detail=detail,
+        )
+        return False
+    part = fees.fee_refund(
+        fee=Money(order.fee, order.currency),
+        captured=order.amount,
+        refunded_total=Money(back, order.currency),
+        already=Money(order.fee_refunded, order.currency),
+    )
+    order.refunded, order.fee_refunded = back, order.fee_refunded + part.amount
+    order.state = "refunded" if back == order.total else "partially_refunded"
+    await session.flush()
+    await orders.record(session, order.id, order.state, ref=ref, detail={"refunded": back})
+    postings = fees.accrual_refunded(merchant_id=order.merchant_id, fee_part=part)
+    if postings:
+        await ledger.post(session, kind="refunded", ref=f"{order.id}:{back}", entries=postings)
+    return True
+
+
+def _given_back(said: Mapping[str, Any]) -> int:
+    """What an order says came back so far, in minor units; 0 where it says nothing readable."""
+    try:
+        stated = [t for t in objects_at(said, "totals") if t.get("type") == "amount_refunded"]
+        if stated:
+            return abs(integer_at(stated[0], "amount"))
+        return sum(
+            abs(_adjusted(entry))
+            for entry in objects_at(said, "adjustments")
+            if entry.get("type") in _AS_MONEY and entry.get("status") == "completed"
+        )
+    except Unreadable:
+        return 0
+
+
+def _adjusted(entry: Mapping[str, Any]) -> int:
+    """ACP writes an amount beside the adjustment, UCP 2026-04-08 a negative total inside it."""
+    totals = [t for t in objects_at(entry, "totals") if t.get("type") == "total"]
+    found = totals[0] if totals else entry
+    return integer_at(found, "amount") if found.get("amount") is not None else 0

@@ -149,6 +149,8 @@ async def order_event(
     await orders.record(
         session, row.order_id, "merchant_update", ref=event_id, detail={"status": status}
     )
+    if row.settlement == "handoff":
+        await handoff.returned(session, row.order_id, data, ref=event_id)
     if status in _HANDED_OVER:
         await orders.fulfil(session, row.order_id, ref="merchant")
     elif status in _GIVEN_UP:

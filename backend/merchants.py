@@ -18,13 +18,15 @@ from backend.errors import Conflict, NotFound, Unprocessable
 from backend.fees import Commission, FeeError
 from backend.ids import new_id
 from backend.vault import Vault
+from integrations import duffel
 from integrations.acp import AcpPartner
 from integrations.booking import BookingPartner
+from integrations.duffel import DuffelPartner
 from integrations.money import MoneyError
 from integrations.partner import clean_text
 from integrations.ucp import Platform, UcpPartner
 
-Protocol = Literal["acp", "ucp", "booking"]
+Protocol = Literal["acp", "ucp", "booking", "duffel"]
 Status = Literal["draft", "testing", "live", "paused"]
 Settlement = Literal["platform", "merchant", "handoff"]
 Language = Literal["en", "zh"]
@@ -54,7 +56,9 @@ class Merchant(SQLModel, table=True):
 
     __tablename__ = "merchant"
     __table_args__ = (
-        CheckConstraint("protocol IN ('acp', 'ucp', 'booking')", name="merchant_protocol"),
+        CheckConstraint(
+            "protocol IN ('acp', 'ucp', 'booking', 'duffel')", name="merchant_protocol"
+        ),
         CheckConstraint("status IN ('draft', 'testing', 'live', 'paused')", name="merchant_status"),
         CheckConstraint(
             "settlement IN ('platform', 'merchant', 'handoff')", name="merchant_settlement"
@@ -115,9 +119,10 @@ async def newest(session: AsyncSession, *, limit: int) -> list[Merchant]:
 
 
 async def live(session: AsyncSession, *, protocol: Protocol) -> list[Merchant]:
-    """Those that may appear in a search now."""
+    """Those that may appear in a search now. Duffel sells by date like the booking API."""
+    spoken = ("booking", "duffel") if protocol == "booking" else (protocol,)
     query = select(Merchant).where(
-        col(Merchant.status) == "live", col(Merchant.protocol) == protocol
+        col(Merchant.status) == "live", col(Merchant.protocol).in_(spoken)
     )
     return list((await session.execute(query.order_by(col(Merchant.id)))).scalars())
 
@@ -185,6 +190,9 @@ def _check_live(row: Merchant) -> None:
     if row.protocol == "ucp":
         if not row.discovery_url:
             raise Unprocessable("discovery_url: set it before a UCP merchant goes live")
+    elif row.protocol == "duffel":
+        if not row.outbound_key:
+            raise Unprocessable("outbound_key: set Duffel's access token before it goes live")
     elif not row.base_url:
         raise Unprocessable("base_url: set it before the merchant goes live")
 
@@ -276,7 +284,7 @@ def webhook_secret(row: Merchant, vault: Vault) -> str | None:
     return vault.open(row.webhook_secret) if row.webhook_secret else None
 
 
-Client = AcpPartner | BookingPartner | UcpPartner
+Client = AcpPartner | BookingPartner | DuffelPartner | UcpPartner
 
 
 def partner_for(
@@ -289,6 +297,9 @@ def partner_for(
     """
     if row.protocol == "ucp":
         return _ucp_partner(row, http, vault, ucp)
+    if row.protocol == "duffel":
+        token = vault.open(row.outbound_key) if row.outbound_key else ""
+        return DuffelPartner(http, row.base_url or duffel.API, token)
     if row.base_url is None:
         raise Unprocessable(f"{row.name} has no base_url yet", code="merchant_not_connected")
     key = vault.open(row.outbound_key) if row.outbound_key else ""

@@ -20,6 +20,7 @@ from backend.ids import new_id
 from backend.merchants import Merchant
 from backend.products import Product
 from integrations.booking import BookingPartner
+from integrations.duffel import DuffelPartner
 from integrations.partner import (
     Basket,
     BookingDetails,
@@ -34,6 +35,7 @@ from integrations.ucp_profile import HANDLER
 
 _TRIAL_DAYS_AHEAD = 7
 _TRIAL_HOUR = clock(19, 0)
+_TRIAL_PLACE = "London"  # Duffel sells the whole world and must be told where
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ async def check(
         return walk
     if isinstance(client, UcpPartner) and not await _discovered(walk, client):
         return walk
-    if isinstance(client, BookingPartner):
+    if isinstance(client, BookingPartner | DuffelPartner):
         basket = await _found_booking(walk, client)
     else:
         basket = await _first_product(walk, database, merchant)
@@ -146,11 +148,12 @@ async def _first_product(walk: Check, database: Database, merchant: Merchant) ->
     return Basket(lines=((product.item_id, 1),), currency=product.currency)
 
 
-async def _found_booking(walk: Check, client: BookingPartner) -> Basket | None:
+async def _found_booking(walk: Check, client: BookingPartner | DuffelPartner) -> Basket | None:
+    place = _TRIAL_PLACE if isinstance(client, DuffelPartner) else ""
     day = datetime.now(UTC).date() + timedelta(days=_TRIAL_DAYS_AHEAD)
     wishes = (
         BookingWish("table", BookingDetails(day, 2, time=_TRIAL_HOUR)),
-        BookingWish("room", BookingDetails(day, 2, nights=1)),
+        BookingWish("room", BookingDetails(day, 2, nights=1), place=place),
     )
     found: list[Found] = []
     async with walk.step("search") as said:

@@ -13,6 +13,7 @@ from integrations.partner import (
     PartnerUnreachable,
     Quote,
 )
+from integrations.payments import Method, PaymentError, PaymentRefused
 
 # A free seat is worth a few tries; after that the person should know that it did not work.
 _UNREACHABLE_MAX = 4
@@ -37,7 +38,12 @@ async def place(till: Till, work: Checkout) -> Checkout | None:
     if seen is not None and seen.status not in {"ready", "incomplete"}:
         return await _placed(till, work, seen)
     try:
-        answer = await partner.place(reference, _payment(work), buyer_of(work), key=intent.key)
+        payment = await _payment(till, work)
+        answer = await partner.place(reference, payment, buyer_of(work), key=intent.key)
+    except PaymentRefused as no:
+        return await give_up(till, work, "payment_refused", no.detail)
+    except PaymentError:
+        return await later(till, work, state="outcome_unknown")
     except PartnerRefused as refused:
         return await _refused(till, work, refused)
     except PartnerUnreachable:
@@ -47,16 +53,30 @@ async def place(till: Till, work: Checkout) -> Checkout | None:
     return await _placed(till, work, answer)
 
 
-def _payment(work: Checkout) -> PartnerPayment:
-    """The same bytes at every try: a key may not be repeated with other contents."""
-    token = work.payment_id if work.chargeable else (work.payment_method or {}).get("token")
+async def _payment(till: Till, work: Checkout) -> PartnerPayment:
+    """The same bytes at every try: a key may not be repeated with other contents.
+
+    A merchant that charges by itself gets a token for this one charge, never the person's card.
+    Raises `PaymentError` when the processor makes none.
+    """
     if work.confirmed_at is None:
         raise ValueError(f"{work.id} was never confirmed")
+    ends = work.confirmed_at + _TOKEN_LIFE
+    token = work.payment_id if work.chargeable else (work.payment_method or {}).get("token")
+    if work.settlement == "merchant" and work.total and work.payment_method and till.delegate:
+        token = await till.delegate(
+            purchase_id=work.id,
+            amount=work.amount,
+            method=Method(**work.payment_method),
+            seller=work.merchant_id,
+            expires_at=ends,
+            key=f"purchase:{work.id}:delegate",
+        )
     return PartnerPayment(
         token=token or f"none:{work.id}",
         amount=work.amount,
         merchant_id=work.merchant_id,
-        expires_at=work.confirmed_at + _TOKEN_LIFE,
+        expires_at=ends,
     )
 
 

@@ -15,12 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import confirmation, fees, merchants
+from backend.basket import requested, resolved, told
 from backend.checkout import (
     OPEN,
     Checkout,
-    address_of,
-    booking_of,
-    buyer_of,
     fetch,
     move,
     write_booking,
@@ -34,11 +32,10 @@ from backend.errors import (
     Unprocessable,
 )
 from backend.ids import new_id
-from backend.till import Item, Seller, Till
+from backend.till import Item, Language, Seller, Till
 from integrations.money import CurrencyMismatch, Money
 from integrations.partner import (
     Address,
-    Basket,
     BookingDetails,
     Buyer,
     Note,
@@ -72,14 +69,16 @@ async def quote(
     thread_id: str | None = None,
     booking: BookingDetails | None = None,
     request_key: str | None = None,
+    language: Language = "en",
 ) -> Checkout:
     """A checkout at one merchant for `(offer_id, quantity)` lines, asked and frozen.
 
+    `language` is what the person is told about our commission in; it is frozen with the rest.
     `request_key` (with the person) names the request: a repeat answers with the same checkout.
     Raises `NotFound` for an unknown offer, `Unprocessable` for several merchants or currencies,
     `MerchantFailed` when the merchant does not answer. A merchant's clear no is in `messages`.
     """
-    items = await _items(till, lines)
+    items = await resolved(till, lines)
     first = items[lines[0][0]]
     seller = await till.seller_for(first.merchant_id)
     if not seller.open:
@@ -95,10 +94,10 @@ async def quote(
         merchant_name=seller.name,
         merchant_of_record=seller.merchant_of_record,
         settlement=seller.settlement,
-        disclosure=seller.disclosure,
+        disclosure=seller.disclosed(language),
         kind=first.kind,
         currency=first.price.currency,
-        lines=_requested(items, lines),
+        lines=requested(items, lines),
         booking=write_booking(details) if details else None,
         buyer=asdict(profile.buyer) if profile.buyer else None,
         address=asdict(profile.address) if profile.address else None,
@@ -110,42 +109,8 @@ async def quote(
     if kept.state != "draft" or kept.reference:
         return kept
     if seller.settlement == "handoff":
-        return await _hand_off(till, kept, items)
+        return await _hand_off(till, kept, items, language)
     return await ask(till, kept, seller)
-
-
-async def _items(till: Till, lines: Sequence[tuple[str, int]]) -> Mapping[str, Item]:
-    if not lines:
-        raise Unprocessable("Name at least one offer")
-    items = await till.items_for([offer_id for offer_id, _ in lines])
-    if any(offer_id not in items for offer_id, _ in lines):
-        raise NotFound("One of these offers does not exist or is no longer offered")
-    if len({item.merchant_id for item in items.values()}) > 1:
-        raise Unprocessable(
-            "These offers belong to several merchants: open one checkout for each",
-            code="several_merchants",
-        )
-    if len({(item.price.currency, item.kind) for item in items.values()}) > 1:
-        raise Unprocessable(
-            "One checkout has one currency and either goods or a booking",
-            code="mixed_lines",
-        )
-    return items
-
-
-def _requested(items: Mapping[str, Item], lines: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
-    counts: dict[str, int] = {}
-    for offer_id, quantity in lines:
-        counts[offer_id] = counts.get(offer_id, 0) + quantity
-    return [
-        {
-            "offer_id": offer_id,
-            "item_id": items[offer_id].item_id,
-            "title": items[offer_id].title,
-            "quantity": quantity,
-        }
-        for offer_id, quantity in counts.items()
-    ]
 
 
 async def _insert(session: AsyncSession, row: Checkout) -> Checkout:
@@ -166,7 +131,15 @@ async def _insert(session: AsyncSession, row: Checkout) -> Checkout:
     return (await session.execute(earlier)).scalar_one()
 
 
-async def _hand_off(till: Till, row: Checkout, items: Mapping[str, Item]) -> Checkout:
+_HANDED_OFF: Mapping[Language, tuple[str, str]] = {
+    "en": ("Price as listed", "You finish this purchase at {name}."),
+    "zh": ("标价", "请在 {name} 完成此次购买。"),
+}
+
+
+async def _hand_off(
+    till: Till, row: Checkout, items: Mapping[str, Item], language: Language
+) -> Checkout:
     """Nothing to ask and nothing to charge: the person finishes on the merchant's own site."""
     priced = [(line, items[line["offer_id"]].price) for line in row.lines]
     total = sum((unit * line["quantity"] for line, unit in priced), Money.zero(row.currency))
@@ -178,8 +151,9 @@ async def _hand_off(till: Till, row: Checkout, items: Mapping[str, Item]) -> Che
         }
         for line, unit in priced
     ]
-    estimate = {"type": "total", "label": "Price as listed", "amount": total.amount}
-    note = Note("info", "handoff", f"You finish this purchase at {row.merchant_name}.")
+    label, words = _HANDED_OFF[language]
+    estimate = {"type": "total", "label": label, "amount": total.amount}
+    note = Note("info", "handoff", words.format(name=row.merchant_name))
     async with till.database.transaction() as session:
         moved = await move(
             session,
@@ -233,11 +207,11 @@ def _changeable(row: Checkout) -> None:
 async def _changed(till: Till, row: Checkout, changes: Changes) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if changes.lines is not None:
-        items = await _items(till, changes.lines)
+        items = await resolved(till, changes.lines)
         item = next(iter(items.values()))
         if (item.merchant_id, item.kind) != (row.merchant_id, row.kind):
             raise Unprocessable("A checkout stays with its merchant: open another one")
-        values["lines"] = _requested(items, changes.lines)
+        values["lines"] = requested(items, changes.lines)
     if changes.buyer is not None:
         values["buyer"] = asdict(changes.buyer)
     if changes.address is not None:
@@ -257,9 +231,9 @@ async def ask(till: Till, row: Checkout, seller: Seller) -> Checkout:
     key = f"purchase:{row.id}:quote:{row.revision}"
     try:
         if row.reference is None:
-            answer = await partner.quote(basket(row), key=key)
+            answer = await partner.quote(told(row), key=key)
         else:
-            answer = await partner.revise(row.reference, basket(row), key=key)
+            answer = await partner.revise(row.reference, told(row), key=key)
         answer = await _held(partner, row, answer)
     except PartnerRefused as refused:
         return await _noted(till, row, refused)
@@ -270,19 +244,6 @@ async def ask(till: Till, row: Checkout, seller: Seller) -> Checkout:
     if frozen is None:
         raise Conflict("This checkout was changed at the same time; read it again")
     return frozen
-
-
-def basket(row: Checkout) -> Basket:
-    """What the merchant is told: item ids, quantities, and who it is for."""
-    return Basket(
-        lines=tuple((line["item_id"], line["quantity"]) for line in row.lines),
-        currency=row.currency,
-        buyer=buyer_of(row),
-        address=address_of(row),
-        delivery_id=row.delivery_id,
-        discount_codes=tuple(row.discount_codes),
-        booking=booking_of(row),
-    )
 
 
 async def _held(partner: Partner, row: Checkout, answer: Quote) -> Quote:

@@ -67,6 +67,7 @@ class Part:
 DEMO_MERCHANTS = {
     "mer_demo_shop": "integrations.simulators.shop",
     "mer_demo_tables": "integrations.simulators.tables",
+    "mer_demo_hotel": "integrations.simulators.hotel",
     "mer_demo_tickets": "integrations.simulators.tickets",
     "mer_demo_flights": "integrations.simulators.flights",
 }

@@ -13,9 +13,10 @@ from backend.database import Database
 from backend.fees import Commission
 from integrations.money import Money
 from integrations.partner import Address, BookingDetails, Buyer, Partner
-from integrations.payments import Method, Payments
+from integrations.payments import Delegate, Method, Payments
 
 Settlement = Literal["platform", "merchant", "handoff"]
+Language = Literal["en", "zh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class Seller:
     disclosure: str = ""
     destination: str | None = None
     open: bool = True
+    disclosure_zh: str = ""
+
+    def disclosed(self, language: Language) -> str:
+        """What a person who agrees is told of our commission, in their language."""
+        return (language == "zh" and self.disclosure_zh) or self.disclosure
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Profile:
 class Till:
     """`pause` is how the driver waits between look-ups; tests hand in one that does not.
 
+    `delegate` makes the token that a merchant which charges by itself is given instead of a card.
     `mark` puts our mark behind a text, so that a token that comes back is known to be ours.
     """
 
@@ -74,6 +81,7 @@ class Till:
     saved_method: Callable[[str, str], Awaitable[Method | None]]
     webhook_secret: Callable[[str], Awaitable[str | None]]
     mark: Callable[[str], str] = str
+    delegate: Delegate | None = None
     public_url: str = ""
     wait_s: float = 20.0
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep

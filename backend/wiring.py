@@ -13,8 +13,9 @@ from backend.merchants import Merchant
 from backend.till import Item, Profile, Seller, Till
 from backend.vault import Vault
 from integrations.booking import BookingPartner
+from integrations.duffel import DuffelPartner
 from integrations.partner import Address, BookingSearch, Buyer, Partner
-from integrations.payments import Method, Payments
+from integrations.payments import Delegate, Method, Payments
 from integrations.ucp import Platform
 
 Client = Callable[[Merchant], merchants.Client]
@@ -31,11 +32,11 @@ def clients(vault: Vault, http: httpx.AsyncClient, ucp: Platform | None = None) 
 
 
 def searchers(client: Client) -> Callable[[Merchant], BookingSearch]:
-    """The live search of a merchant that speaks the booking API; others have none."""
+    """The live search of a merchant that sells by date; others have none."""
 
     def searcher(row: Merchant) -> BookingSearch:
         made = client(row)
-        assert isinstance(made, BookingPartner)
+        assert isinstance(made, BookingPartner | DuffelPartner)
         return made
 
     return searcher
@@ -52,6 +53,7 @@ def seller(row: Merchant) -> Seller:
         disclosure=merchants.disclosure(row),
         destination=row.stripe_account,
         open=row.status == "live",
+        disclosure_zh=merchants.disclosure(row, "zh"),
     )
 
 
@@ -64,7 +66,9 @@ class Ports:
     client: Client
     vault: Vault
 
-    def till(self, payments: Payments, *, public_url: str) -> Till:
+    def till(
+        self, payments: Payments, *, public_url: str, delegate: Delegate | None = None
+    ) -> Till:
         return Till(
             database=self.database,
             payments=payments,
@@ -75,6 +79,7 @@ class Ports:
             saved_method=self.saved_method,
             webhook_secret=self.webhook_secret,
             mark=self.vault.mark,
+            delegate=delegate,
             public_url=public_url,
         )
 

@@ -35,7 +35,7 @@ async def propose(
     if not visit.may_propose:
         return Outcome(sentences.refused(visit.language), remember(listed, draft=draft))
     lines = [frozen.line(o) for o in offers]
-    made = await visit.context.desk.propose(lines, key=frozen.key)
+    made = await visit.context.desk.propose(lines, key=frozen.key, language=visit.turn.language)
     good, problems = _checked(visit, frozen, offers, made)
     if not good:
         return Outcome("\n".join(problems), remember(listed, draft=draft))
@@ -67,7 +67,9 @@ async def show_again(visit: Visit) -> Outcome | None:
     memory = visit.memory
     if not memory.lines or not visit.may_propose:
         return None
-    made = await visit.context.desk.propose(list(memory.lines), key=memory.key)
+    made = await visit.context.desk.propose(
+        list(memory.lines), key=memory.key, language=visit.turn.language
+    )
     still = [one for one in made if _is_open(one, visit)]
     if not still:
         return None

@@ -232,9 +232,16 @@ class Shelf(Protocol):
 
 class Desk(Protocol):
     async def propose(
-        self, lines: Sequence[tuple[str, int]], *, key: str
+        self,
+        lines: Sequence[tuple[str, int]],
+        *,
+        key: str,
+        language: Literal["en", "zh"] = "en",
     ) -> Sequence[Proposal | Blocked]:
-        """Ask the merchants for their own totals and freeze them: one checkout a merchant."""
+        """Ask the merchants for their own totals and freeze them: one checkout a merchant.
+
+        `language` is the one in which the person is told who pays us.
+        """
         ...
 
     async def orders(self) -> Sequence[OrderFact]:

@@ -11,30 +11,26 @@ The protocol has no orders API. A merchant that lists `orders` among its service
 cancelled outside the protocol, and we say so: `PartnerRefused`, code `not_supported`.
 """
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from integrations.acp_session import Inconsistent, order_of, quote_of
+from integrations.acp_session import VERSIONS, order_of, quote_of
+from integrations.answers import as_asked, may_place, offered, placed
 from integrations.cancellations import cancellation_of
 from integrations.partner import (
     Basket,
     Buyer,
     CancellationQuote,
-    Note,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
-    PartnerUnknown,
     Quote,
 )
 from integrations.wire import Wire, object_at, objects_at, segment, text_at
 
-VERSIONS = frozenset({"2026-04-17", "2026-01-30"})
 CANCELLATION_EXTENSION = "dev.emptor.order_cancellation"
 UNITS_MAX = 200
 # Merchants that turned the newest version away, and what they speak instead. Only a hint that
@@ -75,11 +71,11 @@ class AcpPartner:
             "locale": self._locale,
             "affiliate_attribution": self._attribution(key, "first"),
         }
-        made = self._quote(await self._wire.post(_SESSIONS, body, key=key))
+        made = self._offer(await self._wire.post(_SESSIONS, body, key=key))
         wanted = basket.delivery_id
         if wanted and all(option.id != wanted or not option.selected for option in made.deliveries):
             return await self.revise(made.reference, basket, key=f"{key}:delivery")
-        return _as_asked(made, basket)
+        return as_asked(made, basket)
 
     async def revise(self, reference: str, basket: Basket, *, key: str) -> Quote:
         path = f"{_SESSIONS}/{segment(reference)}"
@@ -87,7 +83,7 @@ class AcpPartner:
         if basket.delivery_id:
             session = await self._wire.get(path)
             body["selected_fulfillment_options"] = [_selection(session, basket)]
-        return _as_asked(self._quote(await self._wire.post(path, body, key=key)), basket)
+        return as_asked(self._offer(await self._wire.post(path, body, key=key)), basket)
 
     async def read(self, reference: str) -> Quote:
         return self._quote(await self._wire.get(f"{_SESSIONS}/{segment(reference)}"))
@@ -107,14 +103,8 @@ class AcpPartner:
         path = f"{_SESSIONS}/{segment(reference)}"
         session = await self._wire.get(path)
         now = self._quote(session)
-        if now.status in ("completed", "placing", "needs_handoff"):
+        if not may_place(now, payment.amount):
             return now
-        if now.status != "ready":
-            raise _refusal(now)
-        if now.total != payment.amount:
-            raise PartnerRefused(
-                f"the total is {now.total}, not {payment.amount}", code="price_changed"
-            )
         body: dict[str, Any] = {
             "payment_data": _payment_data(session, payment),
             "affiliate_attribution": self._attribution(key, "last"),
@@ -122,10 +112,7 @@ class AcpPartner:
         if buyer is not None:
             body["buyer"] = _buyer(buyer)
         answer = await self._wire.post(f"{path}/complete", body, key=key)
-        try:
-            return _placed(self._quote(answer), text_at(answer, "status", 60))
-        except Inconsistent as error:
-            raise PartnerUnknown(error.detail, code=error.code) from error
+        return placed(lambda: self._quote(answer), text_at(answer, "status", 60))
 
     async def cancel(self, reference: str, *, key: str) -> Quote:
         body = {"intent_trace": {"reason_code": "other"}}
@@ -160,6 +147,10 @@ class AcpPartner:
 
     def _quote(self, session: Mapping[str, Any]) -> Quote:
         return quote_of(session, base_url=self._wire.base_url)
+
+    def _offer(self, session: Mapping[str, Any]) -> Quote:
+        """`_quote` of a session that has no order yet."""
+        return offered(lambda: self._quote(session), session, base_url=self._wire.base_url)
 
     def _attribution(self, token: str, touchpoint: str) -> Mapping[str, str]:
         """Write-only at the merchant; the token is our own key, so both books name one purchase."""
@@ -271,23 +262,6 @@ def _selection(session: Mapping[str, Any], basket: Basket) -> Mapping[str, Any]:
     raise PartnerRefused("that delivery is not on offer", code="unknown_delivery")
 
 
-def _as_asked(quote: Quote, basket: Basket) -> Quote:
-    """The quote, not ready if it is for other goods, quantities or money than were asked for."""
-    if quote.total.currency != basket.currency:
-        raise PartnerRefused(f"the merchant sells in {quote.total.currency}", code="currency")
-    asked: Counter[str] = Counter()
-    for item, quantity in basket.lines:
-        asked[item] += quantity
-    offered: Counter[str] = Counter()
-    for line in quote.lines:
-        offered[line.item_id] += line.quantity
-    if asked == offered:
-        return quote
-    note = Note("error", "lines_differ", "the merchant's lines are not the ones asked for")
-    status = "incomplete" if quote.status in ("ready", "placing") else quote.status
-    return replace(quote, status=status, notes=(*quote.notes, note))
-
-
 def _payment_data(session: Mapping[str, Any], payment: PartnerPayment) -> Mapping[str, Any]:
     """Payment by the merchant's own handler for tokenised cards.
 
@@ -304,20 +278,3 @@ def _payment_data(session: Mapping[str, Any], payment: PartnerPayment) -> Mappin
         "handler_id": text_at(chosen, "id", 200),
         "instrument": {"type": "card", "credential": {"type": "spt", "token": payment.token}},
     }
-
-
-def _placed(quote: Quote, word: str) -> Quote:
-    """The session after completion. Raises unless it is completed, in work or to be handed off."""
-    if quote.status in ("completed", "placing", "needs_handoff"):
-        return quote
-    if any(note.code == "unknown_status" for note in quote.notes):
-        raise PartnerUnknown(f"the merchant says {word}", code="unknown_status")
-    raise _refusal(quote)
-
-
-def _refusal(quote: Quote) -> PartnerRefused:
-    for note in quote.notes:
-        if note.severity == "error":
-            return PartnerRefused(note.text or note.code, code=note.code)
-    code = quote.status if quote.status in ("canceled", "expired") else "not_ready"
-    return PartnerRefused(f"the session is {quote.status}", code=code)

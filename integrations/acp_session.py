@@ -6,15 +6,24 @@ to confirm a sum that the merchant's own lines contradict.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 
+from integrations.answers import (
+    Inconsistent,
+    day_at,
+    hold_against,
+    notes_of,
+    order_at,
+    stated_total,
+    status_of,
+    totals_of,
+)
 from integrations.money import Money, MoneyError
 from integrations.partner import (
     Delivery,
     Note,
     PartnerOrder,
-    PartnerRefused,
     Quote,
     QuotedLine,
     Status,
@@ -30,6 +39,7 @@ from integrations.wire import (
     time_at,
 )
 
+VERSIONS = frozenset({"2026-04-17", "2026-01-30"})
 # The eleven states of 2026-04-17 and what they let us do.
 STATUSES: Mapping[str, Status] = {
     "incomplete": "incomplete",
@@ -44,23 +54,11 @@ STATUSES: Mapping[str, Status] = {
     "canceled": "canceled",
     "expired": "expired",
 }
-_SEVERITIES: Mapping[str, Literal["info", "warning", "error"]] = {
-    "info": "info",
-    "warning": "warning",
-    "error": "error",
-}
 # These totals reduce what is paid; every other one, known or not, adds to it.
 REDUCTIONS = frozenset({"items_discount", "discount", "store_credit"})
 _NOT_ADDED = frozenset({"items_base_amount", "subtotal", "total", "amount_refunded"})
 # An error that concerns the last attempt or an extra, not whether this session can be paid.
 _NOT_BLOCKING = frozenset({"payment_declined", "coupon_invalid", "coupon_expired", "low_stock"})
-
-
-class Inconsistent(PartnerRefused):
-    """The session contradicts itself: amounts, totals or currencies."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, code="inconsistent_totals")
 
 
 def quote_of(session: Mapping[str, Any], *, base_url: str) -> Quote:
@@ -73,22 +71,29 @@ def quote_of(session: Mapping[str, Any], *, base_url: str) -> Quote:
     if not isinstance(reference, str) or not reference:
         raise Unreadable("the session has no id")
     currency = text_at(session, "currency", 3).upper()
-    order = _order(object_at(session, "order"), base_url)
-    notes = list(_notes(session))
+    order = order_at(object_at(session, "order"), base_url, status="created")
+    notes = notes_of(session, severity="type", text="content", path="param")
+    said = text_at(object_at(session, "protocol"), "version", 20)
+    if said and said not in VERSIONS:
+        notes.append(Note("error", "version_unsupported", f"the answer is ACP {said}"))
     continue_url = link_at(session, "continue_url", base_url=base_url)
-    status = _status(text_at(session, "status", 60), order, continue_url, notes)
+    status = status_of(
+        text_at(session, "status", 60),
+        STATUSES,
+        order=order,
+        continue_url=continue_url,
+        notes=notes,
+        harmless=_NOT_BLOCKING,
+    )
     try:
         lines = tuple(_line(entry, currency) for entry in objects_at(session, "line_items"))
-        totals = tuple(_total(entry, currency) for entry in objects_at(session, "totals"))
-        total = _stated_total(totals)
+        totals = totals_of(session, currency, label="display_text")
+        total = stated_total(totals)
         totals = _shipping_before_discount(session, lines, totals, total)
         wrong = _contradiction(lines, totals, total)
     except MoneyError as error:
         raise Inconsistent(str(error)) from error
-    if wrong and status != "completed":
-        raise Inconsistent(wrong)
-    if wrong:
-        notes.append(Note("error", "inconsistent_totals", wrong))
+    hold_against(wrong, status, notes)
     return Quote(
         reference=reference,
         status=status,
@@ -104,50 +109,12 @@ def quote_of(session: Mapping[str, Any], *, base_url: str) -> Quote:
     )
 
 
-def _status(
-    word: str, order: PartnerOrder | None, continue_url: str | None, notes: list[Note]
-) -> Status:
-    status = STATUSES.get(word)
-    if status is None:
-        notes.append(Note("warning", "unknown_status", f"the merchant says {word or 'nothing'}"))
-        return "needs_handoff" if continue_url else "incomplete"
-    if status == "needs_handoff" and continue_url is None:
-        notes.append(Note("error", word, "the merchant wants a step that it gives no address for"))
-        return "incomplete"
-    if status == "completed" and order is None:
-        notes.append(Note("warning", "no_order", "completed, but no order is named yet"))
-        return "placing"
-    errors = [note for note in notes if note.severity == "error"]
-    if status == "ready" and any(note.code not in _NOT_BLOCKING for note in errors):
-        return "incomplete"
-    return status
-
-
-def _order(value: Mapping[str, Any], base_url: str) -> PartnerOrder | None:
-    identifier = text_at(value, "id", 200)
-    if not identifier:
-        return None
-    status = text_at(value, "status", 60) or "created"
-    return PartnerOrder(identifier, status, link_at(value, "permalink_url", base_url=base_url))
-
-
 def order_of(value: Mapping[str, Any], *, base_url: str) -> PartnerOrder:
     """An ACP `Order` object. Raises `Unreadable` without an id."""
-    order = _order(value, base_url)
+    order = order_at(value, base_url, status="created")
     if order is None:
         raise Unreadable("the order has no id")
     return order
-
-
-def _notes(session: Mapping[str, Any]) -> Sequence[Note]:
-    notes = []
-    for entry in objects_at(session, "messages"):
-        # An unknown kind of message is shown, and does not decide anything.
-        severity = _SEVERITIES.get(text_at(entry, "type", 20), "info")
-        code = text_at(entry, "code", 60) or severity
-        path = text_at(entry, "param", 200) or None
-        notes.append(Note(severity, code, text_at(entry, "content"), path))
-    return notes
 
 
 def _line(entry: Mapping[str, Any], currency: str) -> QuotedLine:
@@ -172,19 +139,6 @@ def _line(entry: Mapping[str, Any], currency: str) -> QuotedLine:
         raise Inconsistent("a line's amount is not its unit price times its quantity")
     title = text_at(entry, "name", 200) or text_at(item, "name", 200) or item_id
     return QuotedLine(item_id, title, quantity, unit, unit * quantity)
-
-
-def _total(entry: Mapping[str, Any], currency: str) -> Total:
-    kind = text_at(entry, "type", 40)
-    label = text_at(entry, "display_text", 100) or kind
-    return Total(kind, label, Money(integer_at(entry, "amount"), currency))
-
-
-def _stated_total(totals: Sequence[Total]) -> Money:
-    stated = [entry.amount for entry in totals if entry.type == "total"]
-    if len(stated) != 1 or stated[0].amount < 0:
-        raise Inconsistent("there must be one total, and it must not be negative")
-    return stated[0]
 
 
 def _contradiction(lines: Sequence[QuotedLine], totals: Sequence[Total], total: Money) -> str:
@@ -251,17 +205,12 @@ def _deliveries(session: Mapping[str, Any], currency: str) -> Sequence[Delivery]
                 id=text_at(option, "id", 200),
                 title=text_at(option, "title", 100),
                 amount=Money(integer_at(priced, "amount"), currency),
-                earliest=_day(option, "earliest_delivery_time"),
-                latest=_day(option, "latest_delivery_time"),
+                earliest=day_at(option, "earliest_delivery_time"),
+                latest=day_at(option, "latest_delivery_time"),
                 selected=option.get("id") in chosen,
             )
         )
     return found
-
-
-def _day(option: Mapping[str, Any], name: str) -> date | None:
-    moment = time_at(option, name)
-    return moment.date() if moment else None
 
 
 def _expiry(session: Mapping[str, Any]) -> datetime | None:

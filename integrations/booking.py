@@ -5,12 +5,22 @@ HTTP statuses with a code, states are read from the object, amounts are integer 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, date, time
 from typing import Any, Literal
 
 import httpx
 
+from integrations.answers import (
+    Inconsistent,
+    as_asked,
+    hold_against,
+    notes_of,
+    offered,
+    order_at,
+    placed,
+    status_of,
+    totals_of,
+)
 from integrations.cancellations import cancellation_of
 from integrations.money import Money, MoneyError
 from integrations.partner import (
@@ -20,11 +30,9 @@ from integrations.partner import (
     Buyer,
     CancellationQuote,
     Found,
-    Note,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
-    PartnerUnknown,
     Quote,
     QuotedLine,
     Status,
@@ -54,23 +62,11 @@ _STATUSES: Mapping[str, Status] = {
     "canceled": "canceled",
     "expired": "expired",
 }
-_SEVERITIES: Mapping[str, Literal["info", "warning", "error"]] = {
-    "info": "info",
-    "warning": "warning",
-    "error": "error",
-}
 _AVAILABILITY: Mapping[str, Literal["in_stock", "low_stock", "out_of_stock"]] = {
     "in_stock": "in_stock",
     "low_stock": "low_stock",
     "out_of_stock": "out_of_stock",
 }
-
-
-class Inconsistent(PartnerRefused):
-    """The quote contradicts itself: lines, totals or currencies."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, code="inconsistent_totals")
 
 
 class BookingPartner:
@@ -137,15 +133,7 @@ class BookingPartner:
             body["buyer"] = _buyer(buyer)
         path = f"/v1/quotes/{segment(reference)}/confirm"
         answer = await self._wire.post(path, body, key=key)
-        try:
-            placed = self._quote(answer)
-        except Inconsistent as error:
-            raise PartnerUnknown(error.detail, code=error.code) from error
-        if placed.status in ("completed", "placing", "needs_handoff"):
-            return placed
-        if any(note.code == "unknown_status" for note in placed.notes):
-            raise PartnerUnknown("the partner's state is not known to us", code="unknown_status")
-        raise _refusal(placed)
+        return placed(lambda: self._quote(answer), text_at(answer, "status", 60))
 
     async def cancel(self, reference: str, *, key: str) -> Quote:
         path = f"/v1/quotes/{segment(reference)}/cancel"
@@ -177,13 +165,15 @@ class BookingPartner:
         if basket.buyer is not None:
             body["buyer"] = _buyer(basket.buyer)
         answer = await self._wire.post("/v1/quotes", body, key=key)
-        return _as_asked(self._quote(answer), basket, object_at(answer, "booking"))
+        made = offered(lambda: self._quote(answer), answer, base_url=self._wire.base_url)
+        same = dict(object_at(answer, "booking")) == dict(_booking(basket.booking))
+        return as_asked(made, basket, exactly=same)
 
     def _quote(self, value: Mapping[str, Any]) -> Quote:
         return quote_of(value, base_url=self._wire.base_url)
 
     def _order(self, value: Mapping[str, Any]) -> PartnerOrder:
-        found = _order(value, self._wire.base_url)
+        found = order_at(value, self._wire.base_url, status="confirmed")
         if found is None:
             raise Unreadable("the order has no id")
         return found
@@ -195,21 +185,19 @@ def quote_of(value: Mapping[str, Any], *, base_url: str) -> Quote:
     if not isinstance(reference, str) or not reference:
         raise Unreadable("the quote has no id")
     currency = text_at(value, "currency", 3)
-    order = _order(object_at(value, "order"), base_url)
+    order = order_at(object_at(value, "order"), base_url, status="confirmed")
     continue_url = link_at(value, "continue_url", base_url=base_url)
-    notes = [_note(entry) for entry in objects_at(value, "messages")]
-    status = _status(text_at(value, "status", 60), order, continue_url, notes)
+    notes = notes_of(value, severity="severity", text="text", path="path")
+    word = text_at(value, "status", 60)
+    status = status_of(word, _STATUSES, order=order, continue_url=continue_url, notes=notes)
     try:
         lines = tuple(_line(entry, currency) for entry in objects_at(value, "lines"))
-        totals = tuple(_total(entry, currency) for entry in objects_at(value, "totals"))
+        totals = totals_of(value, currency, label="label")
         total = Money(integer_at(value, "total"), currency)
     except MoneyError as error:
         raise Inconsistent(str(error)) from error
     wrong = _contradiction(lines, totals, total)
-    if wrong and status != "completed":
-        raise Inconsistent(wrong)
-    if wrong:
-        notes.append(Note("error", "inconsistent_totals", wrong))
+    hold_against(wrong, status, notes)
     return Quote(
         reference=reference,
         status=status,
@@ -223,24 +211,6 @@ def quote_of(value: Mapping[str, Any], *, base_url: str) -> Quote:
         continue_url=continue_url,
         order=order if status == "completed" else None,
     )
-
-
-def _status(
-    word: str, order: PartnerOrder | None, continue_url: str | None, notes: list[Note]
-) -> Status:
-    status = _STATUSES.get(word)
-    if status is None:
-        notes.append(Note("warning", "unknown_status", f"the partner says {word or 'nothing'}"))
-        return "needs_handoff" if continue_url else "incomplete"
-    if status == "needs_handoff" and continue_url is None:
-        notes.append(Note("error", word, "the partner wants a step that it gives no address for"))
-        return "incomplete"
-    if status == "completed" and order is None:
-        notes.append(Note("warning", "no_order", "completed, but no order is named yet"))
-        return "placing"
-    if status == "ready" and any(note.severity == "error" for note in notes):
-        return "incomplete"
-    return status
 
 
 def _contradiction(lines: Sequence[QuotedLine], totals: Sequence[Total], total: Money) -> str:
@@ -260,27 +230,6 @@ def _contradiction(lines: Sequence[QuotedLine], totals: Sequence[Total], total: 
     if items - abs(parts.get("discount", 0)) + more != total.amount:
         return "the parts do not add up to the total"
     return ""
-
-
-def _as_asked(quote: Quote, basket: Basket, booking: Mapping[str, Any]) -> Quote:
-    """The quote, not ready if it is for another thing, number or time than was asked for."""
-    if quote.total.currency != basket.currency:
-        raise PartnerRefused(f"the partner sells in {quote.total.currency}", code="currency")
-    assert basket.booking is not None
-    offered = tuple((line.item_id, line.quantity) for line in quote.lines)
-    if offered == basket.lines and dict(booking) == dict(_booking(basket.booking)):
-        return quote
-    note = Note("error", "lines_differ", "the partner's quote is not for what was asked")
-    status = "incomplete" if quote.status in ("ready", "placing") else quote.status
-    return replace(quote, status=status, notes=(*quote.notes, note))
-
-
-def _refusal(quote: Quote) -> PartnerRefused:
-    for note in quote.notes:
-        if note.severity == "error":
-            return PartnerRefused(note.text or note.code, code=note.code)
-    code = quote.status if quote.status in ("canceled", "expired") else "not_ready"
-    return PartnerRefused(f"the quote is {quote.status}", code=code)
 
 
 def _booking(details: BookingDetails) -> Mapping[str, Any]:
@@ -307,20 +256,6 @@ def _buyer(buyer: Buyer) -> Mapping[str, str]:
     return {**body, "phone": buyer.phone} if buyer.phone else body
 
 
-def _order(value: Mapping[str, Any], base_url: str) -> PartnerOrder | None:
-    identifier = text_at(value, "id", 200)
-    if not identifier:
-        return None
-    status = text_at(value, "status", 60) or "confirmed"
-    return PartnerOrder(identifier, status, link_at(value, "permalink_url", base_url=base_url))
-
-
-def _note(entry: Mapping[str, Any]) -> Note:
-    severity = _SEVERITIES.get(text_at(entry, "severity", 20), "info")
-    code = text_at(entry, "code", 60) or severity
-    return Note(severity, code, text_at(entry, "text"), text_at(entry, "path", 200) or None)
-
-
 def _line(entry: Mapping[str, Any], currency: str) -> QuotedLine:
     item = text_at(entry, "item_id", 200)
     if not item:
@@ -332,12 +267,6 @@ def _line(entry: Mapping[str, Any], currency: str) -> QuotedLine:
         unit=Money(integer_at(entry, "unit_amount"), currency),
         amount=Money(integer_at(entry, "amount"), currency),
     )
-
-
-def _total(entry: Mapping[str, Any], currency: str) -> Total:
-    kind = text_at(entry, "type", 40)
-    label = text_at(entry, "label", 100) or kind
-    return Total(kind, label, Money(integer_at(entry, "amount"), currency))
 
 
 def _found(entry: Mapping[str, Any], base_url: str) -> Found:

@@ -150,10 +150,15 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
+    """The last three are for airlines only: ISO date, `m` or `f` as in the passport, `mr`, `ms`…"""
+
     first_name: str
     last_name: str
     email: str
     phone: str = ""
+    born_on: str = ""
+    gender: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

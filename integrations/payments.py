@@ -6,6 +6,7 @@ Every write carries a key made from the purchase id, so a repeat is the same act
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from integrations.money import Money
@@ -70,6 +71,21 @@ class PaymentEvent:
     purchase_id: str | None
     customer_id: str | None = None
     raw: dict[str, Any] = field(default_factory=dict)
+
+
+class Delegate(Protocol):
+    """A token by which `seller` may take at most `amount`, once, until then. It charges nothing."""
+
+    async def __call__(
+        self,
+        *,
+        purchase_id: str,
+        amount: Money,
+        method: Method,
+        seller: str,
+        expires_at: datetime,
+        key: str,
+    ) -> str: ...
 
 
 class Payments(Protocol):

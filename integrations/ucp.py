@@ -9,9 +9,8 @@ The protocol cancels no orders. A business that lists our extension `dev.emptor.
 gives a cancellation quote as in booking.openapi.json; any other says `not_supported`.
 """
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote as urlquote
 from uuid import UUID, uuid5
@@ -19,22 +18,22 @@ from uuid import UUID, uuid5
 import httpx
 
 from integrations import ucp_requests as requests
+from integrations.answers import as_asked, may_place, offered, placed
 from integrations.cancellations import cancellation_of
 from integrations.partner import (
     Basket,
     Buyer,
     CancellationQuote,
-    Note,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
-    PartnerUnknown,
     Quote,
 )
-from integrations.signatures import SigningKey, sign
+from integrations.signatures import SigningKey
 from integrations.ucp_profile import CANCELLATION, ORDER, Business, Directory
-from integrations.ucp_session import Inconsistent, order_of, quote_of, refusal_of
-from integrations.wire import Unreadable, Wire, link_at, text_at
+from integrations.ucp_session import order_of, quote_of, refusal_of
+from integrations.ucp_signing import signed
+from integrations.wire import Sign, Wire, text_at
 
 _SESSIONS = "/checkout-sessions"
 _NAMES = UUID("2f0d9e3c-6a0b-5d55-9a55-0f5b1c1f7e11")  # keys of ours, as the UUIDs it wants
@@ -56,10 +55,15 @@ class Platform:
         place = f"{self.profile_url}/{version}" if version == requests.OLD else self.profile_url
         return f'profile="{place}"'
 
-    def sign(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Mapping[str, str]:
-        return sign(self.key, method=method, url=url, headers=headers, body=body)
+    def sign(self, version: str) -> Sign:
+        """Signs our requests to a business of this version."""
+
+        def made(
+            method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        ) -> Mapping[str, str]:
+            return signed(version, self.key, method=method, url=url, headers=headers, body=body)
+
+        return made
 
 
 class UcpPartner:
@@ -91,7 +95,8 @@ class UcpPartner:
             "UCP-Agent": self._platform.agent(business.version),
             "Accept-Language": self._locale,
         }
-        made = Wire(self._http, business.endpoint, self._key, headers, sign=self._platform.sign)
+        sign = self._platform.sign(business.version)
+        made = Wire(self._http, business.endpoint, self._key, headers, sign=sign)
         return made, business
 
     async def quote(self, basket: Basket, *, key: str, cart_id: str | None = None) -> Quote:
@@ -120,7 +125,7 @@ class UcpPartner:
                 path = f"{_SESSIONS}/{path_id(made.reference)}"
                 answer = await wire.put(path, body, key=key_of(f"{key}:delivery"))
                 made = self._offer(answer, wire, business)
-        return _as_asked(made, basket)
+        return as_asked(made, basket)
 
     async def read(self, reference: str) -> Quote:
         wire, business = await self.wire()
@@ -147,34 +152,15 @@ class UcpPartner:
         path = f"{_SESSIONS}/{path_id(reference)}"
         session = self._checked(await wire.get(path), wire)
         now = self._quote(session, wire, business)
-        if now.status in ("completed", "placing", "needs_handoff"):
+        if not may_place(now, payment.amount):
             return now
-        if now.status != "ready":
-            raise _refusal(now)
-        if now.total != payment.amount:
-            raise PartnerRefused(
-                f"the total is {now.total}, not {payment.amount}", code="price_changed"
-            )
         body = requests.completion(session, business, payment, self._attribution(key, "last"))
         answer = await wire.post(f"{path}/complete", body, key=key_of(key))
-        return self._placed(answer, wire, business)
-
-    def _placed(self, answer: Mapping[str, Any], wire: Wire, business: Business) -> Quote:
-        """The answer to a completion. Only a plain state says that nothing happened."""
-        refused = refusal_of(answer, base_url=wire.base_url)
-        if refused is not None:
-            raise refused
-        try:
-            placed = quote_of(answer, version=business.version, base_url=wire.base_url)
-        except Inconsistent as error:
-            raise PartnerUnknown(error.detail, code=error.code) from error
-        codes = {note.code for note in placed.notes}
-        if codes & {"unknown_status", "version_unsupported"} and placed.status != "completed":
-            said = text_at(answer, "status", 60) or "nothing"
-            raise PartnerUnknown(f"the business says {said}", code="unknown_status")
-        if placed.status in ("completed", "placing", "needs_handoff"):
-            return placed
-        raise _refusal(placed)
+        self._checked(answer, wire)
+        return placed(
+            lambda: quote_of(answer, version=business.version, base_url=wire.base_url),
+            text_at(answer, "status", 60),
+        )
 
     async def cancel(self, reference: str, *, key: str) -> Quote:
         wire, business = await self.wire()
@@ -226,14 +212,10 @@ class UcpPartner:
         return quote_of(session, version=business.version, base_url=wire.base_url)
 
     def _offer(self, session: Mapping[str, Any], wire: Wire, business: Business) -> Quote:
-        """`_quote` of a checkout that has no order yet: one that we cannot read may go on there."""
-        try:
-            return self._quote(session, wire, business)
-        except Unreadable as error:
-            on = link_at(session, "continue_url", base_url=wire.base_url)
-            if on is None:
-                raise
-            raise PartnerRefused(error.detail, code=error.code, continue_url=on) from error
+        """`_quote` of a checkout that has no order yet."""
+        return offered(
+            lambda: self._quote(session, wire, business), session, base_url=wire.base_url
+        )
 
     def _attribution(self, token: str, touchpoint: str) -> Mapping[str, str]:
         """The token is our own key, so both books name one purchase."""
@@ -255,28 +237,3 @@ def key_of(key: str) -> str:
 
 def _not_supported() -> PartnerRefused:
     return PartnerRefused("this business takes no such request from us", code="not_supported")
-
-
-def _as_asked(quote: Quote, basket: Basket) -> Quote:
-    """The quote, not ready if it is for other goods, quantities or money than were asked for."""
-    if quote.total.currency != basket.currency:
-        raise PartnerRefused(f"the business sells in {quote.total.currency}", code="currency")
-    asked: Counter[str] = Counter()
-    for item, quantity in basket.lines:
-        asked[item] += quantity
-    offered: Counter[str] = Counter()
-    for line in quote.lines:
-        offered[line.item_id] += line.quantity
-    if asked == offered:
-        return quote
-    note = Note("error", "lines_differ", "the business's lines are not the ones asked for")
-    status = "incomplete" if quote.status in ("ready", "placing") else quote.status
-    return replace(quote, status=status, notes=(*quote.notes, note))
-
-
-def _refusal(quote: Quote) -> PartnerRefused:
-    for note in quote.notes:
-        if note.severity == "error":
-            return PartnerRefused(note.text or note.code, code=note.code)
-    code = quote.status if quote.status == "canceled" else "not_ready"
-    return PartnerRefused(f"the checkout is {quote.status}", code=code)

@@ -6,9 +6,18 @@ take all lead to the business's own page, where it gives one.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any, Literal
+from typing import Any
 
+from integrations.answers import (
+    Inconsistent,
+    day_at,
+    hold_against,
+    notes_of,
+    order_at,
+    stated_total,
+    status_of,
+    totals_of,
+)
 from integrations.money import Money, MoneyError
 from integrations.partner import (
     Delivery,
@@ -39,11 +48,6 @@ STATUSES: Mapping[str, Status] = {
     "completed": "completed",
     "canceled": "canceled",
 }
-_SEVERITIES: Mapping[str, Literal["info", "warning", "error"]] = {
-    "info": "info",
-    "warning": "warning",
-    "error": "error",
-}
 # Only a person on the business's own page can do these.
 _PERSONAL = frozenset({"requires_buyer_input", "requires_buyer_review"})
 # 2026-01-11 writes reductions as positive amounts, 2026-04-08 as negative ones.
@@ -51,13 +55,6 @@ REDUCTIONS = frozenset({"items_discount", "discount"})
 _NOT_ADDED = frozenset({"subtotal", "total"})
 _NOT_BLOCKING = frozenset({"payment_failed", "payment_declined"})
 _POLICIES = ("refund_policy", "return_policy", "cancellation_policy")
-
-
-class Inconsistent(PartnerRefused):
-    """The checkout contradicts itself: amounts, totals or currencies."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, code="inconsistent_totals")
 
 
 def refusal_of(body: Mapping[str, Any], *, base_url: str) -> PartnerRefused | None:
@@ -84,24 +81,28 @@ def quote_of(session: Mapping[str, Any], *, version: str, base_url: str) -> Quot
     if not currency or not text_at(session, "status", 60):
         raise Unreadable("the checkout has no currency or no status")
     continue_url = link_at(session, "continue_url", base_url=base_url)
-    order = _order(object_at(session, "order"), base_url)
-    personal = _personal(session)
-    notes = _notes(session)
+    order = order_at(object_at(session, "order"), base_url, status="created")
+    notes = notes_of(session, severity="type", text="content", path="path")
     said = text_at(object_at(session, "ucp"), "version", 20)
     if said != version:
         notes.append(Note("error", "version_unsupported", f"the answer is UCP {said or 'unknown'}"))
-    status = _status(text_at(session, "status", 60), order, continue_url, notes, personal=personal)
+    status = status_of(
+        text_at(session, "status", 60),
+        STATUSES,
+        order=order,
+        continue_url=continue_url,
+        notes=notes,
+        personal=_personal(session),
+        harmless=_NOT_BLOCKING,
+    )
     try:
         lines = tuple(_line(entry, currency) for entry in objects_at(session, "line_items"))
-        totals = tuple(_total(entry, currency) for entry in objects_at(session, "totals"))
-        total = _stated_total(totals)
+        totals = totals_of(session, currency, label="display_text")
+        total = stated_total(totals)
         wrong = _contradiction(lines, totals, total)
     except MoneyError as error:
         raise Inconsistent(str(error)) from error
-    if wrong and status != "completed":
-        raise Inconsistent(wrong)
-    if wrong:
-        notes.append(Note("error", "inconsistent_totals", wrong))
+    hold_against(wrong, status, notes)
     return Quote(
         reference=reference,
         status=status,
@@ -117,48 +118,8 @@ def quote_of(session: Mapping[str, Any], *, version: str, base_url: str) -> Quot
     )
 
 
-def _status(
-    word: str,
-    order: PartnerOrder | None,
-    continue_url: str | None,
-    notes: list[Note],
-    *,
-    personal: bool,
-) -> Status:
-    status = STATUSES.get(word)
-    if status == "completed" and order is not None:
-        return "completed"  # whatever else it says, this exists
-    foreign = any(note.code == "version_unsupported" for note in notes)
-    if status is None:
-        notes.append(Note("warning", "unknown_status", f"the business says {word or 'nothing'}"))
-    if status is None or foreign or (personal and status in ("ready", "incomplete")):
-        status = "needs_handoff"
-    if status == "needs_handoff" and continue_url is None:
-        text = "the business wants a step that it gives no address for"
-        notes.append(Note("error", "requires_escalation", text))
-        return "incomplete"
-    if status == "completed":
-        notes.append(Note("warning", "no_order", "completed, but no order is named yet"))
-        return "placing"
-    errors = [note for note in notes if note.severity == "error"]
-    if status == "ready" and any(note.code not in _NOT_BLOCKING for note in errors):
-        return "incomplete"
-    return status
-
-
 def _personal(session: Mapping[str, Any]) -> bool:
     return any(m.get("severity") in _PERSONAL for m in objects_at(session, "messages"))
-
-
-def _notes(session: Mapping[str, Any]) -> list[Note]:
-    notes = []
-    for entry in objects_at(session, "messages"):
-        # An unknown kind of message is shown, and does not decide anything.
-        severity = _SEVERITIES.get(text_at(entry, "type", 20), "info")
-        code = text_at(entry, "code", 60) or severity
-        path = text_at(entry, "path", 200) or None
-        notes.append(Note(severity, code, text_at(entry, "content"), path))
-    return notes
 
 
 def _line(entry: Mapping[str, Any], currency: str) -> QuotedLine:
@@ -175,19 +136,6 @@ def _line(entry: Mapping[str, Any], currency: str) -> QuotedLine:
         raise Inconsistent("a line's amount is not its unit price times its quantity")
     title = text_at(item, "title", 200) or item_id
     return QuotedLine(item_id, title, quantity, unit, unit * quantity)
-
-
-def _total(entry: Mapping[str, Any], currency: str) -> Total:
-    kind = text_at(entry, "type", 40)
-    label = text_at(entry, "display_text", 100) or kind
-    return Total(kind, label, Money(integer_at(entry, "amount"), currency))
-
-
-def _stated_total(totals: Sequence[Total]) -> Money:
-    stated = [entry.amount for entry in totals if entry.type == "total"]
-    if len(stated) != 1 or stated[0].amount < 0:
-        raise Inconsistent("there must be one total, and it must not be negative")
-    return stated[0]
 
 
 def _contradiction(lines: Sequence[QuotedLine], totals: Sequence[Total], total: Money) -> str:
@@ -234,17 +182,12 @@ def _deliveries(session: Mapping[str, Any], currency: str) -> Sequence[Delivery]
                 id=identifier,
                 title=text_at(option, "title", 100),
                 amount=Money(amount, currency),
-                earliest=_day(option, "earliest_fulfillment_time"),
-                latest=_day(option, "latest_fulfillment_time"),
+                earliest=day_at(option, "earliest_fulfillment_time"),
+                latest=day_at(option, "latest_fulfillment_time"),
                 selected=groups[0].get("selected_option_id") == identifier,
             )
         )
     return found
-
-
-def _day(option: Mapping[str, Any], name: str) -> date | None:
-    moment = time_at(option, name)
-    return moment.date() if moment else None
 
 
 def _policy(session: Mapping[str, Any], base_url: str) -> str:
@@ -255,16 +198,9 @@ def _policy(session: Mapping[str, Any], base_url: str) -> str:
     return ""
 
 
-def _order(value: Mapping[str, Any], base_url: str) -> PartnerOrder | None:
-    identifier = text_at(value, "id", 200)
-    if not identifier:
-        return None
-    return PartnerOrder(identifier, "created", link_at(value, "permalink_url", base_url=base_url))
-
-
 def order_of(value: Mapping[str, Any], *, base_url: str) -> PartnerOrder:
     """A UCP `Order`. Raises `Unreadable` without an id."""
-    order = _order(value, base_url)
+    order = order_at(value, base_url, status="created")
     if order is None:
         raise Unreadable("the order has no id")
     return PartnerOrder(order.id, order_status(value), order.permalink_url)

@@ -141,10 +141,10 @@ def _versions(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def said_of(body: Mapping[str, Any]) -> tuple[str, str]:
-    """An error's code and sentence, from the object itself or the first of its `messages`."""
-    listed = body.get("messages")
-    first = listed[0] if isinstance(listed, list) and listed else None
-    for said in (body, first if isinstance(first, dict) else {}):
+    """An error's code and sentence, of the object itself or its first `messages` or `errors`."""
+    listed = [body.get(name) for name in ("messages", "errors")]
+    firsts = [found[0] for found in listed if isinstance(found, list) and found]
+    for said in (body, *(first for first in firsts if isinstance(first, dict))):
         code = re.sub(r"[^a-z0-9_]", "", clean_text(said.get("code"), 60).lower())
         words = (clean_text(said.get(name), 300) for name in ("message", "content", "detail"))
         detail = next((word for word in words if word), "")

@@ -41,13 +41,14 @@ class World:
     stripe: str
     shop: str
     tables: str
+    hotel: str
     tickets: str
     flights: str
     home: Path
 
     @property
     def hosts(self) -> frozenset[str]:
-        urls = (self.shop, self.tables, self.tickets, self.flights)
+        urls = (self.shop, self.tables, self.hotel, self.tickets, self.flights)
         return frozenset(url.removeprefix("http://") for url in urls)
 
 
@@ -63,6 +64,9 @@ def world(home: Path, *, orders_url: str = "") -> Iterator[World]:
             ),
             tables=stack.enter_context(
                 simulator("tables", "--home", str(home / "tables"), "--key", MERCHANT_KEY)
+            ),
+            hotel=stack.enter_context(
+                simulator("hotel", "--home", str(home / "hotel"), "--key", MERCHANT_KEY)
             ),
             tickets=stack.enter_context(
                 simulator("tickets", "--home", str(home / "tickets"), "--key", MERCHANT_KEY)

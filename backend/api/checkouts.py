@@ -6,9 +6,9 @@ that can lead to a charge, and it takes the hash of what the person was shown.
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, field_validator
 
@@ -72,10 +72,22 @@ class Booking(Strict):
 
 
 class Buyer(Strict):
+    """The last three only where an airline asks for them."""
+
     first_name: Name
     last_name: Name
     email: Email
     phone: Annotated[str, Field(max_length=40)] = ""
+    born_on: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
+    gender: Literal["", "m", "f"] = ""
+    title: Literal["", "mr", "ms", "mrs", "miss", "dr"] = ""
+
+    @field_validator("born_on")
+    @classmethod
+    def _real_date(cls, value: str) -> str:
+        if value:
+            dt.date.fromisoformat(value)
+        return value
 
 
 class Address(Strict):
@@ -138,8 +150,16 @@ money_router = APIRouter(prefix="/api", tags=["checkouts"], route_class=KeyedRou
 
 
 @open_router.post("/checkouts", status_code=201)
-async def create_checkout(body: NewCheckout, who: UserKey, request: Request) -> dict[str, Any]:
-    """Ask the merchant for its own total and freeze it. Nothing is charged."""
+async def create_checkout(
+    body: NewCheckout,
+    who: UserKey,
+    request: Request,
+    accept_language: Annotated[str, Header(max_length=200)] = "",
+) -> dict[str, Any]:
+    """Ask the merchant for its own total and freeze it. Nothing is charged.
+
+    `Accept-Language: zh…` asks for the disclosure in Chinese.
+    """
     till, thread_id = _till(request), None
     if body.thread_id is not None:
         async with till.database.transaction() as session:
@@ -150,6 +170,7 @@ async def create_checkout(body: NewCheckout, who: UserKey, request: Request) -> 
         lines=_pairs(body.lines),
         thread_id=thread_id,
         booking=body.booking.details() if body.booking else None,
+        language="zh" if accept_language.strip().lower().startswith("zh") else "en",
     )
     return checkout.document(row)
 

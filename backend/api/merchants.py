@@ -41,7 +41,7 @@ class Profile(Strict):
     """A secret that is left out stays as it is. What is set can be seen, not read back."""
 
     name: str = Field(min_length=1, max_length=200)
-    protocol: Literal["acp", "ucp", "booking"]
+    protocol: Literal["acp", "ucp", "booking", "duffel"]
     base_url: Url | None = None
     discovery_url: Url | None = None
     outbound_key: Secret | None = None

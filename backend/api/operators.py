@@ -38,7 +38,7 @@ class Commission(Strict):
 
 class NewMerchant(Strict):
     name: str = Field(min_length=1, max_length=200)
-    protocol: Literal["acp", "ucp", "booking"]
+    protocol: Literal["acp", "ucp", "booking", "duffel"]
     base_url: str | None = Field(None, max_length=2000)
     discovery_url: str | None = Field(None, max_length=2000)
     settlement: Literal["platform", "merchant", "handoff"] = "platform"

@@ -14,10 +14,11 @@ from backend.database import Database
 from backend.errors import BadRequest, NotFound, Unauthenticated
 from backend.settings import Settings
 from integrations.partner import PartnerError
-from integrations.signatures import SignatureRefused, digest, key_id, verify
+from integrations.signatures import SignatureRefused, digest
 from integrations.ucp import Platform
 from integrations.ucp_profile import VERSIONS, WELL_KNOWN, platform_profile
 from integrations.ucp_session import order_status
+from integrations.ucp_signing import body_only, check, signer
 from integrations.wire import object_at
 
 router = APIRouter(tags=["UCP"])
@@ -51,9 +52,11 @@ def _profile(request: Request, response: Response, version: str) -> dict[str, An
 
 @router.post(ORDER_EVENTS)
 async def order_event(request: Request) -> dict[str, Any]:
-    """A merchant's order as it stands now, signed by RFC 9421 with a key of its profile.
+    """A merchant's order as it stands now, signed with a key of its profile.
 
-    `Webhook-Id` and `Webhook-Timestamp` (300 s) are signed too; an id is taken in once.
+    By RFC 9421, with `Webhook-Id` and `Webhook-Timestamp` (300 s) signed too; or, as 2026-01-11
+    has it, by a detached `Request-Signature` over a body with `event_id` and `created_time`. An id
+    is taken in once.
     """
     body = await request.body()
     order = _parsed(body)
@@ -84,9 +87,13 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 
 def _named(headers: Mapping[str, str], order: Mapping[str, Any]) -> tuple[str, float]:
-    """The event's id and time: from the headers, or from the body as 2026-01-11 had them."""
-    event_id = headers.get("webhook-id") or order.get("event_id")
-    written = headers.get("webhook-timestamp")
+    """The event's id and time: from the headers, or from the body as 2026-01-11 had them.
+
+    A header that no signature covers could be anybody's.
+    """
+    vouched = {} if body_only(headers) else headers
+    event_id = vouched.get("webhook-id") or order.get("event_id")
+    written = vouched.get("webhook-timestamp")
     try:
         at = float(written) if written else inbox.instant_of(str(order["created_time"]))
     except (ValueError, KeyError) as error:
@@ -107,9 +114,10 @@ async def _sender(request: Request, order: Mapping[str, Any], body: bytes) -> Ch
     refused = SignatureRefused("key_not_found", "No merchant of ours can have sent this")
     for row, discovery_url in await _candidates(request, order):
         try:
-            kid = key_id(request.headers)
-            verify(
-                await platform.directory.keys(discovery_url, kid),
+            keys = await platform.directory.keys(discovery_url, signer(request.headers))
+            check(
+                (await platform.directory.business(discovery_url)).version,
+                keys,
                 method="POST",
                 url=settings.url + ORDER_EVENTS,
                 headers=dict(request.headers),

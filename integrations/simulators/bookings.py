@@ -1,4 +1,4 @@
-"""The demo booking partner's desk: search, quotes with two clocks, holds, orders, cancellations."""
+"""A demo booking partner's desk: search, quotes with two clocks, holds, orders, cancellations."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 from integrations.simulators import booking_view as view
 from integrations.simulators import seating
 from integrations.simulators.merchant import Answer, Call, Merchant, Refusal
-from integrations.simulators.places import CURRENCY, fitting
+from integrations.simulators.places import CURRENCY, Vertical, fitting
 from integrations.simulators.seating import DINNER, Thing, When
 from integrations.simulators.store import Document, new_id, rfc3339
 
@@ -21,16 +21,19 @@ NEAR_MINUTES = 90
 class Desk:
     """Works inside the merchant's transaction; every method reads and writes its store."""
 
-    def __init__(self, merchant: Merchant) -> None:
+    def __init__(self, merchant: Merchant, vertical: Vertical) -> None:
         self._house = merchant
         self._store = merchant.store
-        self._things = seating.every_thing()
+        self._vertical = vertical
+        self._things = seating.every_thing(vertical)
 
     def search(self, body: Mapping[str, Any]) -> Document:
         vertical = body.get("vertical")
         if vertical not in ("table", "room"):
             raise Refusal(400, "invalid", "Search for a table or a room", param="$.vertical")
         when = view.when_of(body.get("booking"))
+        if vertical != self._vertical:
+            return {"data": []}  # another house's trade; nothing of it is free here
         if vertical == "room":
             when = replace(when, at=None, nights=when.nights or 1)
         most = self._most(body.get("max_total"))

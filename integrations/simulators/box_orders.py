@@ -11,11 +11,12 @@ from uuid import uuid4
 
 import httpx
 
-from integrations.signatures import SigningKey, sign
+from integrations.signatures import SigningKey
 from integrations.simulators import ucp_view as view
 from integrations.simulators.events import CURRENCY
 from integrations.simulators.merchant import Answer, Merchant, Refusal
 from integrations.simulators.store import Document, new_id, rfc3339
+from integrations.ucp_signing import signed
 
 CANCELLATION_MINUTES = 30
 TRIES = 4
@@ -99,14 +100,16 @@ class BoxOrders:
             "Webhook-Timestamp": str(int(now.timestamp())),
         }
         body = json.dumps(said, ensure_ascii=False).encode()
-        threading.Thread(target=self._send, args=(url, headers, body), daemon=True).start()
+        version = order["meta"]["version"]
+        sent = (version, url, headers, body)
+        threading.Thread(target=self._send, args=sent, daemon=True).start()
 
-    def _send(self, url: str, headers: dict[str, str], body: bytes) -> None:
+    def _send(self, version: str, url: str, headers: dict[str, str], body: bytes) -> None:
         for pause_s in _PAUSES_S:
-            signed = sign(self._key, method="POST", url=url, headers=headers, body=body)
+            vouched = signed(version, self._key, method="POST", url=url, headers=headers, body=body)
             try:
                 answer = httpx.post(
-                    url, content=body, headers=headers | signed, timeout=5, trust_env=False
+                    url, content=body, headers={**headers, **vouched}, timeout=5, trust_env=False
                 )
             except httpx.HTTPError:
                 answer = None

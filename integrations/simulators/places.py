@@ -1,4 +1,4 @@
-"""The demo booking partner's places: restaurants and hotels, written for this project.
+"""The demo booking partners' places: restaurants and hotels, written for this project.
 
 The cities are real, the houses are not. Text is English and Chinese. Also finds places for a wish:
 a city, a cuisine or a name that the wish mentions must fit, other words only improve the order.
@@ -15,6 +15,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 CURRENCY = "EUR"
+Vertical = Literal["table", "room"]
 _FILE = Path(__file__).with_name("places.jsonl")
 
 
@@ -111,7 +112,7 @@ class Place:
     """A restaurant (`kind` table: deposit a person, opening windows) or a hotel (rooms)."""
 
     id: str
-    kind: Literal["table", "room"]
+    kind: Vertical
     name: str
     zh: str
     city: str

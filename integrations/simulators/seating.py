@@ -1,4 +1,4 @@
-"""What is free at the demo booking partner: worked out from the date, less what is really booked.
+"""What is free at the demo booking partners: worked out from the date, less what is really booked.
 
 The base occupancy is a hash of place, date and time, so it is the same on every machine and after
 every restart; bookings and holds in the store come on top.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from datetime import time as clock
 
-from integrations.simulators.places import Place, Room, load
+from integrations.simulators.places import Place, Room, Vertical, load
 from integrations.simulators.store import Store
 
 DAYS_AHEAD = 365
@@ -62,8 +62,10 @@ def things(place: Place) -> Sequence[Thing]:
     return [Thing(f"{place.id}.{room.id}", place, room) for room in place.rooms]
 
 
-def every_thing() -> Mapping[str, Thing]:
-    return {thing.id: thing for place in load() for thing in things(place)}
+def every_thing(vertical: Vertical) -> Mapping[str, Thing]:
+    """All that a house of this trade has to give, by id."""
+    places = (place for place in load() if place.kind == vertical)
+    return {thing.id: thing for place in places for thing in things(place)}
 
 
 def slots(thing: Thing, when: When) -> Sequence[str]:

@@ -17,7 +17,7 @@ from integrations.simulators.merchant import Call, Merchant, Refusal, merchant_a
 from integrations.simulators.seller import Seller
 from integrations.simulators.store import Document
 
-NAME = "Kontor & Kiste"
+NAME = "Fernweh Outdoor & Home"
 CANCELLATION_EXTENSION = "dev.emptor.order_cancellation"
 
 

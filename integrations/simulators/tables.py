@@ -1,4 +1,4 @@
-"""The demo booking partner: tables and rooms over our booking API, on loopback.
+"""The demo partner for restaurant tables: our booking API, on loopback.
 
 `python -m integrations.simulators.tables --port P --home DIR --key K [--leash]`
 """
@@ -13,16 +13,19 @@ from fastapi.responses import HTMLResponse, Response
 from integrations.simulators import leash, seating
 from integrations.simulators.bookings import Desk
 from integrations.simulators.merchant import Call, Merchant, json_body, merchant_app
+from integrations.simulators.places import Vertical
 from integrations.simulators.store import Document
 
-NAME = "Tafel & Tür"
+NAME = "Tafelrunde Bookings"
 
 
-def build(arguments: leash.Arguments, base_url: str) -> FastAPI:
-    """The application, with its state under `arguments.home`."""
-    house = Merchant(NAME, home=arguments.home, key=arguments.key, base_url=base_url)
-    things = seating.every_thing()
-    desk = Desk(house)
+def build(
+    arguments: leash.Arguments, base_url: str, *, name: str = NAME, vertical: Vertical = "table"
+) -> FastAPI:
+    """The application, with its state under `arguments.home`. It books one kind of thing."""
+    house = Merchant(name, home=arguments.home, key=arguments.key, base_url=base_url)
+    things = seating.every_thing(vertical)
+    desk = Desk(house, vertical)
 
     def picture(item: str) -> tuple[str, str] | None:
         found = things.get(item)
@@ -37,9 +40,9 @@ def build(arguments: leash.Arguments, base_url: str) -> FastAPI:
     @app.get("/continue/{quote_id}")
     def handoff(quote_id: str) -> HTMLResponse:
         """Where a quote goes on when the house insists on its own page."""
-        name = html.escape(NAME)
+        shown = html.escape(name)
         return HTMLResponse(
-            f"<!doctype html><title>{name}</title><h1>{name}</h1>"
+            f"<!doctype html><title>{shown}</title><h1>{shown}</h1>"
             f"<p>Please finish your booking here: {html.escape(quote_id)}"
         )
 

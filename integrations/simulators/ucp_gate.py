@@ -16,10 +16,11 @@ import httpx
 from fastapi import Request
 
 from integrations.partner import PartnerError
-from integrations.signatures import SignatureRefused, public_keys, verify
+from integrations.signatures import SignatureRefused, public_keys
 from integrations.simulators.merchant import Call, Merchant, Refusal
 from integrations.simulators.store import Document
 from integrations.ucp_profile import CHECKOUT, ORDER, VERSIONS, negotiated
+from integrations.ucp_signing import check
 from integrations.wire import object_at, objects_at, text_at
 
 _PROFILE = re.compile(r'profile="([^"]{1,2000})"')
@@ -71,7 +72,8 @@ class Gate:
         if agent.version != wanted:
             raise Refusal(422, "version_unsupported", f"This address is for UCP {wanted}")
         try:
-            verify(
+            check(
+                agent.version,
                 agent.keys,
                 method=request.method,
                 url=str(request.url),

@@ -16,6 +16,8 @@ from graphs.state import Wish
 from integrations.egress import guarded_client
 from integrations.simulators.goods import load
 from tests.backend.fakes_shelf import FEED, GOODS, VAULT, jsonl, merchant, row
+from tests.integrations import fakes_duffel
+from tests.servers import serving
 from tests.simulators import MERCHANT_KEY, simulator
 
 PROFILE = {"name": "Kontor", "protocol": "acp", "base_url": "https://shop.example"}
@@ -206,6 +208,17 @@ async def test_a_trial_walk_through_a_booking_partner_searches_first(http, tmp_p
         ok, walked, why = await steps(http)
         assert ok, why
         assert list(walked) == ["profile", "search", "quote", "read", "cancel"]
+    await http.app.state.outside.aclose()
+
+
+async def test_a_trial_walk_through_duffel_looks_for_a_room_and_books_nothing(http):
+    duffel = fakes_duffel.Duffel()
+    async with serving(fakes_duffel.app(duffel)) as url:
+        await connect(http, url, protocol="duffel", outbound_key=fakes_duffel.TOKEN)
+        ok, walked, why = await steps(http)
+        assert ok, why
+        assert list(walked) == ["profile", "search", "quote", "read", "cancel"]
+    assert (duffel.bookings, duffel.balance) == ([], 1000)
     await http.app.state.outside.aclose()
 
 

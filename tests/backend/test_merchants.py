@@ -9,6 +9,7 @@ from backend.errors import Conflict, NotFound, Unprocessable
 from backend.vault import Vault, VaultError
 from integrations.acp import AcpPartner
 from integrations.booking import BookingPartner
+from integrations.duffel import DuffelPartner
 from integrations.egress import guarded_client
 from tests.backend.fakes_shelf import VAULT, merchant
 
@@ -86,10 +87,11 @@ async def test_only_live_merchants_of_a_protocol_are_live(database):
     await merchant(database, "mer_a")
     await merchant(database, "mer_b", protocol="booking")
     await merchant(database, "mer_c", protocol="booking", status="testing")
+    await merchant(database, "mer_d", protocol="duffel", outbound_key="token")
     async with database.transaction() as session:
         live = await merchants.live(session, protocol="booking")
         listed = await merchants.newest(session, limit=2)
-    assert [row.id for row in live] == ["mer_b"]
+    assert [row.id for row in live] == ["mer_b", "mer_d"]
     assert len(listed) == 2
 
 
@@ -108,6 +110,7 @@ async def test_each_merchant_is_spoken_to_in_its_own_protocol(database):
         for name, more in {
             "acp": {},
             "booking": {"protocol": "booking"},
+            "duffel": {"protocol": "duffel", "base_url": None},
             "ucp": {"protocol": "ucp", "status": "draft"},
             "bare": {"base_url": None, "status": "draft"},
         }.items()
@@ -115,10 +118,11 @@ async def test_each_merchant_is_spoken_to_in_its_own_protocol(database):
     async with guarded_client(frozenset()) as http:
         spoken = {
             name: merchants.partner_for(rows[name], http=http, vault=VAULT)
-            for name in ("acp", "booking")
+            for name in ("acp", "booking", "duffel")
         }
         for name in ("ucp", "bare"):
             with pytest.raises(Unprocessable):
                 merchants.partner_for(rows[name], http=http, vault=VAULT)
     assert isinstance(spoken["acp"], AcpPartner)
     assert isinstance(spoken["booking"], BookingPartner)
+    assert isinstance(spoken["duffel"], DuffelPartner)

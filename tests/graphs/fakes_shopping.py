@@ -127,11 +127,13 @@ class FakeDesk:
     canceling: list[str] = field(default_factory=list)
     made: dict[tuple[str, str], Proposal] = field(default_factory=dict)
     asked: list[tuple[tuple[tuple[str, int], ...], str]] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
 
     async def propose(
-        self, lines: Sequence[tuple[str, int]], *, key: str
+        self, lines: Sequence[tuple[str, int]], *, key: str, language: str = "en"
     ) -> Sequence[Proposal | Blocked]:
         self.asked.append((tuple(lines), key))
+        self.languages.append(language)
         if self.blocked:
             return [Blocked("chk_blocked", self.blocked, "https://shop.test/checkout/chk_blocked")]
         shops = {o.offer_id: o.merchant for o in await self.shelf.get([i for i, _ in lines])}

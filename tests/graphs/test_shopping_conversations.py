@@ -498,9 +498,9 @@ async def test_a_booking_is_proposed_only_for_what_was_asked(
 ):
     class Frozen(FakeDesk):
         async def propose(
-            self, lines: Sequence[tuple[str, int]], *, key: str
+            self, lines: Sequence[tuple[str, int]], *, key: str, language: str = "en"
         ) -> Sequence[Proposal | Blocked]:
-            (made,) = await super().propose(lines, key=key)
+            (made,) = await super().propose(lines, key=key, language=language)
             assert isinstance(made, Proposal)
             return [replace(made, confirmation={**made.confirmation, "booking": booking})]
 
@@ -508,6 +508,16 @@ async def test_a_booking_is_proposed_only_for_what_was_asked(
     shop = Conversation(shelf=shelf, desk=Frozen(shelf))
     answered = await shop.say("book a table for two tomorrow at 7pm")
     assert bool(answered.proposals) is kept
+
+
+@pytest.mark.parametrize(
+    ("said", "language"), [("Buy me a two-person tent", "en"), ("帮我买一顶双人帐篷", "zh")]
+)
+async def test_the_desk_is_told_the_persons_language(said: str, language: str):
+    shelf = FakeShelf()
+    desk = FakeDesk(shelf)
+    await Conversation(shelf=shelf, desk=desk).say(said)
+    assert desk.languages == [language]
 
 
 async def test_a_forged_note_can_at_most_name_an_offer():

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from integrations.acp_session import STATUSES, Inconsistent, quote_of
+from integrations.acp_session import STATUSES, quote_of
+from integrations.answers import Inconsistent
 from integrations.money import Money
 from integrations.wire import Unreadable
 from tests.integrations.partner_schemas import ACP_DATA, acp_bundle

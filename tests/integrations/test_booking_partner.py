@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
 async def partner(house: Running) -> AsyncIterator[BookingPartner]:
     await house.faults()
     async with guarded_client(house.allow, total_deadline_s=5) as client:
+        yield BookingPartner(client, house.url, KEY)
+
+
+@pytest.fixture(scope="module")
+async def hotels(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BookingPartner]:
+    home = tmp_path_factory.mktemp("hotel")
+    async with running("hotel", home) as house, guarded_client(house.allow) as client:
         yield BookingPartner(client, house.url, KEY)
 
 
@@ -117,7 +124,7 @@ async def test_a_booking_runs_from_search_to_refund_and_fits_the_published_docum
         assert (offer.refund, offer.fee) == (Money(2000, "EUR"), Money(0, "EUR"))
         ended = await partner.confirm_cancellation(done.order.id, offer, key=key())
         assert ended.status == "canceled"
-        dropped = await partner.quote(table(details=NIGHTS, item="lindenruh.double"), key=key())
+        dropped = await partner.quote(table("forno-est"), key=key())
         assert (await partner.cancel(dropped.reference, key=key())).status == "canceled"
         with pytest.raises(PartnerRefused):
             await partner.quote(table("nowhere"), key=key())
@@ -148,12 +155,12 @@ def test_the_published_document_is_sound():
         assert document["components"]["schemas"][name]["additionalProperties"] is False
 
 
-async def test_a_room_costs_its_nights_and_the_city_tax(partner: BookingPartner):
+async def test_a_room_costs_its_nights_and_the_city_tax(hotels: BookingPartner):
     paris = replace(NIGHTS, nights=2)
-    found = await partner.search(BookingWish("room", paris, "hotel", "Paris"))
+    found = await hotels.search(BookingWish("room", paris, "hotel", "Paris"))
     assert found[0].item_id.startswith("hotel-des-tilleuls.")
     assert {f.attributes["city"] for f in found} == {"Paris"}
-    quote = await partner.quote(table("hotel-des-tilleuls.double", paris), key=key())
+    quote = await hotels.quote(table("hotel-des-tilleuls.double", paris), key=key())
     assert quote.lines[0].amount == Money(2 * 16900, "EUR")
     assert {t.type: t.amount.amount for t in quote.totals} == {
         "items_base_amount": 33800,
@@ -307,8 +314,8 @@ async def test_two_clients_race_for_the_last_table_and_one_gets_it(
     assert (len(won), [o.code for o in lost]) == (1, ["sold_out"])
 
 
-async def test_a_hold_that_runs_out_frees_the_table_and_cannot_be_paid(tmp_path: Path):
-    async with running("tables", tmp_path) as house, guarded_client(house.allow) as client:
+async def test_a_hold_that_runs_out_frees_the_room_and_cannot_be_paid(tmp_path: Path):
+    async with running("hotel", tmp_path) as house, guarded_client(house.allow) as client:
         partner = BookingPartner(client, house.url, KEY)
         rooms = replace(NIGHTS, party=1)
         quote = await partner.quote(table("lindenruh.suite", rooms), key=key())
@@ -327,31 +334,40 @@ async def test_a_hold_that_runs_out_frees_the_table_and_cannot_be_paid(tmp_path:
             await partner.hold(again.reference, key=key())
 
 
-async def test_late_cancellations_keep_the_fee_and_a_stale_offer_is_void(tmp_path: Path):
-    async with running("tables", tmp_path) as house, guarded_client(house.allow) as client:
+async def test_a_room_canceled_late_costs_a_night_and_a_stale_offer_is_void(tmp_path: Path):
+    async with running("hotel", tmp_path) as house, guarded_client(house.allow) as client:
         partner = BookingPartner(client, house.url, KEY)
-        done = await booked(partner, table(details=DINNER))
         room = await booked(partner, table("lindenruh.double", NIGHTS))
         fixed = await booked(partner, table("lindenruh.saver", NIGHTS))
-        assert done.order is not None
         assert room.order is not None
         assert fixed.order is not None
         early = await partner.cancellation(room.order.id, key=key())
         assert early.fee == Money(0, "EUR")
         assert (await partner.cancellation(fixed.order.id, key=key())).refund == Money(0, "EUR")
-        start = datetime.combine(SOON, time(12), UTC)
-        ahead = start - datetime.now(UTC)
-        await house.sim("clock", {"advance_s": ahead.total_seconds()})
+        await house.sim("clock", {"advance_s": noon_of(SOON)})
         with pytest.raises(PartnerRefused) as refused:
             await partner.confirm_cancellation(room.order.id, early, key=key())
         assert refused.value.code == "expired"
         late = await partner.cancellation(room.order.id, key=key())
         assert late.fee == Money(13900, "EUR")  # the first night
         assert late.refund + late.fee == room.total
-        table_late = await partner.cancellation(done.order.id, key=key())
-        assert (table_late.refund, table_late.fee) == (Money(1000, "EUR"), Money(1000, "EUR"))
+
+
+async def test_a_table_canceled_late_keeps_half_and_one_missed_keeps_all(tmp_path: Path):
+    async with running("tables", tmp_path) as house, guarded_client(house.allow) as client:
+        partner = BookingPartner(client, house.url, KEY)
+        done = await booked(partner, table(details=DINNER))
+        assert done.order is not None
+        await house.sim("clock", {"advance_s": noon_of(SOON)})
+        late = await partner.cancellation(done.order.id, key=key())
+        assert (late.refund, late.fee) == (Money(1000, "EUR"), Money(1000, "EUR"))
         await house.sim("clock", {"advance_s": 86400})
         gone = await partner.cancellation(done.order.id, key=key())
         assert gone.refund == Money(0, "EUR")
         with pytest.raises(PartnerRefused):
             await partner.quote(table(details=DINNER), key=key())  # that evening has passed
+
+
+def noon_of(day: date) -> float:
+    """Seconds from now to that day's noon."""
+    return (datetime.combine(day, time(12), UTC) - datetime.now(UTC)).total_seconds()

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from integrations.booking import Inconsistent, quote_of
+from integrations.answers import Inconsistent
+from integrations.booking import quote_of
 from integrations.wire import Unreadable
 
 

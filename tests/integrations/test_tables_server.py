@@ -1,4 +1,4 @@
-"""The demo booking partner itself: whom a wish finds, what is free, what survives."""
+"""The demo booking partners themselves: whom a wish finds, what is free, what survives."""
 
 import json
 import signal
@@ -14,7 +14,14 @@ import pytest
 from integrations.booking import BookingPartner
 from integrations.egress import guarded_client
 from integrations.money import Money
-from integrations.partner import Basket, BookingDetails, BookingWish, Buyer, PartnerPayment
+from integrations.partner import (
+    Basket,
+    BookingDetails,
+    BookingWish,
+    Buyer,
+    PartnerPayment,
+    PartnerRefused,
+)
 from integrations.simulators.pictures import draw, motifs
 from integrations.simulators.places import fitting, load
 from integrations.simulators.seating import When, every_thing, left, slots
@@ -36,6 +43,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
 async def partner(house: Running) -> AsyncIterator[BookingPartner]:
     await house.faults()
     async with guarded_client(house.allow) as client:
+        yield BookingPartner(client, house.url, KEY)
+
+
+@pytest.fixture(scope="module")
+async def hotels(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BookingPartner]:
+    home = tmp_path_factory.mktemp("hotel")
+    async with running("hotel", home) as house, guarded_client(house.allow) as client:
         yield BookingPartner(client, house.url, KEY)
 
 
@@ -107,21 +121,34 @@ async def test_the_main_requests_are_answered(partner: BookingPartner):
     chinese = await partner.search(BookingWish("table", SEVEN, "订一张明天晚上七点的两人桌"))
     assert chinese
     assert all(found.booking == SEVEN and found.title_zh for found in chinese)
+
+
+async def test_a_house_lists_every_hotel_before_any_second_room(hotels: BookingPartner):
     nights = BookingDetails(TOMORROW + timedelta(days=5), 2, None, 2)
-    hotel = await partner.search(BookingWish("room", nights, "find me a hotel in Paris"))
+    hotel = await hotels.search(BookingWish("room", nights, "find me a hotel in Paris"))
     assert hotel[0].item_id.startswith("hotel-des-tilleuls.")
     assert hotel[0].price.amount % 2 == 0
     houses = [found.item_id.split(".")[0] for found in hotel]
     assert len(set(houses[:3])) == 3  # no house fills the list before the next is seen
 
 
-async def test_no_offer_is_above_the_limit_in_total(partner: BookingPartner):
+async def test_each_house_has_its_own_trade(partner: BookingPartner, hotels: BookingPartner):
+    nights = BookingDetails(TOMORROW + timedelta(days=5), 2, None, 2)
+    assert list(await partner.search(BookingWish("room", nights, "", "Paris"))) == []
+    assert list(await hotels.search(BookingWish("table", SEVEN, "Italian"))) == []
+    room = Basket((("hotel-des-tilleuls.double", 1),), "EUR", buyer=ADA, booking=nights)
+    assert (await hotels.quote(room, key="own-1")).status == "ready"
+    with pytest.raises(PartnerRefused):
+        await partner.quote(room, key="own-1")
+
+
+async def test_no_offer_is_above_the_limit_in_total(hotels: BookingPartner):
     nights = BookingDetails(TOMORROW + timedelta(days=5), 2, None, 2)
     limit = Money(31000, "EUR")
-    found = await partner.search(BookingWish("room", nights, "", "Paris", limit))
+    found = await hotels.search(BookingWish("room", nights, "", "Paris", limit))
     assert found
     assert all(int(option.attributes["total"]) <= limit.amount for option in found)
-    dollars = await partner.search(BookingWish("room", nights, "", "Paris", Money(10**6, "USD")))
+    dollars = await hotels.search(BookingWish("room", nights, "", "Paris", Money(10**6, "USD")))
     assert list(dollars) == []
 
 
@@ -136,14 +163,14 @@ async def test_another_time_is_offered_only_when_the_wanted_one_is_gone(partner:
     assert not any("alternative" in found.attributes for found in exact)
 
 
-async def test_what_cannot_be_is_not_offered(partner: BookingPartner):
+async def test_what_cannot_be_is_not_offered(partner: BookingPartner, hotels: BookingPartner):
     past = replace(SEVEN, date=date(2024, 1, 1))
     far = replace(SEVEN, date=TOMORROW + timedelta(days=500))
     crowd = replace(SEVEN, party=40)
     for details in (past, far, crowd):
         assert list(await partner.search(BookingWish("table", details))) == []
     family = BookingDetails(TOMORROW + timedelta(days=5), 4, None, 1)
-    found = await partner.search(BookingWish("room", family, "", "Paris"))
+    found = await hotels.search(BookingWish("room", family, "", "Paris"))
     assert found
     assert {option.item_id.split(".")[1] for option in found} == {"family"}
 
@@ -172,7 +199,7 @@ def test_availability_is_the_same_everywhere_and_mostly_there(tmp_path: Path):
     seen = []
     for store in stores:
         counts = []
-        for thing in every_thing().values():
+        for thing in (*every_thing("table").values(), *every_thing("room").values()):
             for ahead in range(1, 15):
                 day = now.date() + timedelta(days=ahead)
                 when = When(day, 2, time(19)) if thing.room is None else When(day, 2, None, 1)
@@ -185,7 +212,7 @@ def test_availability_is_the_same_everywhere_and_mostly_there(tmp_path: Path):
 
 def test_houses_for_demonstrations_are_never_full_or_closed(tmp_path: Path):
     store, now = Store(tmp_path), datetime(2026, 11, 21, tzinfo=UTC)
-    things = every_thing()
+    things = {**every_thing("table"), **every_thing("room")}
     for ahead in range(1, 364):
         day = now.date() + timedelta(days=ahead)
         assert left(store, things["lupa"], When(day, 2, time(19)), now=now) >= 12
@@ -196,7 +223,7 @@ def test_houses_for_demonstrations_are_never_full_or_closed(tmp_path: Path):
 
 
 def test_a_stay_takes_every_night_and_a_table_one_slot():
-    things = every_thing()
+    things = {**every_thing("table"), **every_thing("room")}
     stay = When(date(2026, 12, 30), 2, None, 3)
     nights = ["2026-12-30", "2026-12-31", "2027-01-01"]
     assert slots(things["lindenruh.double"], stay) == nights
@@ -204,7 +231,7 @@ def test_a_stay_takes_every_night_and_a_table_one_slot():
 
 
 async def test_bookings_outlive_kill_9(tmp_path: Path):
-    house = Running("tables", tmp_path)
+    house = Running("hotel", tmp_path)
     await house.start()
     details = BookingDetails(TOMORROW + timedelta(days=9), 2, None, 1)
     basket = Basket((("lindenruh.suite", 1),), "EUR", buyer=ADA, booking=details)

@@ -34,6 +34,7 @@ class Product:
     database: Database
     app: Any
     homes: Path
+    partner_port: int  # a merchant of a test's own may listen here: the guard lets us go there
 
     def client(self, who: str = "plus", **headers: str) -> httpx.AsyncClient:
         key = self.keys.get(who, who)
@@ -68,7 +69,14 @@ async def product(
 ) -> AsyncIterator[Product]:
     home: Path = tmp_path_factory.mktemp("home")
     model = FakeModel()
-    settings = Settings(home=home, port=port, openai_base_url="http://127.0.0.1:9/v1", demo=True)
+    partner_port = free_port()
+    settings = Settings(
+        home=home,
+        port=port,
+        openai_base_url="http://127.0.0.1:9/v1",
+        demo=True,
+        egress_allow=f"127.0.0.1:{partner_port}",
+    )
     with fresh_database(postgres, template) as database_url:
         async with serving(model.app()) as model_url:
             parts = Parts(
@@ -81,6 +89,7 @@ async def product(
                 merchants={
                     "mer_demo_shop": Address(outside.shop, MERCHANT_KEY),
                     "mer_demo_tables": Address(outside.tables, MERCHANT_KEY),
+                    "mer_demo_hotel": Address(outside.hotel, MERCHANT_KEY),
                     "mer_demo_tickets": Address(outside.tickets, MERCHANT_KEY),
                     "mer_demo_flights": Address(outside.flights, MERCHANT_KEY),
                 },
@@ -97,7 +106,8 @@ async def product(
                 )
                 keys = json.loads((home / "demo.json").read_text())["keys"]
                 homes = outside.home
-                yield Product(url, keys, model, outside, app.state.database, app, homes)
+                database = app.state.database
+                yield Product(url, keys, model, outside, database, app, homes, partner_port)
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,16 @@ import asyncio
 import hashlib
 import hmac
 import json
+import secrets
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 
 from tests.journeys.conftest import Product
+from tests.journeys.runs import run, said
 from tests.journeys.test_purchase import ledger, stripe
 from tests.servers import eventually
 from tests.simulators import MERCHANT_KEY
@@ -113,6 +116,37 @@ async def test_what_the_merchant_charged_decides_and_a_repeat_books_nothing_more
     assert (await ledger(product))[OWED] == before.get(OWED, 0)
 
 
+async def test_what_comes_back_at_the_airline_takes_our_fee_back_in_proportion(product: Product):
+    made, before = await sent(product), await ledger(product)
+    bought = order_of(made, "ext_5", 30000)
+    assert await tell(product, "order_create", bought) == 200
+    order = await completed(product, made)
+
+    def back(amount: int, status: str = "completed") -> dict[str, Any]:
+        entry = {"id": f"adj_{amount}", "type": "refund", "status": status, "amount": amount}
+        return {**bought, "adjustments": [entry]}
+
+    async def owed() -> int:
+        return (await ledger(product))[OWED] - before.get(OWED, 0)
+
+    for told, left in ((back(9000, "pending"), 900), (back(10000), 600), (back(10000), 600)):
+        assert await tell(product, "order_update", told) == 200
+        assert await owed() == left
+    shown_ = await completed(product, made)
+    assert (shown_["state"], shown_["refunded"]) == ("partially_refunded", 10000)
+    assert await tell(product, "order_update", back(30001)) == 200
+    assert await owed() == 600
+    # The rest by the merchant's own hand, as on any order.
+    async with product.client(product.keys["merchants"]["mer_demo_flights"]) as http:
+        given = await http.post(
+            f"/merchant/v1/orders/{order['id']}/refund",
+            json={"amount": 20000, "reason": "the flight was canceled"},
+            headers={"Idempotency-Key": secrets.token_hex(8)},
+        )
+    assert (given.status_code, given.json()["state"]) == (200, "refunded")
+    assert await owed() == 0
+
+
 async def test_a_token_that_is_not_ours_or_not_signed_by_its_merchant_books_nothing(
     product: Product,
 ):
@@ -152,3 +186,26 @@ async def test_a_checkout_that_was_given_up_earns_nothing(product: Product):
         assert (await http.post(f"/api/checkouts/{made['id']}/cancel")).status_code == 200
     assert await tell(product, "order_create", order_of(made, "ext_4")) == 200
     assert (await shown(product, made["id"]))["order_id"] is None
+
+
+@pytest.mark.parametrize(
+    ("asks", "picks", "place"),
+    [
+        ("I need a flight from Berlin to Lisbon", "book the first one", "Lisbon"),
+        ("帮我找一张柏林到里斯本的机票", "买第一个", "里斯本"),
+    ],
+)
+async def test_a_flight_is_asked_for_in_chat_and_finished_at_the_airline(
+    product: Product, asks: str, picks: str, place: str
+):
+    thread = secrets.token_hex(6)
+    async with product.client() as http:
+        events = await run(http, thread, text=asks)
+        cards = next(e for e in events if e["type"] == "ACTIVITY_SNAPSHOT")["content"]["items"]
+        assert cards[0]["merchant"] == "Wolkenweg Airways"
+        assert place in cards[0]["title"]
+        events = await run(http, thread, text=picks)
+    # Nothing to agree to here: the airline takes the money on its own page.
+    assert events[-1]["type"] == "RUN_FINISHED"
+    assert "outcome" not in events[-1] or events[-1]["outcome"]["type"] != "interrupt"
+    assert "/book/" in said(events)

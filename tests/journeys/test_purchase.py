@@ -204,6 +204,23 @@ async def test_a_price_that_moved_after_it_was_shown_is_409_with_the_new_one(pro
     assert await stripe(product, made["id"]) == []
 
 
+async def test_who_pays_us_is_said_in_the_persons_language_before_they_agree(product: Product):
+    async with product.client() as http:
+        events = await run(http, secrets.token_hex(6), text="帮我买一顶双人帐篷")
+        shown = asked(events)["metadata"]
+        assert "佣金不会影响结果的排序" in shown["disclosure"]
+        assert shown["confirmation"]["disclosure"] == shown["disclosure"]
+        offers = (await http.get("/api/search", params={"q": "flight Berlin Lisbon"})).json()
+        flight = next(o for o in offers["data"] if o["merchant"] == "Wolkenweg Airways")
+        line = {"offer_id": flight["offer_id"], "quantity": 1}
+        chinese = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
+        sent = await http.post("/api/checkouts", json={"lines": [line]}, headers=chinese)
+        assert "请在 Wolkenweg Airways 完成此次购买" in sent.json()["messages"][0]["text"]
+        assert "佣金" in sent.json()["disclosure"]
+        plain = await http.post("/api/checkouts", json={"lines": [line]})
+        assert "Emptor may earn a fee" in plain.json()["disclosure"]
+
+
 async def test_an_order_is_cancelled_by_a_quote_and_its_money_comes_back(product: Product):
     async with product.client() as http:
         made = await checkout(http)

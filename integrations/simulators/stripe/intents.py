@@ -4,7 +4,7 @@ import re
 import time
 
 from integrations.money import processor_exponent
-from integrations.simulators.stripe import connect, customers, movements, shapes
+from integrations.simulators.stripe import connect, customers, movements, shapes, shared
 from integrations.simulators.stripe.rules import (
     CARDS_BY_NUMBER,
     ApiError,
@@ -31,7 +31,7 @@ _CREATE = (
     f"{_PLAIN} amount currency customer payment_method payment_method_types"
     " automatic_payment_methods confirm capture_method application_fee_amount transfer_data"
     " metadata return_url off_session shipping error_on_requires_action payment_method_options"
-    " confirmation_method"
+    " confirmation_method payment_method_data"
 )
 _CONFIRM = (
     "payment_method return_url off_session capture_method receipt_email "
@@ -67,6 +67,9 @@ def create(world: World, params: Params) -> Thing:
         world.need("customer", intent["customer"], param="customer")
     if token := text(params, "payment_method"):
         intent["payment_method"] = customers.use(world, token, intent["customer"])["id"]
+        intent["status"] = "requires_confirmation"
+    if granted := text(mapping(params, "payment_method_data"), "shared_payment_granted_token"):
+        intent["payment_method"] = shared.redeem(world, granted, intent)
         intent["status"] = "requires_confirmation"
     _confirm_terms(intent, params)
     world.store.add(intent)

@@ -11,6 +11,7 @@ from integrations.simulators.stripe import (
     prices,
     refunds,
     sessions,
+    shared,
     subscriptions,
 )
 from integrations.simulators.stripe.rules import ApiError
@@ -25,6 +26,9 @@ _TABLE: list[tuple[str, str, Route]] = [
     ("POST", "payment_intents/{id}/confirm", intents.confirm),
     ("POST", "payment_intents/{id}/capture", intents.capture),
     ("POST", "payment_intents/{id}/cancel", intents.cancel),
+    ("POST", "shared_payment/issued_tokens", shared.issue),
+    ("GET", "shared_payment/issued_tokens/{id}", shared.retrieve),
+    ("POST", "shared_payment/issued_tokens/{id}/revoke", shared.revoke),
     ("POST", "refunds", refunds.create),
     ("GET", "refunds", refunds.index),
     ("GET", "refunds/{id}", refunds.retrieve),

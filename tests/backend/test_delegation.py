@@ -1,0 +1,75 @@
+"""A merchant that charges by itself gets a token for one charge, never the person's card."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backend import quoting
+from backend.checkout import Checkout, fetch
+from backend.consent import Consent, confirm
+from backend.purchase import drive
+from integrations.payments import Method, PaymentRefused, PaymentUnknown
+from tests.backend.fakes_checkout import World
+
+
+@pytest.fixture
+async def world(database):
+    made = World.on(database)
+    shop = replace(made.sellers["mer_shop"], settlement="merchant", destination=None)
+    made.sellers["mer_shop"] = shop
+    yield made
+    await made.database.dispose()
+
+
+class Delegating:
+    """Makes a token a key; fails as often as it is told to."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures, self.asked = list(failures), []
+
+    async def __call__(self, **given: Any) -> str:
+        self.asked.append(given)
+        if self.failures:
+            raise self.failures.pop(0)
+        return f"spt_for_{given['key']}"
+
+
+async def bought(world: World, delegating: Delegating) -> Checkout:
+    till = replace(world.till, delegate=delegating)
+    row = await quoting.quote(till, user_id="usr_ada", lines=[("off_mug", 1)])
+    said = Consent(row.confirmation_hash or "", Method("pm_card_visa"), "", "")
+    await confirm(till, user_id="usr_ada", checkout_id=row.id, consent=said)
+    for _ in range(20):
+        await drive(till, row.id)
+        async with world.database.transaction() as session:
+            row = await fetch(session, row.id, user_id="usr_ada")
+        if row.state in ("completed", "failed"):
+            return row
+        await world.pass_time()
+    raise AssertionError(row.state)
+
+
+async def test_the_merchant_is_given_a_token_for_exactly_this_purchase(world):
+    delegating = Delegating()
+    row = await bought(world, delegating)
+    (order,) = world.shop.orders.values()
+    assert order.token == f"spt_for_purchase:{row.id}:delegate"
+    (asked,) = delegating.asked
+    assert (asked["amount"].amount, asked["seller"]) == (row.total, "mer_shop")
+    assert asked["expires_at"] > row.confirmed_at
+    assert world.payments.charges == {}
+
+
+async def test_a_lost_answer_is_asked_for_again_with_the_same_words(world):
+    delegating = Delegating(PaymentUnknown("lost"), PaymentUnknown("lost"))
+    row = await bought(world, delegating)
+    assert row.state == "completed"
+    assert len(world.shop.orders) == 1
+    assert all(asked == delegating.asked[0] for asked in delegating.asked)
+
+
+async def test_a_card_that_cannot_be_delegated_orders_nothing(world):
+    row = await bought(world, Delegating(PaymentRefused("no such card")))
+    assert (row.state, row.failure_code) == ("failed", "payment_refused")
+    assert world.shop.orders == {}

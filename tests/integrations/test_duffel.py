@@ -1,0 +1,412 @@
+"""Duffel: its published payloads are read exactly, and a flight or a stay is booked once."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from integrations.duffel import DuffelPartner
+from integrations.duffel_flights import FlightWish
+from integrations.duffel_words import money_at
+from integrations.money import Money
+from integrations.partner import (
+    Basket,
+    BookingDetails,
+    BookingSearch,
+    BookingWish,
+    Buyer,
+    Partner,
+    PartnerPayment,
+    PartnerRefused,
+    PartnerUnknown,
+    Quote,
+)
+from integrations.wire import Unreadable
+from tests.integrations.fakes_duffel import NOW, TOKEN, Duffel, app, published
+from tests.servers import serving
+
+AMELIA = Buyer("Amelia", "Earhart", "amelia@example.com", "+442080160509", "1987-07-24", "f", "mrs")
+OFFER = "off_00009htYpSCXrwaB9DnUm0"
+FARE = Money(4500, "GBP")
+INSTANT = {
+    "payment_requirements": {
+        "requires_instant_payment": True,
+        "payment_required_by": None,
+        "price_guarantee_expires_at": None,
+    }
+}
+ROOM = BookingWish("room", BookingDetails(date(2020, 2, 12), 2, nights=2), place="London")
+
+
+@pytest.fixture(scope="module")
+async def served() -> AsyncIterator[tuple[Duffel, str]]:
+    duffel = Duffel()
+    async with serving(app(duffel)) as url:
+        yield duffel, url
+
+
+@pytest.fixture
+def duffel(served: tuple[Duffel, str]) -> Duffel:
+    vars(served[0]).update(vars(Duffel()))
+    served[0].offer()
+    return served[0]
+
+
+@pytest.fixture
+async def partner(served: tuple[Duffel, str], duffel: Duffel) -> AsyncIterator[DuffelPartner]:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        yield DuffelPartner(http, served[1], TOKEN, clock=duffel.clock)
+
+
+def seat(buyer: Buyer | None = AMELIA, currency: str = "GBP") -> Basket:
+    return Basket(((OFFER, 1),), currency, buyer=buyer)
+
+
+def pay(quote: Quote) -> PartnerPayment:
+    return PartnerPayment("pi_1", quote.total, "mer_1", NOW + timedelta(hours=1))
+
+
+async def placed(partner: DuffelPartner, quote: Quote) -> Quote:
+    return await partner.place(quote.reference, pay(quote), AMELIA, key="place")
+
+
+def test_the_client_is_a_partner_and_a_search(partner: DuffelPartner):
+    seen: tuple[Partner, BookingSearch] = (partner, partner)
+    assert seen[0] is seen[1]
+
+
+# --- flights --------------------------------------------------------------------------------------
+
+
+async def test_flights_are_found_with_what_they_cost_in_minor_units(partner: DuffelPartner):
+    (found,) = await partner.flights(FlightWish("LHR", "JFK", date(2020, 4, 24)))
+    assert (found.item_id, found.price) == (OFFER, FARE)
+    assert found.title == "British Airways LHR–JFK 2020-06-13 16:38"
+    assert found.booking == BookingDetails(date(2020, 6, 13), 1, time(16, 38, 2))
+    assert found.attributes["refund"] == "Refundable before departure for £100.00."
+
+
+async def test_a_seat_is_held_paid_and_given_back_by_two_step_moves(
+    partner: DuffelPartner, duffel: Duffel
+):
+    quote = await partner.quote(seat(), key="quote")
+    assert (quote.status, quote.total) == ("ready", FARE)
+    assert quote.lines[0].item_id == OFFER
+    assert quote.hold_expires_at == datetime(2020, 1, 17, 10, 42, 14, tzinfo=UTC)
+    assert duffel.balance == 1000  # held, not paid
+    assert (await partner.hold(quote.reference, key="hold")).status == "ready"
+    done = await placed(partner, quote)
+    assert (done.status, done.total, duffel.balance) == ("completed", FARE, 955)
+    assert done.order is not None
+    assert (await partner.order(done.order.id)).status == "confirmed"
+    duffel.refund = "40.00"
+    back = await partner.cancellation(done.order.id, key="cancel")
+    assert (back.refund, back.fee) == (Money(4000, "GBP"), Money(500, "GBP"))
+    assert duffel.balance == 955  # a quote moves nothing
+    ended = await partner.confirm_cancellation(done.order.id, back, key="confirm")
+    assert (ended.status, duffel.balance) == ("canceled", 995)
+
+
+async def test_an_airline_that_holds_nothing_is_paid_at_once(
+    partner: DuffelPartner, duffel: Duffel
+):
+    duffel.offer(**INSTANT)
+    quote = await partner.quote(seat(), key="quote")
+    assert (quote.status, quote.hold_expires_at, duffel.orders) == ("ready", None, [])
+    assert quote.expires_at == datetime(2020, 1, 17, 10, 42, 14, 545000, tzinfo=UTC)
+    assert (await partner.read(quote.reference)).total == FARE
+    done = await placed(partner, quote)
+    assert (done.status, len(duffel.orders), duffel.balance) == ("completed", 1, 955)
+
+
+@pytest.mark.parametrize("path", ["/air/orders", "/air/payments"])
+async def test_a_lost_answer_is_unknown_then_found_and_nothing_is_ordered_or_paid_twice(
+    partner: DuffelPartner, duffel: Duffel, path: str
+):
+    if path == "/air/orders":
+        duffel.offer(**INSTANT)
+    quote = await partner.quote(seat(), key="quote")
+    duffel.lose = {path}
+    with pytest.raises(PartnerUnknown):
+        await placed(partner, quote)
+    assert (await partner.read(quote.reference)).status == "completed"
+    again = await placed(partner, quote)
+    assert (again.status, len(duffel.orders), duffel.balance) == ("completed", 1, 955)
+
+
+async def test_a_lost_hold_is_found_by_the_next_quote(partner: DuffelPartner, duffel: Duffel):
+    duffel.lose = {"/air/orders"}
+    with pytest.raises(PartnerUnknown):
+        await partner.quote(seat(), key="quote")
+    quote = await partner.quote(seat(), key="quote")
+    assert (quote.status, len(duffel.orders)) == ("ready", 1)
+
+
+async def test_a_revision_and_a_cancel_let_the_held_seat_go(partner: DuffelPartner, duffel: Duffel):
+    quote = await partner.quote(seat(), key="quote")
+    again = await partner.revise(quote.reference, seat(), key="again")
+    assert again.reference != quote.reference
+    assert [bool(order["cancelled_at"]) for order in duffel.orders] == [False, True]
+    assert (await partner.cancel(again.reference, key="drop")).status == "canceled"
+    assert all(order["cancelled_at"] for order in duffel.orders)
+    assert duffel.balance == 1000
+
+
+async def test_a_paid_order_is_not_let_go_like_a_hold(partner: DuffelPartner, duffel: Duffel):
+    quote = await partner.quote(seat(), key="quote")
+    await placed(partner, quote)
+    with pytest.raises(PartnerRefused) as refused:
+        await partner.cancel(quote.reference, key="drop")
+    assert (refused.value.code, duffel.orders[0]["cancelled_at"]) == ("already_completed", None)
+
+
+async def test_what_a_traveller_has_not_said_is_asked_for_and_never_guessed(
+    partner: DuffelPartner, duffel: Duffel
+):
+    nameless = replace(AMELIA, born_on="", gender="")
+    quote = await partner.quote(seat(nameless), key="quote")
+    assert (quote.status, duffel.orders) == ("incomplete", [])
+    assert [note.path for note in quote.notes] == ["$.buyer.born_on", "$.buyer.gender"]
+    duffel.offer(**INSTANT)
+    ready = await partner.quote(seat(), key="quote")
+    with pytest.raises(PartnerRefused):
+        await partner.place(ready.reference, pay(ready), nameless, key="place")
+    assert (duffel.orders, duffel.balance) == ([], 1000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"passenger_identity_documents_required": True}, "identity_documents"),
+        ({"passenger_identity_documents_required": "perhaps"}, "identity_documents"),
+        ({"passengers": [{"id": "a"}, {"id": "b"}]}, "several_passengers"),
+        ({"partial": True}, "partial_offer"),
+    ],
+)
+async def test_what_we_cannot_sell_is_never_ready_and_orders_nothing(
+    partner: DuffelPartner, duffel: Duffel, changes: dict[str, Any], code: str
+):
+    duffel.offer(**changes)
+    quote = await partner.quote(seat(), key="quote")
+    assert (quote.status, duffel.orders) == ("incomplete", [])
+    assert code in [note.code for note in quote.notes]
+
+
+async def test_a_price_that_moved_is_not_paid(partner: DuffelPartner, duffel: Duffel):
+    quote = await partner.quote(seat(), key="quote")
+    duffel.orders[0]["total_amount"] = "45.01"
+    with pytest.raises(PartnerRefused) as refused:
+        await placed(partner, quote)
+    assert (refused.value.code, duffel.balance) == ("price_changed", 1000)
+
+
+async def test_time_runs_out_on_offers_and_on_holds(partner: DuffelPartner, duffel: Duffel):
+    quote = await partner.quote(seat(), key="quote")
+    duffel.now = NOW + timedelta(hours=1)
+    assert (await partner.read(quote.reference)).status == "expired"
+    with pytest.raises(PartnerRefused) as refused:
+        await placed(partner, quote)
+    assert (refused.value.code, duffel.balance) == ("expired", 1000)
+    duffel.orders.clear()
+    assert (await partner.quote(seat(), key="other")).status == "expired"
+
+
+async def test_an_empty_balance_and_another_currency_are_clear_refusals(
+    partner: DuffelPartner, duffel: Duffel
+):
+    quote = await partner.quote(seat(), key="quote")
+    duffel.balance *= 0
+    with pytest.raises(PartnerRefused) as refused:
+        await placed(partner, quote)
+    assert refused.value.code == "insufficient_balance"
+    duffel.orders.clear()
+    with pytest.raises(PartnerRefused) as refused:
+        await partner.quote(seat(currency="EUR"), key="euro")
+    assert refused.value.code == "currency"
+
+
+async def test_a_refund_that_is_no_money_is_left_to_the_airline(
+    partner: DuffelPartner, duffel: Duffel
+):
+    done = await placed(partner, await partner.quote(seat(), key="quote"))
+    assert done.order is not None
+    for word in ("voucher", "airline_credits", "moonstones"):
+        duffel.refund_to = word
+        with pytest.raises(PartnerRefused) as refused:
+            await partner.cancellation(done.order.id, key=f"cancel-{word}")
+        assert refused.value.code == "refund_not_in_money"
+    duffel.refund_to, duffel.refund = "balance", "45.01"
+    with pytest.raises(Unreadable):
+        await partner.cancellation(done.order.id, key="too-much")
+
+
+async def test_an_order_that_does_not_say_whether_it_is_paid_is_unknown(
+    partner: DuffelPartner, duffel: Duffel
+):
+    quote = await partner.quote(seat(), key="quote")
+    for state in ({}, {"awaiting_payment": "yes"}, {"awaiting_payment": True}):
+        duffel.orders[0]["payment_status"] = state
+        with pytest.raises(PartnerUnknown):
+            await placed(partner, quote)
+    assert duffel.balance == 1000
+
+
+async def test_ids_of_no_kind_wrong_tokens_and_two_seats_are_refused(
+    served: tuple[Duffel, str], partner: DuffelPartner
+):
+    for asked in (Basket((("x", 1),), "GBP"), Basket(((OFFER, 2),), "GBP")):
+        with pytest.raises(PartnerRefused):
+            await partner.quote(asked, key="no")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        stranger = DuffelPartner(http, served[1], "not the token")
+        with pytest.raises(PartnerRefused) as refused:
+            await stranger.read(OFFER)
+    assert refused.value.code == "access_token_not_found"
+
+
+# --- the published payloads, as they are --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "amount"),
+    [
+        ("get-offer-by-id", "total", 4500),
+        ("get-offer-by-id", "tax", 4080),
+        ("create-hold-order", "total", 9080),
+        ("create-order-cancellation", "refund", 9080),
+        ("create-order-change", "change_total", 3050),
+        ("create-order-change", "new_total", 12130),
+    ],
+)
+def test_published_amounts_are_read_to_the_penny(name: str, field: str, amount: int):
+    assert money_at(published(name), field) == Money(amount, "GBP")
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [45.0, 45, None, "", "45,00", "4.5e1", "45.001", "-45.00", " 45", "٤٥", "NaN", "9" * 30],
+)
+def test_an_amount_in_other_words_is_unreadable(amount: object):
+    with pytest.raises(Unreadable):
+        money_at({"total_amount": amount, "total_currency": "GBP"}, "total")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "status"),
+    [
+        ("create-hold-order", {}, "canceled"),  # the published one was canceled
+        ("create-hold-order", {"cancelled_at": None}, "ready"),
+        ("create-instant-order", {}, "canceled"),
+        ("create-instant-order", {"cancelled_at": None}, "completed"),
+        ("get-order-by-id", {"cancelled_at": None}, "ready"),
+    ],
+)
+async def test_a_published_order_is_what_it_says(
+    partner: DuffelPartner, duffel: Duffel, name: str, changes: dict[str, Any], status: str
+):
+    duffel.orders = [published(name) | changes]
+    quote = await partner.read(f"{published(name)['id']}:{OFFER}")
+    assert (quote.status, quote.total) == (status, Money(9080, "GBP"))
+
+
+# --- stays --------------------------------------------------------------------------------------
+
+
+async def room(partner: DuffelPartner, buyer: Buyer | None = AMELIA) -> Quote:
+    (found,) = await partner.search(ROOM)
+    return await partner.quote(Basket(((found.item_id, 1),), "GBP", buyer=buyer), key="quote")
+
+
+async def test_a_stay_is_found_quoted_booked_and_given_back_for_what_its_timeline_says(
+    partner: DuffelPartner, duffel: Duffel
+):
+    (found,) = await partner.search(ROOM)
+    assert (found.title, found.price, found.rating) == ("The Quay", Money(20000, "GBP"), 4.0)
+    quote = await room(partner)
+    assert (quote.status, quote.total) == (
+        "ready",
+        Money(20000, "GBP"),
+    )  # not the one paid at the desk
+    assert quote.cancellation_policy.startswith(
+        "You pay £8.00 more at the hotel. £200.00 back until"
+    )
+    done = await placed(partner, quote)
+    assert done.order is not None
+    assert (done.status, duffel.balance) == ("completed", 800)
+    back = await partner.cancellation(done.order.id, key="cancel")
+    assert (back.refund, back.fee) == (Money(20000, "GBP"), Money(0, "GBP"))
+    duffel.now = datetime(2020, 2, 2, tzinfo=UTC)
+    with pytest.raises(PartnerRefused) as refused:
+        await partner.confirm_cancellation(done.order.id, back, key="confirm")
+    assert refused.value.code == "expired"
+    late = await partner.cancellation(done.order.id, key="late")
+    assert (late.refund, late.fee) == (Money(10000, "GBP"), Money(10000, "GBP"))
+    ended = await partner.confirm_cancellation(done.order.id, late, key="confirm")
+    again = await partner.confirm_cancellation(done.order.id, late, key="confirm")
+    assert ended == again
+    assert ended.status == "canceled"
+
+
+async def test_a_lost_booking_is_found_by_its_quote(partner: DuffelPartner, duffel: Duffel):
+    quote = await room(partner)
+    duffel.lose = {"/stays/bookings"}
+    with pytest.raises(PartnerUnknown):
+        await placed(partner, quote)
+    assert (await partner.read(quote.reference)).status == "completed"
+    assert (await placed(partner, quote)).status == "completed"
+    assert len(duffel.bookings) == 1
+
+
+async def test_a_booking_that_may_be_ours_is_never_made_twice(
+    partner: DuffelPartner, duffel: Duffel
+):
+    quote = await room(partner)
+    duffel.keeps_metadata, duffel.lose = False, {"/stays/bookings"}
+    for code in ("http_502", "look_up_unclear"):
+        with pytest.raises(PartnerUnknown) as unknown:
+            await placed(partner, quote)
+        assert unknown.value.code == code
+    assert len(duffel.bookings) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("confirmed", "completed"), ("requested", "placing"), ("cancelled", "canceled")],
+)
+async def test_a_booking_is_what_its_status_says(
+    partner: DuffelPartner, duffel: Duffel, word: str, status: str
+):
+    quote = await room(partner)
+    await placed(partner, quote)
+    duffel.bookings[0]["status"] = word
+    assert (await partner.read(quote.reference)).status == status
+
+
+async def test_an_unknown_status_is_unknown_and_a_failed_booking_a_refusal(
+    partner: DuffelPartner, duffel: Duffel
+):
+    quote = await room(partner)
+    await placed(partner, quote)
+    for word, error in (("awaiting_moonrise", PartnerUnknown), ("failed", PartnerRefused)):
+        duffel.bookings[0]["status"] = word
+        with pytest.raises(error):
+            await placed(partner, quote)
+    assert len(duffel.bookings) == 1
+
+
+async def test_a_place_nobody_knows_has_no_rooms_and_no_tables_are_sold(partner: DuffelPartner):
+    assert list(await partner.search(replace(ROOM, place="Atlantis"))) == []
+    assert list(await partner.search(replace(ROOM, place=""))) == []
+    assert list(await partner.search(replace(ROOM, vertical="table"))) == []
+    assert list(await partner.search(replace(ROOM, max_total=Money(19999, "GBP")))) == []
+
+
+async def test_a_guest_without_a_phone_is_asked_for_it(partner: DuffelPartner, duffel: Duffel):
+    quote = await room(partner, replace(AMELIA, phone=""))
+    assert (quote.status, [n.path for n in quote.notes]) == ("incomplete", ["$.buyer.phone"])
+    with pytest.raises(PartnerRefused):
+        await partner.place(quote.reference, pay(quote), replace(AMELIA, phone=""), key="place")
+    assert duffel.bookings == []
