@@ -240,7 +240,8 @@ def rankable(candidate: Candidate, quantity: int) -> Rankable:
         fit=candidate.fit,
         total=found.price * max(1, quantity),
         availability=found.availability,
-        delivery_days=found.delivery_days,
+        # A ticket is there at once; what matters is its day.
+        delivery_days=None if "date" in found.attributes else found.delivery_days,
         rating=found.rating,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from graphs import sentences
+from graphs import orders, sentences
 from graphs.choices import choice
 from graphs.fits import terms
 from graphs.memory import Draft, Memory, OfferMemory, remember
@@ -15,7 +15,7 @@ async def status(visit: Visit) -> Outcome | None:
     rows = tuple(await visit.context.desk.orders())
     if rows:
         visit.emit(Cards("order", orders=rows))
-    text = sentences.orders(rows, timezone=visit.turn.timezone, language=visit.language)
+    text = orders.orders(rows, timezone=visit.turn.timezone, language=visit.language)
     return Outcome(text, kept(visit))
 
 
@@ -29,20 +29,20 @@ async def cancel(visit: Visit) -> Outcome | None:
     """The merchant's quote for canceling the order that is meant, or the question which one."""
     rows = [row for row in await visit.context.desk.orders() if row.state in CANCELABLE]
     if not rows:
-        return Outcome(sentences.nothing_to_cancel(visit.language), kept(visit))
+        return Outcome(orders.nothing_to_cancel(visit.language), kept(visit))
     meant = _meant(visit, rows)
     shown = (meant,) if meant else tuple(rows)
     visit.emit(Cards("order", orders=shown))
     if meant is None:
-        told = sentences.orders(
+        told = orders.orders(
             shown, timezone=visit.turn.timezone, language=visit.language, numbered=True
         )
         text = f"{told}\n{sentences.ask('cancel', visit.language)}"
         return Outcome(text, remember((), draft=Draft(), asked="cancel"))
     quote = await visit.context.desk.start_cancellation(meant.order_id)
     if quote is None:
-        return Outcome(sentences.not_cancelable(meant, visit.language), kept(visit))
-    text = sentences.cancelling(meant, quote, timezone=visit.turn.timezone, language=visit.language)
+        return Outcome(orders.not_cancelable(meant, visit.language), kept(visit))
+    text = orders.cancelling(meant, quote, timezone=visit.turn.timezone, language=visit.language)
     return Outcome(text, kept(visit))
 
 

@@ -25,6 +25,7 @@ class Found:
     words: str
     quantity: int
     fit: tuple[Offer, ...]
+    near: tuple[Offer, ...] = ()  # what the shelf has instead, where nothing is it
 
 
 async def fill(visit: Visit, draft: Draft, *, wants: bool, kept: Sequence[Offer] = ()) -> Outcome:
@@ -37,15 +38,13 @@ async def fill(visit: Visit, draft: Draft, *, wants: bool, kept: Sequence[Offer]
     if kept:
         things = things[1:]
     found = [await _found(visit, draft, words, count) for words, count in things]
-    lacking = [one.words for one in found if not one.fit]
-    chosen = [one for one in found if one.fit]
-    if not chosen:
+    if not any(one.fit or one.near for one in found):
         return Outcome(sentences.nothing(frozen.wish, visit.language), remember((), draft=draft))
-    if not wants or lacking:
-        return _show(visit, draft, chosen, lacking)
-    each = {one.fit[0].offer_id: one.quantity for one in chosen}
+    if not wants or not all(one.fit for one in found):
+        return _show(visit, draft, found)
+    each = {one.fit[0].offer_id: one.quantity for one in found}
     each |= {i: q for i, q in visit.memory.lines if any(o.offer_id == i for o in kept)}
-    offers = [*kept, *(one.fit[0] for one in chosen)]
+    offers = [*kept, *(one.fit[0] for one in found)]
     return await propose(visit, offers, draft=draft, frozen=replace(frozen, each=each))
 
 
@@ -67,14 +66,19 @@ async def _found(visit: Visit, draft: Draft, words: str, quantity: int) -> Found
     query = wish(alone, language=visit.turn.language)
     frozen: Plan = plan(alone, query, key="")
     offers = await visit.context.shelf.search(query, limit=SEARCH_LIMIT)
-    return Found(words, quantity, tuple(fitting(offers, alone, frozen)))
+    fit = tuple(fitting(offers, alone, frozen))
+    return Found(words, quantity, fit, () if fit else tuple(offers[:SHOWN_EACH]))
 
 
-def _show(visit: Visit, draft: Draft, found: Sequence[Found], lacking: Sequence[str]) -> Outcome:
-    shown = [offer for one in found for offer in one.fit[:SHOWN_EACH]][:SHOWN_MAX]
+def _show(visit: Visit, draft: Draft, found: Sequence[Found]) -> Outcome:
+    shown = [o for one in found for o in (one.fit or one.near)[:SHOWN_EACH]][:SHOWN_MAX]
     visit.emit(Cards("product-list", tuple(shown)))
     listing = sentences.listing(shown, visit.language)
-    missing = [sentences.lacking(words, visit.language) for words in lacking]
+    missing = [
+        sentences.lacking(one.words, visit.language, near=bool(one.near))
+        for one in found
+        if not one.fit
+    ]
     closing = sentences.refused(visit.language)
     if visit.may_propose:
         closing = sentences.which_ones(visit.language)

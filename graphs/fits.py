@@ -162,6 +162,8 @@ def _within(offer: Offer, frozen: Plan) -> bool:
 def _goods(offers: Sequence[Offer], draft: Draft) -> list[Offer]:
     """Those that match as well as the first match does, and are of the same kind."""
     scored = [(offer, coverage(draft.words, offer)) for offer in offers]
+    if draft.day is not None:  # of one day's events the words decide: which town, which kind
+        scored.sort(key=lambda pair: -(pair[1] or 0.0))
     first = next(((o, s) for o, s in scored if s is None or s >= 0.5), None)
     if first is None:
         return []

@@ -109,9 +109,10 @@ def forget(text: str) -> str:
 
 
 def recall(messages: Sequence[Message]) -> Memory | None:
-    """The newest readable memory among the assistant's messages, or None."""
+    """The newest readable memory, or None: in our own note behind an answer, or in the answer
+    itself. What a person wrote is never read as one."""
     for message in reversed(messages):
-        if message.role != "assistant":
+        if message.role not in {"assistant", "system"}:
             continue
         for block in reversed(list(_BLOCK.finditer(message.text))):
             memory = _read(block["json"])

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, time
 from typing import Any
 
-from babel.dates import format_date, format_datetime, format_time, get_timezone
+from babel.dates import format_date, format_time
 
 from graphs.memory import Draft, Fact
-from graphs.state import Blocked, Cancellation, Offer, OrderFact, Proposal, Wish
+from graphs.state import Blocked, Offer, Proposal, Wish
 from integrations.partner import clean_text
 
 _MARKUP = re.compile(r"[\[\]<>*_`|\\{}#]|(?:https?|ftp)://\S+|www\.\S+", re.IGNORECASE)
-_LOCALE = {"en": "en", "zh": "zh_Hans"}
+LOCALE = {"en": "en", "zh": "zh_Hans"}
 _PLACES = ("city", "place", "location", "area", "district")
 
 
@@ -30,11 +30,11 @@ def pick(language: str, english: str, chinese: str) -> str:
 
 
 def day_text(day: date, language: str) -> str:
-    return format_date(day, "full", locale=_LOCALE[language])
+    return format_date(day, "full", locale=LOCALE[language])
 
 
 def hour_text(at: time, language: str) -> str:
-    return format_time(at, "short", locale=_LOCALE[language])
+    return format_time(at, "short", locale=LOCALE[language])
 
 
 def where(offer: Offer, language: str) -> str:
@@ -95,7 +95,7 @@ def listing(offers: Sequence[Offer], language: str) -> str:
         said = [part for part in (place, _clock(offer, language)) if part]
         spot = "".join(pick(language, f", {part}", f"，{part}") for part in said)
         reason = pick(language, f" ({why})", f"（{why}）") if why else ""
-        price = offer.price.text(_LOCALE[language])
+        price = offer.price.text(LOCALE[language])
         sold_out = pick(language, ", sold out", "，无货")
         stock = sold_out if offer.availability == "out_of_stock" else ""
         name, shop = plain(offer.title), plain(offer.merchant, 60)
@@ -159,9 +159,23 @@ def which_ones(language: str) -> str:
     )
 
 
-def lacking(words: str, language: str) -> str:
+def lacking(words: str, language: str, *, near: bool) -> str:
     what = plain(words, 60)
+    if near:
+        return pick(
+            language,
+            f"I am not sure that I found “{what}”; look at what comes closest.",
+            f"不确定是否找到了“{what}”，请看最接近的选择。",
+        )
     return pick(language, f"I found nothing for “{what}”.", f"没有找到“{what}”。")
+
+
+def other_days(language: str) -> str:
+    return pick(
+        language,
+        "I found nothing for that day. These are on other days:",
+        "当天没有找到，以下是其他日期的：",
+    )
 
 
 def not_quite(language: str) -> str:
@@ -223,7 +237,7 @@ def unsupported(name: tuple[str, str], language: str) -> str:
 def proposal(made: Proposal, *, about: str, place: str, language: str) -> str:
     """What waits for consent, from the checkout's row: what, where, total, terms, and the link."""
     items = [_item(line, counted=not about) for line in made.lines if line.get("title")]
-    total = made.total.text(_LOCALE[language])
+    total = made.total.text(LOCALE[language])
     terms = plain(made.confirmation.get("cancellation_policy", ""), 240)
     seller = plain(made.merchant_of_record, 60)
     if language == "zh":
@@ -249,7 +263,7 @@ def _item(line: Mapping[str, Any], *, counted: bool) -> str:
 
 def button(made: Sequence[Proposal], language: str) -> str:
     """A message never pays: the answer to 'yes, buy it' in the chat."""
-    totals = ", ".join(p.total.text(_LOCALE[language]) for p in made)
+    totals = ", ".join(p.total.text(LOCALE[language]) for p in made)
     return pick(
         language,
         f"A message cannot pay. Please confirm {totals} with the button; I do the rest.",
@@ -262,7 +276,7 @@ def ready(language: str) -> str:
 
 
 def over_limit(made: Proposal, limit: str, language: str) -> str:
-    total = made.total.text(_LOCALE[language])
+    total = made.total.text(LOCALE[language])
     return pick(
         language,
         f"With everything included the total is {total}, above your limit of {limit}. "
@@ -322,74 +336,9 @@ def blocked(held: Blocked, language: str) -> str:
     )
 
 
-_STATES: dict[str, tuple[str, str]] = {
-    "placed": ("placed", "已下单"),
-    "fulfilled": ("fulfilled", "已完成"),
-    "partially_refunded": ("partially refunded", "已部分退款"),
-    "refunded": ("refunded", "已退款"),
-    "canceled": ("canceled", "已取消"),
-    "disputed": ("disputed", "有争议"),
-}
-
-
-def orders(
-    rows: Sequence[OrderFact], *, timezone: str, language: str, numbered: bool = False
-) -> str:
-    """The newest orders as their rows have them; nothing is added to what a row says."""
-    if not rows:
-        return pick(
-            language, "You have no orders or bookings here yet.", "您在这里还没有订单或预订。"
-        )
-    lines = []
-    for place, row in enumerate(rows, 1):
-        state = pick(language, *_STATES.get(row.state, (row.state, row.state)))
-        placed = format_datetime(
-            row.placed_at, "medium", tzinfo=get_timezone(timezone), locale=_LOCALE[language]
-        )
-        total = row.total.text(_LOCALE[language])
-        title, shop = plain(row.title), plain(row.merchant, 60)
-        number = f"{place}. " if numbered else ""
-        lines.append(f"{number}{row.order_id}: {title} · {shop} · {total} · {state} · {placed}")
-    return pick(language, "Your orders:", "您的订单：") + "\n" + "\n".join(lines)
-
-
-def cancelling(order: OrderFact, quote: Cancellation, *, timezone: str, language: str) -> str:
-    """The merchant's own terms for canceling; the person decides on the order's page."""
-    back, kept = (m.text(_LOCALE[language]) for m in (quote.refund, quote.fee))
-    until = format_datetime(
-        quote.expires_at, "short", tzinfo=get_timezone(timezone), locale=_LOCALE[language]
-    )
-    title, shop = plain(order.title), plain(order.merchant, 60)
-    return pick(
-        language,
-        f"Canceling {title} at {shop} ({order.order_id}) gives you back {back}; {kept} is kept. "
-        f"This holds until {until}. Nothing changes until you confirm it here: {quote.url}",
-        f"取消{shop}的{title}（{order.order_id}）可退{back}，扣除{kept}，此报价有效至{until}。"
-        f"在您确认之前不会有任何变动：{quote.url}",
-    )
-
-
-def not_cancelable(order: OrderFact, language: str) -> str:
-    title, shop = plain(order.title), plain(order.merchant, 60)
-    return pick(
-        language,
-        f"{shop} gives no terms for canceling {title} ({order.order_id}) right now; nothing was "
-        "changed.",
-        f"{shop}目前没有给出取消{title}（{order.order_id}）的条件，未做任何变动。",
-    )
-
-
-def nothing_to_cancel(language: str) -> str:
-    return pick(
-        language,
-        "You have no order or booking that could still be canceled.",
-        "您没有可以取消的订单或预订。",
-    )
-
-
 def details(offer: Offer, language: str) -> str:
     """What the offer's row says, as the merchant's words; nothing is concluded from it."""
-    price = offer.price.text(_LOCALE[language])
+    price = offer.price.text(LOCALE[language])
     head = f"{plain(offer.title)} · {plain(offer.merchant, 60)} · {price}"
     told_keys = [k for k in offer.attributes if not (k.endswith("_zh") and language == "en")]
     extra = "; ".join(f"{plain(k, 30)}: {plain(offer.attributes[k], 60)}" for k in told_keys)

@@ -171,9 +171,13 @@ async def _added(visit: Visit) -> Outcome | None:
     """One more thing for the basket that is proposed: 'add a headlamp too', '再加一个水壶'."""
     memory, new = visit.memory, visit.reading.new
     goods = memory.draft.vertical == "product" and new.vertical in {None, "product"}
-    if not (memory.lines and goods and new.words and acts.adds(visit.turn.ask.text)):
+    if not (memory.offers and goods and new.words and acts.adds(visit.turn.ask.text)):
         return None
-    draft = replace(memory.draft, also=((new.words, new.quantity or 1), *new.also))
+    more = ((new.words, new.quantity or 1), *new.also)
+    if not memory.lines:
+        draft = replace(memory.draft, also=(*memory.draft.also, *more))
+        return await fill(visit, draft, wants=memory.wanted)
+    draft = replace(memory.draft, also=more)
     kept = await visit.context.shelf.get([i for i, _ in memory.lines], language=visit.turn.language)
     return await fill(visit, draft, wants=True, kept=kept)
 
@@ -314,6 +318,8 @@ def _show(
     visit.emit(Cards(activity(draft), tuple(ordered)))
     fact = _unmet(draft, visit)
     head = sentences.found(len(ordered), frozen.wish, visit.language)
+    if draft.vertical == "product" and draft.day and not fit:
+        head = sentences.other_days(visit.language)
     listing = sentences.listing(ordered, visit.language)
     closing = _closing(visit, fact, fits=bool(fit), over=over)
     wanted = visit.reading.act == "acquire" and not draft.vague

@@ -185,6 +185,22 @@ async def test_reports_tell_turns_and_money_as_json_and_csv(product: Product):
         assert nothing.status_code in {404, 422}
 
 
+async def test_a_conversation_remembers_what_it_showed(product: Product):
+    """'The second one' is the second of the list, whatever a new search would find."""
+    said = {"headers": {"accept": "application/json"}}
+    async with product.client() as http:
+        thread = (await http.post("/api/threads", json={})).json()["id"]
+        path = f"/api/threads/{thread}/turns"
+        ask = {"text": "Show me tents, cheapest last"}
+        shown = (await http.post(path, json=ask, **said)).json()["activities"][0]["items"]
+        other = {"text": "compare the first and the third"}
+        compared = (await http.post(path, json=other, **said)).json()["activities"][0]["items"]
+        assert [o["offer_id"] for o in compared] == [shown[0]["offer_id"], shown[2]["offer_id"]]
+        picked = (await http.post(path, json={"text": "I take the second one"}, **said)).json()
+    [sheet] = picked["outcome"]["interrupts"]
+    assert sheet["metadata"]["confirmation"]["lines"][0]["offer_id"] == shown[2]["offer_id"]
+
+
 async def test_the_product_says_what_is_embedded_and_measures_itself(product: Product):
     async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
         assert (await http.get("/healthz")).json() == {"status": "alive"}
