@@ -4,6 +4,7 @@ A range of days (a weekend) is kept as first and last day, both included.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -122,6 +123,19 @@ def suits(offer: Offer, *, day: date | None, until: date | None, origin: str, pl
         title = offer.title
         return -1 < _find(title, origin) < _find(title, place)
     return all(not n or not _known(n, offer) or _find(_row(offer), n) >= 0 for n in (origin, place))
+
+
+def other_days(offers: Sequence[Offer], day: date, *, origin: str, place: str) -> list[Offer]:
+    """The same way or place on other days, the nearest day first; all of them if there is none."""
+    same = [o for o in offers if suits(o, day=None, until=None, origin=origin, place=place)]
+    return sorted(same or offers, key=lambda o: _apart(o.attributes.get("date", ""), day))
+
+
+def _apart(told: str, day: date) -> int:
+    try:
+        return abs((date.fromisoformat(told) - day).days)
+    except ValueError:
+        return 10_000  # without a day of its own it comes last
 
 
 def _row(offer: Offer) -> str:

@@ -17,6 +17,7 @@ from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
 from graphs.numerals import shortened
 from graphs.occasions import unsuited
+from graphs.outings import other_days
 from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
@@ -314,6 +315,8 @@ def _show(
     """Cards, the numbered list, and one question."""
     fitting_ids = {o.offer_id for o in fit}
     rest = [o for o in offers if not (o.offer_id in fitting_ids or unsuited(o, draft.whom))]
+    if draft.day and draft.vertical == "product" and not fit:
+        rest = other_days(rest, draft.day, origin=draft.origin, place=draft.place)
     ordered = [*fit, *rest][:SHOWN_MAX]
     visit.emit(Cards(activity(draft), tuple(ordered)))
     fact = _unmet(draft, visit)

@@ -75,6 +75,13 @@ async def test_another_day_is_shown_and_never_proposed(airport: Conversation):
     assert "exactly what you asked for" in answered.text
 
 
+async def test_other_days_of_the_same_way_come_nearest_first(airport: Conversation):
+    answered = await airport.say("Find flights from Rome to Berlin on 5 December")
+    assert answered.cards is not None
+    found = [o.offer_id for o in answered.cards.offers]
+    assert found == ["f-Rome-Berlin-2026-12-04", "f-Rome-Berlin-2026-11-27"]
+
+
 async def test_a_new_day_finds_the_flight_of_that_day(airport: Conversation):
     await airport.say("Book a flight from Berlin to Rome on 4 December")
     answered = await airport.say("make it 27 November instead")
