@@ -164,15 +164,17 @@ def _goods(offers: Sequence[Offer], draft: Draft) -> list[Offer]:
     scored = [(offer, coverage(draft.words, offer)) for offer in offers]
     if draft.day is not None:  # of one day's events the words decide: which town, which kind
         scored.sort(key=lambda pair: -(pair[1] or 0.0))
-    first = next(((o, s) for o, s in scored if s is None or s >= 0.5), None)
+    # Chinese is compared in pairs: half of 咖啡机 is any coffee, so half is not enough there.
+    least = 0.6 if any(_han(c) for c in draft.words) else 0.5
+    first = next(((o, s) for o, s in scored if s is None or s >= least), None)
     if first is None:
         return []
-    kind, least = first[0].attributes.get("category"), first[1]
+    kind, best = first[0].attributes.get("category"), first[1]
     return [
         offer
         for offer, score in scored
         if offer.attributes.get("category") == kind
-        and (score is None or least is None or score >= least)
+        and (score is None or best is None or score >= best)
     ]
 
 

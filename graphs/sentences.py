@@ -170,6 +170,14 @@ def lacking(words: str, language: str, *, near: bool) -> str:
     return pick(language, f"I found nothing for “{what}”.", f"没有找到“{what}”。")
 
 
+def no_more(language: str) -> str:
+    return pick(
+        language,
+        "There is nothing beyond those that I showed you. Shall it be one of them?",
+        "除了刚才给您看的，没有更多了。要选其中一个吗？",
+    )
+
+
 def other_days(language: str) -> str:
     return pick(
         language,

@@ -234,6 +234,8 @@ async def _search(visit: Visit, *, nth: int | None = None, same_as: str = "") ->
     if not offers:
         if fact:
             return _question(visit, draft, fact)
+        if visit.reading.act in {"more", "cheaper"} and visit.memory.offers:
+            return Outcome(sentences.no_more(visit.language), asides.kept(visit))
         kept = remember((), draft=draft, wanted=wants)
         return Outcome(sentences.nothing(query, visit.language), kept)
     fit = _narrowed(visit, fitting(offers, draft, frozen), offers, nth=nth, same_as=same_as)

@@ -114,6 +114,17 @@ UNSUPPORTED: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
+# Words that only describe: alone in a message they narrow what was wanted before.
+_DESCRIBES = (
+    r"(?:red|blue|black|white|green|yellow|gr[ae]y|pink|purple|brown|orange|beige|silver|gold"
+    r"|light(?:er)?|heav(?:y|ier)|small(?:er)?|big(?:ger)?|large(?:r)?|long(?:er)?|short(?:er)?"
+    r"|warm(?:er)?|wider?|narrow(?:er)?|waterproof|wooden|leather|cotton|wool(?:len)?|vegan|colou?r"
+    r"|size|xs|s|m|l|xl|xxl|\d{1,2})"
+)
+QUALITY = _re(
+    rf"{_DESCRIBES}(?: {_DESCRIBES})*"
+    r"|(?:[红蓝黑白绿黄灰粉紫棕橙银金深浅大小轻重长短厚薄新旧软硬暖]{1,2}色?(?:一?点|一?些|号|款)?)"
+)
 CHEAPEST = _re(
     r"\b(?:cheapest|least expensive|lowest[- ]priced?|most affordable)\b|最便宜|最低价|价格最低"
 )

@@ -209,6 +209,8 @@ def merge(base: Draft, new: Draft, *, done: acts.Act, hint: Vertical | None) -> 
     other = new.vertical is not None and base.vertical not in {None, new.vertical}
     named = bool(new.words) and done in {"acquire", "look"}
     goods = base.vertical == "product" and named and new.vertical in {None, "product"}
+    if vocabulary.QUALITY.fullmatch(new.words) and base.words:
+        goods = named = False  # 'do you have it in red?' is about the same thing
     if base == Draft() or other or goods:
         if vertical is None and (new.words or hint) and done in {"acquire", "look", "plain"}:
             vertical = hint

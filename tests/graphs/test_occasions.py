@@ -74,3 +74,35 @@ async def test_comparing_without_buying_compares(shop: Conversation):
     assert answered.cards is not None
     assert answered.cards.activity == "compare"
     assert not answered.proposals
+
+
+@pytest.mark.parametrize("said", ["show me cheaper ones", "anything else?"])
+async def test_where_there_is_no_more_the_list_stays_and_can_be_picked_from(
+    shop: Conversation, said: str
+):
+    await shop.say("find a unicorn birthday box")
+    assert "nothing beyond those" in (await shop.say(said)).text
+    assert (await shop.say("the first one")).bought == [("g-box", 1)]
+
+
+async def test_half_of_a_chinese_word_is_another_thing():
+    dripper = product("c-drip", "手冲咖啡滤杯", 2400, attributes={"category": "kitchen"})
+    answered = await Conversation(FakeShelf([dripper])).say("我想买一台咖啡机")
+    assert not answered.proposals
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [("买一台咖啡机", "有没有红色的"), ("buy a kettle", "do you have it in red?")],
+)
+async def test_a_quality_alone_narrows_what_was_wanted(first: str, then: str):
+    goods = [
+        product("k-plain", "Steel kettle 不锈钢咖啡机", 2200, attributes={"category": "kitchen"}),
+        product("k-red", "Red kettle 红色咖啡机", 2400, attributes={"category": "kitchen"}),
+        product("rose", "Twelve red roses 红色玫瑰", 4400, attributes={"category": "flowers"}),
+    ]
+    shop = Conversation(FakeShelf(goods))
+    await shop.say(first)
+    answered = await shop.say(then)
+    assert answered.cards is not None
+    assert answered.cards.offers[0].offer_id == "k-red"
