@@ -165,7 +165,9 @@ async def returned(
     await orders.record(session, order.id, order.state, ref=ref, detail={"refunded": back})
     postings = fees.accrual_refunded(merchant_id=order.merchant_id, fee_part=part)
     if postings:
-        await ledger.post(session, kind="refunded", ref=f"{order.id}:{back}", entries=postings)
+        await ledger.post(
+            session, kind="refunded", ref=f"{order.id}:handoff:{back}", entries=postings
+        )
     return True
 
 

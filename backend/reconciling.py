@@ -42,7 +42,7 @@ WITH fresh AS (
     -COALESCE(sum(e.amount) FILTER (WHERE split_part(e.account, ':', 1) = 'cash'), 0) AS cash,
     COALESCE(sum(e.amount) FILTER (WHERE split_part(e.account, ':', 1) = 'fee_refunded'), 0) AS fee
   FROM fresh f JOIN ledger_transaction t ON t.kind = 'refunded' AND (
-    t.ref = f.id || '\\:handoff'
+    (split_part(t.ref, '\\:', 1) = f.id AND split_part(t.ref, '\\:', 2) = 'handoff')
     OR t.ref IN (SELECT r.id FROM order_refund r WHERE r.order_id = f.id))
   JOIN ledger_entry e ON e.transaction_id = t.id GROUP BY f.id
 ), compared AS (
