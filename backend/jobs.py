@@ -23,7 +23,7 @@ from backend.refunds import REFUND, OrderRefund
 from backend.subscribers import SYNC
 from backend.till import Till
 
-__all__ = ["build", "enqueue", "redrive", "schema_sql", "sweep", "worker"]
+__all__ = ["build", "due", "enqueue", "redrive", "schema_sql", "sweep", "worker"]
 
 log = structlog.get_logger()
 
@@ -39,6 +39,7 @@ _AT_ONCE = 8
 _BATCH = 100
 
 Sweep = Callable[[], Awaitable[object]]
+Task = Callable[[Till, str], Awaitable[None]]
 
 
 def build(
@@ -129,19 +130,26 @@ async def worker(app: procrastinate.App, *, concurrency: int = CONCURRENCY) -> N
 
 async def redrive(till: Till) -> int:
     """Drive every purchase and refund whose time has come, a few at once. Returns how many."""
+    work = [_guarded(task, till, row_id) for task, row_id in await due(till)]
+    await _in_turn(work)
+    return len(work)
+
+
+async def due(till: Till) -> list[tuple[Task, str]]:
+    """What stands still although its time has come, longest first: its driver and its id."""
     purchases = select(col(Checkout.id)).where(
         col(Checkout.state).in_(MOVING), col(Checkout.next_drive_at) <= func.now()
     )
     refunds = select(col(OrderRefund.id)).where(
         col(OrderRefund.state).in_(REFUND_MOVING), col(OrderRefund.next_drive_at) <= func.now()
     )
+    purchases = purchases.order_by(col(Checkout.next_drive_at)).limit(_BATCH)
+    refunds = refunds.order_by(col(OrderRefund.next_drive_at)).limit(_BATCH)
     async with till.database.transaction() as session:
-        purchase_ids = (await session.execute(purchases.limit(_BATCH))).scalars().all()
-        refund_ids = (await session.execute(refunds.limit(_BATCH))).scalars().all()
-    work = [_guarded(drive, till, row_id) for row_id in purchase_ids]
-    work += [_guarded(drive_refund, till, row_id) for row_id in refund_ids]
-    await _in_turn(work)
-    return len(work)
+        purchase_ids = (await session.execute(purchases)).scalars().all()
+        refund_ids = (await session.execute(refunds)).scalars().all()
+    found: list[tuple[Task, str]] = [(drive, row_id) for row_id in purchase_ids]
+    return found + [(drive_refund, row_id) for row_id in refund_ids]
 
 
 async def sweep(till: Till, sweeps: Sequence[Sweep] = ()) -> None:
@@ -154,7 +162,7 @@ async def sweep(till: Till, sweeps: Sequence[Sweep] = ()) -> None:
         await other()
 
 
-async def _guarded(task: Callable[[Till, str], Awaitable[None]], till: Till, row_id: str) -> None:
+async def _guarded(task: Task, till: Till, row_id: str) -> None:
     """One row that cannot be driven must not keep the others waiting."""
     try:
         await task(till, row_id)

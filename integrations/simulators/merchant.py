@@ -225,7 +225,8 @@ class Merchant:
                 body["total"] += int(fault.value) or 1
         if self.faults.strikes("wrong_quantity", operation):
             for line in (body.get("line_items") or body.get("lines") or [])[:1]:
-                line["quantity"] *= 10
+                if isinstance(line["quantity"], int):  # in an order it may be told in parts
+                    line["quantity"] *= 10
         if self.faults.strikes("unknown_status", operation):
             body["status"] = "awaiting_moonrise"
         if self.faults.strikes("missing_field", operation):
