@@ -6,7 +6,7 @@ disclosure is joined afterwards by merchant.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,8 @@ from sqlmodel import col
 from backend import merchants, offers, search
 from backend.database import Database
 from backend.merchants import Language, Merchant
-from backend.products import Hit, Product
+from backend.products import Product
+from backend.search import Hit
 from graphs.ranking import Rankable, rank, reasons
 from graphs.state import Image, Offer, Wish
 from integrations.money import Money
@@ -35,8 +36,11 @@ from integrations.partner import (
 log = structlog.get_logger()
 _WORD = re.compile(r"\w+")
 
+Search = asyncio.Task[Sequence[Found]]
 Encode = Callable[[list[str]], NDArray[np.float32]]
 SEARCH_DEADLINE_S = 4.0
+# Once one partner has answered, the others are not waited for much longer.
+SEARCH_GRACE_S = 1.2
 # Feeds name no size; this is the shape of the place that the page keeps free for a picture.
 _IMAGE_WIDTH, _IMAGE_HEIGHT = 400, 300
 
@@ -181,7 +185,7 @@ class Catalogue:
         tasks = {asyncio.create_task(self._one(m, asked)): m for m in partners}
         if not tasks:
             return []
-        done, late = await asyncio.wait(tasks, timeout=SEARCH_DEADLINE_S)
+        done, late = await _answered(tasks)
         for task in late:
             task.cancel()
             log.warning("partner_search_late", merchant=tasks[task].id)
@@ -236,6 +240,20 @@ def _on_the_day(hits: Sequence[Hit], wish: Wish) -> Sequence[Hit]:
     first, last = wish.date.isoformat(), (wish.until or wish.date).isoformat()
     kept = [h for h in hits if first <= str(h.product["attributes"].get("date", "")) <= last]
     return kept or hits
+
+
+async def _answered(tasks: Collection[Search]) -> tuple[set[Search], set[Search]]:
+    """(done, late). The first that found something starts the others' grace time."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + SEARCH_DEADLINE_S
+    done: set[Search] = set()
+    late = set(tasks)
+    while late and (left := ends - loop.time()) > 0:
+        fresh, late = await asyncio.wait(late, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        done |= fresh
+        if any(task.result() for task in fresh):
+            ends = min(ends, loop.time() + SEARCH_GRACE_S)
+    return done, late
 
 
 async def _by_id(session: Any, ids: set[str]) -> dict[str, Merchant]:

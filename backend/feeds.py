@@ -1,7 +1,7 @@
 """Feeds: a merchant's products, row by row into an intake, then all at once into the catalogue.
 
 A whole feed replaces the merchant's products in one transaction: a search sees the old ones or the
-new ones. Only rows that differ are written, so tomorrow's feed costs what has changed since today's.
+new ones. Only rows that differ are written: tomorrow's feed costs what has changed since today's.
 A row that is wrong is reported and left out; a feed without one good row changes nothing.
 """
 

@@ -1,4 +1,4 @@
-"""The search over products: words and meaning, fused by rank. Bounded work at any size of catalogue.
+"""The search over products: words and meaning, fused by rank, by bounded work at any size.
 
 Meaning: the nearest by the index of bits, put in order by the vectors themselves. Words: what has
 at least one of the rarer words, in the order of how well all of them fit. A word that thousands of
@@ -21,7 +21,7 @@ from integrations.money import Money
 CANDIDATES = 60
 # So many are read from the index of bits to choose the nearest from: 99 in 100 of the ten nearest.
 NEAR_READ = 160
-# A word in more products than this is common. None of the words may bring in more than `WORDS_READ`.
+# A word in more products than this is common. All words together bring in `WORDS_READ` at most.
 COMMON_DOCS = 1500
 WORDS_READ = 4000
 QUERY_CHARS = 300

@@ -207,6 +207,16 @@ async def test_a_partner_that_fails_or_sleeps_is_only_missing(database, encode, 
     assert clock.monotonic() - started < 3
 
 
+async def test_once_somebody_has_answered_the_others_are_not_waited_for_long(
+    database, encode, monkeypatch
+):
+    monkeypatch.setattr("backend.catalogue.SEARCH_GRACE_S", 0.2)
+    shelf, _ = await booking_shelf(database, encode, "slow", "well")
+    started = clock.monotonic()
+    assert {offer.merchant for offer in await shelf.search(table())} == {"T1"}
+    assert clock.monotonic() - started < 2
+
+
 async def test_a_booking_above_the_limit_is_not_offered(database, encode):
     shelf, _ = await booking_shelf(database, encode, "well", price=Money(50_00, "EUR"))
     assert await shelf.search(table(max_total=Money(49_99, "EUR"))) == []

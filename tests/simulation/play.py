@@ -3,8 +3,8 @@
 `python -m tests.simulation SEED` plays one again and prints every step.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.simulation import invariants
@@ -18,10 +18,11 @@ _LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.002, 400.0), (0.0005, 4000
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a seed came to. `confirmed` counts the clicks on "confirm and pay"."""
+    """What a seed came to. `purchases` were agreed to and taken; `confirmed` counts the clicks."""
 
     seed: int
     steps: int
+    purchases: int
     confirmed: int
     faults: int
     states: Mapping[str, int]
@@ -33,14 +34,22 @@ async def play(
     furniture: Mapping[str, Any],
     seed: int,
     *,
+    people: int = PEOPLE,
     errands: int = 6,
     rate: float = 0.03,
     every: int = 1,
+    payments: Callable[[Any], Any] = lambda real: real,
 ) -> Played:
-    """`errands` for each person; `every` that many steps the invariants are looked at."""
+    """`errands` for each person; `every` that many steps the invariants are looked at.
+
+    `payments` may put something between the product and its processor.
+    """
     async with opened(url, furniture, seed, rate=rate) as world:
-        people = [Person(world, f"person{n}", errands) for n in range(PEOPLE)]
-        for person in people:
+        world.till = world.app.state.till = replace(
+            world.till, payments=payments(world.till.payments)
+        )
+        buyers = [Person(world, f"person{n}", errands) for n in range(people)]
+        for person in buyers:
             world.stage.enter(person.who, person.live())
         for n in range(2):
             world.stage.enter(f"worker{n}", Worker(world).live(), often=0.8)
@@ -55,11 +64,13 @@ async def play(
             error.trace = world.stage.trace  # type: ignore[attr-defined]
             raise
         states = await world.rows("SELECT state, count(*) AS n FROM checkout GROUP BY state")
+        [taken] = await world.rows("SELECT count(confirmed) AS n FROM checkout")
         trace = tuple(world.stage.trace)
     return Played(
         seed,
         steps,
-        sum(person.confirmed for person in people),
+        taken["n"],
+        sum(person.confirmed for person in buyers),
         sum(line.startswith("  ") for line in trace),
         {row["state"]: row["n"] for row in states},
         trace,

@@ -1,4 +1,4 @@
-"""Who moves next: one process at a time, chosen by the seed, so that a world repeats itself exactly.
+"""Who moves next: one process at a time, chosen by the seed, so that a world repeats itself.
 
 An actor stands for a process. It runs alone from one gate to the next; gates stand before every
 transaction and around every call that leaves the product, and never inside a transaction, so no
@@ -49,9 +49,7 @@ class Stage:
         self._actors: list[Actor] = []
         self._back = asyncio.Event()
 
-    def enter(
-        self, name: str, play: Coroutine[Any, Any, None], *, often: float = 1.0
-    ) -> Actor:
+    def enter(self, name: str, play: Coroutine[Any, Any, None], *, often: float = 1.0) -> Actor:
         """A new process, chosen as `often` as that beside the others; the first time it begins."""
         actor = Actor(name, often)
 
