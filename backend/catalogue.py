@@ -97,10 +97,7 @@ class Catalogue:
 
     async def search(self, wish: Wish, *, limit: int = 6) -> Sequence[Offer]:
         """Best first. Products for `product`, live answers for `table` and `room`."""
-        if wish.vertical == "product":
-            found = await self._products(wish)
-        else:
-            found = await self._bookings(wish)
+        found = await self.found(wish)
         quantity = wish.quantity if wish.vertical == "product" else 1
         by_id = {candidate.offer_id: candidate for candidate in found}
         ranked = rank(wish.query, [rankable(c, quantity) for c in by_id.values()])
@@ -111,6 +108,10 @@ class Catalogue:
             self._shown(by_id[r.offer_id], wish.language, why[r.offer_id], also[r.offer_id])
             for r in kept
         ]
+
+    async def found(self, wish: Wish) -> list[Candidate]:
+        """What answers the wish, in no order that matters."""
+        return await (self._products if wish.vertical == "product" else self._bookings)(wish)
 
     async def get(self, offer_ids: Sequence[str], *, language: Language = "en") -> Sequence[Offer]:
         """Those that are still offered, in the order asked."""

@@ -33,6 +33,7 @@ SWEEP_CRON = "* * * * * */20"
 WATCH_CRON = "* * * * *"
 STALLED_CRON = "* * * * * */15"
 RECONCILE_CRON = "15 3 * * *"  # once a night, over the last days
+RERANK_CRON = "45 3 * * *"
 STALLED_AFTER_S = 30.0
 # Far more than one partner's lane holds: purchases at a partner that hangs leave room for others.
 CONCURRENCY = 32
@@ -49,12 +50,13 @@ def build(
     sweeps: Sequence[Sweep] = (),
     subscriber: Callable[[str], Awaitable[None]] | None = None,
     watch: Sweep | None = None,
+    rerank: Sweep | None = None,
 ) -> procrastinate.App:
     """The queue's application with every task bound to this till. Open it before use.
 
     `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
     `subscriber` reads one paying person at the processor again. `watch` runs every minute: the
-    router's tripwires.
+    router's tripwires; `rerank` every night: what is shown against the facts alone.
     """
     connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
     app = procrastinate.App(connector=connector)
@@ -90,18 +92,27 @@ def build(
         del timestamp
         await retry_stalled(app)
 
-    _look_after(app, till, watch)
+    _look_after(app, till, watch, rerank)
     return app
 
 
-def _look_after(app: procrastinate.App, till: Till, watch: Sweep | None) -> None:
-    """The tasks that only look: at the books every night, at the router every minute."""
+def _look_after(
+    app: procrastinate.App, till: Till, watch: Sweep | None, rerank: Sweep | None
+) -> None:
+    """The tasks that only look: at books and ranking every night, at the router every minute."""
 
     @app.periodic(cron=RECONCILE_CRON)
     @app.task(name="reconcile", queue=QUEUE, queueing_lock="reconcile")
     async def reconcile_task(timestamp: int) -> None:
         del timestamp
         await reconciling.nightly(till.database, till.payments)
+
+    @app.periodic(cron=RERANK_CRON)
+    @app.task(name="rerank", queue=QUEUE, queueing_lock="rerank")
+    async def rerank_task(timestamp: int) -> None:
+        del timestamp
+        if rerank is not None:
+            await rerank()
 
     @app.periodic(cron=WATCH_CRON)
     @app.task(name="watch_router", queue=QUEUE, queueing_lock="watch_router")
