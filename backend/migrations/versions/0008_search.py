@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006_search"
-down_revision = "0005_router_rollout"
+revision = "0008_search"
+down_revision = "0007_spending"
 branch_labels = None
 depends_on = None
 
