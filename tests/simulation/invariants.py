@@ -32,6 +32,14 @@ WHERE (c.state = 'completed') <> (o.id IS NOT NULL)
    OR (o.id IS NOT NULL AND t.id IS NULL AND (o.settlement = 'platform' OR o.fee > 0))
    OR (o.id IS NOT NULL AND c.order_id IS DISTINCT FROM o.id)
 """
+# What a person agreed to on one of their days, less what failed, is within the day's limit.
+_OVERSPENT = """
+SELECT u.id, sum(c.total) AS spent, u.limits FROM user_account u JOIN checkout c ON c.user_id = u.id
+WHERE jsonb_exists(u.limits, 'operator')
+  AND c.state IN ('authorising', 'placing', 'outcome_unknown', 'completed')
+GROUP BY u.id, date_trunc('day', c.confirmed_at AT TIME ZONE u.timezone)
+HAVING sum(c.total) > CAST(u.limits -> 'operator' ->> 'amount' AS bigint)
+"""
 _CHECKOUTS = """
 SELECT id, state, step, merchant_id, settlement, total, currency, lines, reference, confirmed,
   confirmation, confirmation_hash, payment_id, order_id, merchant_order_id, failure_code
@@ -71,8 +79,10 @@ async def during(world: World) -> None:
     async with Database.transaction(world.database) as session:
         wrong = (await session.execute(text(_UNBALANCED))).all()
         torn = (await session.execute(text(_TORN))).all()
+        over = (await session.execute(text(_OVERSPENT))).all()
         rows = (await session.execute(text(_CHECKOUTS))).mappings().all()
     _hold(not wrong, "a ledger transaction does not sum to zero", rows=wrong)
+    _hold(not over, "more was agreed to than a day's limit", rows=over)
     _hold(not torn, "checkout, order and ledger disagree", rows=torn)
     checkouts = {row["id"]: row for row in rows}
     for row in checkouts.values():

@@ -64,7 +64,7 @@ async def play(
             error.trace = world.stage.trace  # type: ignore[attr-defined]
             raise
         states = await world.rows("SELECT state, count(*) AS n FROM checkout GROUP BY state")
-        [taken] = await world.rows("SELECT count(confirmed) AS n FROM checkout")
+        [taken] = await world.rows("SELECT count(confirmed_at) AS n FROM checkout")
         trace = tuple(world.stage.trace)
     return Played(
         seed,

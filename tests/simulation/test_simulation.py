@@ -20,13 +20,13 @@ async def played(postgres, furnished, seed, **how) -> Played:
         return await play(url, furniture, seed, **how)
 
 
-@pytest.mark.parametrize(("seed", "rate"), [(1, 0.05), (106, 0.15)])
+@pytest.mark.parametrize(("seed", "rate"), [(1, 0.05), (5, 0.12)])
 async def test_whatever_fails_charge_order_and_ledger_agree_within_a_minute(
     postgres, furnished, seed, rate
 ):
     got = await played(postgres, furnished, seed, rate=rate, people=3, errands=2, every=5)
     assert got.faults > 10
-    assert got.states.get("completed", 0) > 0
+    assert got.purchases > 0
 
 
 async def test_a_seed_plays_the_same_world_again(postgres, furnished):

@@ -54,6 +54,8 @@ KEY = "key-of-the-merchants"
 HOOK_SECRET = "whsec_simulation"
 ORDERS_SECRET = "whsec_orders"
 PEOPLE = 4
+# One of them may spend so much a day, which is about one purchase.
+LIMITED, DAILY = 2, {"operator": {"amount": 60_00, "currency": "EUR"}}
 # The second shop is merchant of record: it charges the buyer, and owes us the commission.
 SELLERS = ("shop", "record", "tables")
 _SETTINGS = Settings(
@@ -131,6 +133,7 @@ async def furnish(url: str) -> dict[str, Any]:
             person = UserAccount(
                 id=f"usr_{n:024x}", name=f"Robin {n}", plan="plus", timezone="Europe/Berlin",
                 buyer=BUYER, address=ADDRESS, payment_token=CARD,
+                limits=DAILY if n == LIMITED else {},
             )  # fmt: skip
             session.add(person)
             await session.flush()
