@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -38,11 +39,13 @@ class Result:
     failure: str
 
 
-def player(number: int, until: float, results: "multiprocessing.Queue[Result]") -> None:
+def player(
+    number: int, until: float, enough: Any, results: "multiprocessing.Queue[Result]"
+) -> None:
     """Seeds `number`, `number` + PROCESSES, …, on a server of its own, until the time is over."""
     with prepared() as (server, furniture):
         seed = number
-        while time.time() < until:
+        while time.time() < until and not enough.is_set():
             rate = RATES[seed // PROCESSES % len(RATES)]
             got = asyncio.run(one(server, furniture, seed, errands=ERRANDS, rate=rate, every=EVERY))
             results.put(_result(seed, rate, got))
@@ -60,17 +63,19 @@ def main() -> int:
     minutes = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
     began = time.time()
     results: multiprocessing.Queue[Result] = multiprocessing.Queue()
+    enough = multiprocessing.Event()
     players = [
-        multiprocessing.Process(target=player, args=(n, began + minutes * 60, results))
+        multiprocessing.Process(target=player, args=(n, began + minutes * 60, enough, results))
         for n in range(PROCESSES)
     ]
     for process in players:
         process.start()
     found = _collect(results, wanted, began + minutes * 60)
-    for process in players:
-        process.terminate()
-        process.join(20)
-    return _told(found, wanted, time.time() - began)
+    told = _told(found, wanted, time.time() - began)
+    enough.set()
+    for process in players:  # each ends its world first, and its server with it
+        process.join()
+    return told
 
 
 def _collect(results: "multiprocessing.Queue[Result]", wanted: int, until: float) -> list[Result]:
