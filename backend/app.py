@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import quotas.usage as allowances
-from backend import feeds, jobs, legacy, offers, subscriptions, tripwires, versions
+from backend import feeds, jobs, legacy, offers, reranking, subscriptions, tripwires, versions
 from backend.api import (
     agui,
     checkouts,
@@ -189,6 +189,7 @@ async def _build(
         sweeps=[_sweeps(state.database), partial(subscriptions.sweep, state.counter)],
         subscriber=partial(subscriptions.sync, state.counter),
         watch=state.chat.watch,
+        rerank=partial(reranking.nightly, state.catalogue),
     )
     for task in (jobs.worker(queue), state.routers.follow(), _watch_restored(state)):
         stack.push_async_callback(_stop, asyncio.create_task(task))

@@ -5,7 +5,8 @@ disclosure is joined afterwards by merchant.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlmodel import col
 
-from backend import merchants, offers, products
+from backend import merchants, offers, search
 from backend.database import Database
 from backend.merchants import Language, Merchant
-from backend.products import Hit, Product
+from backend.products import Product
+from backend.search import Hit
 from graphs.ranking import Rankable, rank, reasons
 from graphs.state import Image, Offer, Wish
 from integrations.money import Money
@@ -32,9 +34,13 @@ from integrations.partner import (
 )
 
 log = structlog.get_logger()
+_WORD = re.compile(r"\w+")
 
+Search = asyncio.Task[Sequence[Found]]
 Encode = Callable[[list[str]], NDArray[np.float32]]
 SEARCH_DEADLINE_S = 4.0
+# Once one partner has answered, the others are not waited for much longer.
+SEARCH_GRACE_S = 1.2
 # Feeds name no size; this is the shape of the place that the page keeps free for a picture.
 _IMAGE_WIDTH, _IMAGE_HEIGHT = 400, 300
 
@@ -62,6 +68,7 @@ class Candidate:
     merchant: Merchant
     found: Found
     fit: float = 1.0
+    gtin: str = ""
 
 
 class Catalogue:
@@ -90,15 +97,21 @@ class Catalogue:
 
     async def search(self, wish: Wish, *, limit: int = 6) -> Sequence[Offer]:
         """Best first. Products for `product`, live answers for `table` and `room`."""
-        if wish.vertical == "product":
-            found = await self._products(wish)
-        else:
-            found = await self._bookings(wish)
+        found = await self.found(wish)
         quantity = wish.quantity if wish.vertical == "product" else 1
         by_id = {candidate.offer_id: candidate for candidate in found}
-        ranked = rank(wish.query, [rankable(c, quantity) for c in by_id.values()])[:limit]
-        why = reasons(ranked, wish.language)
-        return [self._shown(by_id[r.offer_id], wish.language, why[r.offer_id]) for r in ranked]
+        ranked = rank(wish.query, [rankable(c, quantity) for c in by_id.values()])
+        also = others([by_id[r.offer_id] for r in ranked])
+        kept = [r for r in ranked if r.offer_id in also][:limit]
+        why = reasons(kept, wish.language)
+        return [
+            self._shown(by_id[r.offer_id], wish.language, why[r.offer_id], also[r.offer_id])
+            for r in kept
+        ]
+
+    async def found(self, wish: Wish) -> list[Candidate]:
+        """What answers the wish, in no order that matters."""
+        return await (self._products if wish.vertical == "product" else self._bookings)(wish)
 
     async def get(self, offer_ids: Sequence[str], *, language: Language = "en") -> Sequence[Offer]:
         """Those that are still offered, in the order asked."""
@@ -110,8 +123,15 @@ class Catalogue:
         known = await self._known([offer_id])
         return known[offer_id].found.image_url if offer_id in known else None
 
-    def _shown(self, candidate: Candidate, language: Language, why: str) -> Offer:
-        return _offer(candidate, language, why, picture=f"{self._pictures}/{candidate.offer_id}")
+    def _shown(
+        self,
+        candidate: Candidate,
+        language: Language,
+        why: str,
+        also: Sequence[Candidate] = (),
+    ) -> Offer:
+        picture = f"{self._pictures}/{candidate.offer_id}"
+        return _offer(candidate, language, why, picture=picture, also=also)
 
     async def resolve(self, offer_ids: Sequence[str]) -> Mapping[str, Resolved]:
         """For a checkout. An id that is unknown, expired or of a merchant not live is missing."""
@@ -123,7 +143,7 @@ class Catalogue:
         most = wish.max_total
         unit = Money(most.amount // max(1, wish.quantity), most.currency) if most else None
         async with self.database.transaction() as session:
-            hits = await products.search(session, wish.query, vector, price_max=unit)
+            hits = await search.search(session, wish.query, vector, price_max=unit)
             sellers = await _by_id(session, {hit.merchant_id for hit in hits})
         return [
             Candidate(
@@ -132,6 +152,7 @@ class Catalogue:
                 sellers[hit.merchant_id],
                 _from_feed(hit.product),
                 hit.fit,
+                hit.product["gtin"].zfill(14) if hit.product["gtin"] else "",
             )
             for hit in _on_the_day(hits, wish)
         ]
@@ -165,7 +186,7 @@ class Catalogue:
         tasks = {asyncio.create_task(self._one(m, asked)): m for m in partners}
         if not tasks:
             return []
-        done, late = await asyncio.wait(tasks, timeout=SEARCH_DEADLINE_S)
+        done, late = await _answered(tasks)
         for task in late:
             task.cancel()
             log.warning("partner_search_late", merchant=tasks[task].id)
@@ -222,6 +243,20 @@ def _on_the_day(hits: Sequence[Hit], wish: Wish) -> Sequence[Hit]:
     return kept or hits
 
 
+async def _answered(tasks: Collection[Search]) -> tuple[set[Search], set[Search]]:
+    """(done, late). The first that found something starts the others' grace time."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + SEARCH_DEADLINE_S
+    done: set[Search] = set()
+    late = set(tasks)
+    while late and (left := ends - loop.time()) > 0:
+        fresh, late = await asyncio.wait(late, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        done |= fresh
+        if any(task.result() for task in fresh):
+            ends = min(ends, loop.time() + SEARCH_GRACE_S)
+    return done, late
+
+
 async def _by_id(session: Any, ids: set[str]) -> dict[str, Merchant]:
     query = select(Merchant).where(col(Merchant.id).in_(ids), col(Merchant.status) == "live")
     return {row.id: row for row in (await session.execute(query)).scalars()}
@@ -231,6 +266,39 @@ def _affordable(found: Found, most: Money | None) -> bool:
     if most is None:
         return True
     return found.price.currency == most.currency and found.price <= most
+
+
+def others(ranked: Sequence[Candidate]) -> dict[str, list[Candidate]]:
+    """Offer ids in their order → the same thing at other merchants, which stands behind it.
+
+    What one merchant lists twice is two things: it knows why.
+    """
+    leaders: dict[str, list[Candidate]] = {}  # a title's words, or a GTIN → who leads a group
+    kept: dict[str, list[Candidate]] = {}
+    for candidate in ranked:
+        names = [name for name in (candidate.gtin, _title_key(candidate)) if name]
+        known = [leader for name in names for leader in leaders.get(name, ())]
+        first = next((c for c in known if _same(c, candidate, kept[c.offer_id])), None)
+        if first is not None:
+            kept[first.offer_id].append(candidate)
+            continue
+        kept[candidate.offer_id] = []
+        for name in names:
+            leaders.setdefault(name, []).append(candidate)
+    return kept
+
+
+def _same(one: Candidate, other: Candidate, behind: Sequence[Candidate]) -> bool:
+    """Named alike already; but two GTINs that differ are two things, whatever they are called."""
+    taken = {one.merchant.id, *(c.merchant.id for c in behind)}
+    differ = bool(one.gtin and other.gtin) and one.gtin != other.gtin
+    return other.merchant.id not in taken and not differ
+
+
+def _title_key(candidate: Candidate) -> str:
+    """A title's words in any order. Two words, or a booking, are nobody's in particular."""
+    words = sorted(_WORD.findall(candidate.found.title.casefold()))
+    return " ".join(words) if len(words) > 2 and candidate.kind == "purchase" else ""
 
 
 def rankable(candidate: Candidate, quantity: int) -> Rankable:
@@ -263,7 +331,14 @@ def _from_feed(row: Mapping[str, Any]) -> Found:
     )
 
 
-def _offer(candidate: Candidate, language: Language, why: str, *, picture: str) -> Offer:
+def _offer(
+    candidate: Candidate,
+    language: Language,
+    why: str,
+    *,
+    picture: str,
+    also: Sequence[Candidate],
+) -> Offer:
     found = candidate.found
     chinese = language == "zh"
     title = clean_text((chinese and found.title_zh) or found.title, 200)
@@ -283,8 +358,16 @@ def _offer(candidate: Candidate, language: Language, why: str, *, picture: str) 
         description=description,
         image=image,
         rating=found.rating,
-        attributes=_attributes(found),
+        attributes=_attributes(found) | _also_at(also),
     )
+
+
+def _also_at(others: Sequence[Candidate]) -> dict[str, str]:
+    """The same thing elsewhere, with what it costs there: nobody's price is hidden."""
+    if not others:
+        return {}
+    told = [f"{clean_text(o.merchant.name, 60)}: {o.found.price}" for o in others[:3]]
+    return {"also_at": "; ".join(told)}
 
 
 def _attributes(found: Found) -> dict[str, str]:

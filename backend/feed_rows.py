@@ -34,6 +34,7 @@ class FeedRow(BaseModel):
     price_amount: Annotated[int, Field(ge=1, le=AMOUNT_MAX)]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     availability: Literal["in_stock", "low_stock", "out_of_stock", "on_request"] = "in_stock"
+    gtin: Annotated[str, Field(pattern=r"^([0-9]{8}|[0-9]{12,14})?$")] = ""
     image_url: Annotated[str, Field(max_length=2000)] | None = None
     rating: Annotated[float, Field(ge=0, le=5)] | None = None
     delivery_days: Annotated[int, Field(ge=0, le=365)] | None = None

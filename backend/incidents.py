@@ -26,6 +26,7 @@ Kind = Literal[
     "subscription_unknown",
     "price_unknown",
     "books_differ",
+    "ranking_differs",
     "router_rolled_back",
 ]
 

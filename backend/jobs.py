@@ -23,7 +23,7 @@ from backend.refunds import REFUND, OrderRefund
 from backend.subscribers import SYNC
 from backend.till import Till
 
-__all__ = ["build", "enqueue", "redrive", "schema_sql", "sweep", "worker"]
+__all__ = ["build", "due", "enqueue", "redrive", "schema_sql", "sweep", "worker"]
 
 log = structlog.get_logger()
 
@@ -33,12 +33,15 @@ SWEEP_CRON = "* * * * * */20"
 WATCH_CRON = "* * * * *"
 STALLED_CRON = "* * * * * */15"
 RECONCILE_CRON = "15 3 * * *"  # once a night, over the last days
+RERANK_CRON = "45 3 * * *"
 STALLED_AFTER_S = 30.0
-CONCURRENCY = 8
-_AT_ONCE = 8
+# Far more than one partner's lane holds: purchases at a partner that hangs leave room for others.
+CONCURRENCY = 32
+_AT_ONCE = 16
 _BATCH = 100
 
 Sweep = Callable[[], Awaitable[object]]
+Task = Callable[[Till, str], Awaitable[None]]
 
 
 def build(
@@ -47,12 +50,13 @@ def build(
     sweeps: Sequence[Sweep] = (),
     subscriber: Callable[[str], Awaitable[None]] | None = None,
     watch: Sweep | None = None,
+    rerank: Sweep | None = None,
 ) -> procrastinate.App:
     """The queue's application with every task bound to this till. Open it before use.
 
     `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
     `subscriber` reads one paying person at the processor again. `watch` runs every minute: the
-    router's tripwires.
+    router's tripwires; `rerank` every night: what is shown against the facts alone.
     """
     connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
     app = procrastinate.App(connector=connector)
@@ -88,18 +92,27 @@ def build(
         del timestamp
         await retry_stalled(app)
 
-    _look_after(app, till, watch)
+    _look_after(app, till, watch, rerank)
     return app
 
 
-def _look_after(app: procrastinate.App, till: Till, watch: Sweep | None) -> None:
-    """The tasks that only look: at the books every night, at the router every minute."""
+def _look_after(
+    app: procrastinate.App, till: Till, watch: Sweep | None, rerank: Sweep | None
+) -> None:
+    """The tasks that only look: at books and ranking every night, at the router every minute."""
 
     @app.periodic(cron=RECONCILE_CRON)
     @app.task(name="reconcile", queue=QUEUE, queueing_lock="reconcile")
     async def reconcile_task(timestamp: int) -> None:
         del timestamp
         await reconciling.nightly(till.database, till.payments)
+
+    @app.periodic(cron=RERANK_CRON)
+    @app.task(name="rerank", queue=QUEUE, queueing_lock="rerank")
+    async def rerank_task(timestamp: int) -> None:
+        del timestamp
+        if rerank is not None:
+            await rerank()
 
     @app.periodic(cron=WATCH_CRON)
     @app.task(name="watch_router", queue=QUEUE, queueing_lock="watch_router")
@@ -129,19 +142,26 @@ async def worker(app: procrastinate.App, *, concurrency: int = CONCURRENCY) -> N
 
 async def redrive(till: Till) -> int:
     """Drive every purchase and refund whose time has come, a few at once. Returns how many."""
+    work = [_guarded(task, till, row_id) for task, row_id in await due(till)]
+    await _in_turn(work)
+    return len(work)
+
+
+async def due(till: Till) -> list[tuple[Task, str]]:
+    """What stands still although its time has come, longest first: its driver and its id."""
     purchases = select(col(Checkout.id)).where(
         col(Checkout.state).in_(MOVING), col(Checkout.next_drive_at) <= func.now()
     )
     refunds = select(col(OrderRefund.id)).where(
         col(OrderRefund.state).in_(REFUND_MOVING), col(OrderRefund.next_drive_at) <= func.now()
     )
+    purchases = purchases.order_by(col(Checkout.next_drive_at)).limit(_BATCH)
+    refunds = refunds.order_by(col(OrderRefund.next_drive_at)).limit(_BATCH)
     async with till.database.transaction() as session:
-        purchase_ids = (await session.execute(purchases.limit(_BATCH))).scalars().all()
-        refund_ids = (await session.execute(refunds.limit(_BATCH))).scalars().all()
-    work = [_guarded(drive, till, row_id) for row_id in purchase_ids]
-    work += [_guarded(drive_refund, till, row_id) for row_id in refund_ids]
-    await _in_turn(work)
-    return len(work)
+        purchase_ids = (await session.execute(purchases)).scalars().all()
+        refund_ids = (await session.execute(refunds)).scalars().all()
+    found: list[tuple[Task, str]] = [(drive, row_id) for row_id in purchase_ids]
+    return found + [(drive_refund, row_id) for row_id in refund_ids]
 
 
 async def sweep(till: Till, sweeps: Sequence[Sweep] = ()) -> None:
@@ -154,7 +174,7 @@ async def sweep(till: Till, sweeps: Sequence[Sweep] = ()) -> None:
         await other()
 
 
-async def _guarded(task: Callable[[Till, str], Awaitable[None]], till: Till, row_id: str) -> None:
+async def _guarded(task: Task, till: Till, row_id: str) -> None:
     """One row that cannot be driven must not keep the others waiting."""
     try:
         await task(till, row_id)

@@ -6,7 +6,8 @@ goes to the checked address, so a name that changes its mind between check and u
 is used, the whole exchange has one deadline, and bytes are counted after decompression.
 
 A failure says whether anything can have happened at the merchant: `PartnerRefused` and
-`PartnerUnreachable` are raised before a byte is sent, `PartnerUnknown` after.
+`PartnerUnreachable` are raised before a byte is sent, `PartnerUnknown` after. Each host has a lane
+of its own (`lanes.py`), so that one that hangs does not keep the others waiting.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from typing import Any
 import httpcore
 import httpx
 
+from integrations.lanes import Lanes
 from integrations.partner import PartnerRefused, PartnerUnknown, PartnerUnreachable
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -141,21 +143,30 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         content_types: frozenset[str] | None,
         resolve: Resolve,
         tls: ssl.SSLContext | None,
+        lanes: Lanes,
     ) -> None:
         self._allow = allow
+        self._lanes = lanes
         self._deadline_s = total_deadline_s
         self._limit = limit_bytes
         self._types = content_types
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls or httpx.create_ssl_context(trust_env=False),
-            max_connections=32,
-            max_keepalive_connections=8,
+            # The lanes bound what one host may have; together they must not wait for each other.
+            max_connections=None,
+            max_keepalive_connections=64,
             keepalive_expiry=5.0,
             network_backend=_CheckedNetwork(allow, resolve),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._check_url(request.url)
+        async with self._lanes.through(_lane(request)) as passage:
+            answer = await self._sent(request)
+            passage.well = answer.status_code < 500
+            return answer
+
+    async def _sent(self, request: httpx.Request) -> httpx.Response:
         sent = False
 
         async def trace(event: str, _info: Mapping[str, Any]) -> None:
@@ -245,6 +256,15 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._pool.aclose()
 
 
+def _lane(request: httpx.Request) -> str:
+    """What only asks, as a live search does, has a lane beside the one for purchases: a partner
+    that answers searches late is no longer searched, and still sells.
+    """
+    host = request.url.netloc.decode()
+    asks = request.method == "POST" and "idempotency-key" not in request.headers
+    return f"{host} (asked)" if asks else host
+
+
 def _json_like(kind: str) -> bool:
     return kind.startswith("application/") and kind.endswith("+json")
 
@@ -257,10 +277,12 @@ def guarded_client(
     content_types: frozenset[str] | None = JSON_TYPES,
     resolve: Resolve = system_resolver,
     tls: ssl.SSLContext | None = None,
+    lanes: Lanes | None = None,
 ) -> httpx.AsyncClient:
     """A client for merchants' addresses; `allow` names `host:port` that may be private or http.
 
-    `content_types=FEED_TYPES` (with a larger limit) is for feeds, `None` takes any type.
+    `content_types=FEED_TYPES` (with a larger limit) is for feeds, `None` takes any type. Clients
+    that share `lanes` share each host's bounds.
     """
     transport = GuardedTransport(
         allow,
@@ -269,6 +291,7 @@ def guarded_client(
         content_types=content_types,
         resolve=resolve,
         tls=tls,
+        lanes=lanes or Lanes(),
     )
     return httpx.AsyncClient(
         transport=transport,

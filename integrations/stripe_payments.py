@@ -60,7 +60,8 @@ class StripePayments:
 
     `base_url` points the same SDK at the simulator. `return_url` may hold `{purchase_id}`: with
     it a card that must be authenticated gets a `redirect_to_url` to the bank's page. `retries`
-    are the SDK's own, always under our key, so that one lost answer heals itself.
+    are the SDK's own, always under our key, so that one lost answer heals itself. `http` is another
+    way to the processor than a fresh client's.
     """
 
     def __init__(
@@ -71,10 +72,11 @@ class StripePayments:
         *,
         return_url: str | None = None,
         retries: int = 1,
+        http: httpx.AsyncClient | None = None,
     ) -> None:
         self._secret = webhook_secret
         self._return_url = return_url
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False)
+        self._http = http or httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=False)
         self.client = stripe.StripeClient(
             api_key,
             base_addresses={"api": base_url.rstrip("/")} if base_url else {},

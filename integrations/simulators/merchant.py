@@ -224,8 +224,7 @@ class Merchant:
             if isinstance(body.get("total"), int):
                 body["total"] += int(fault.value) or 1
         if self.faults.strikes("wrong_quantity", operation):
-            for line in (body.get("line_items") or body.get("lines") or [])[:1]:
-                line["quantity"] *= 10
+            _tenfold((body.get("line_items") or body.get("lines") or [])[:1])
         if self.faults.strikes("unknown_status", operation):
             body["status"] = "awaiting_moonrise"
         if self.faults.strikes("missing_field", operation):
@@ -240,6 +239,12 @@ class Merchant:
         with self.store.transaction():
             body = work()
         return self.spoiled(operation, 200, json.dumps(body, ensure_ascii=False))
+
+
+def _tenfold(lines: list[Document]) -> None:
+    for line in lines:
+        if isinstance(line["quantity"], int):  # in an order it may be told in parts
+            line["quantity"] *= 10
 
 
 def merchant_app(merchant: Merchant, pictures: Callable[[str], tuple[str, str] | None]) -> FastAPI:

@@ -112,7 +112,10 @@ async def test_offers_say_why_they_stand_there_and_what_we_earn(shop, database):
 
 async def test_commission_and_its_currency_never_move_an_offer(shop, database, encode):
     await merchant(database, "mer_other", name="Kiste")
-    dearer = [row(i) | {"item_id": f"x-{i[0]}", "price_amount": i[4] + 7} for i in GOODS]
+    dearer = [
+        row(i) | {"item_id": f"x-{i[0]}", "title": f"{i[1]} by Kiste", "price_amount": i[4] + 7}
+        for i in GOODS
+    ]
     await feeds.replace(shop, "mer_other", jsonl(*dearer), version="1")
     orders = []
     for mine, theirs in ((0, 0), (0, 3000), (10_000, 0), (250, 250)):
@@ -204,6 +207,16 @@ async def test_a_partner_that_fails_or_sleeps_is_only_missing(database, encode, 
     assert clock.monotonic() - started < 3
 
 
+async def test_once_somebody_has_answered_the_others_are_not_waited_for_long(
+    database, encode, monkeypatch
+):
+    monkeypatch.setattr("backend.catalogue.SEARCH_GRACE_S", 0.2)
+    shelf, _ = await booking_shelf(database, encode, "slow", "well")
+    started = clock.monotonic()
+    assert {offer.merchant for offer in await shelf.search(table())} == {"T1"}
+    assert clock.monotonic() - started < 2
+
+
 async def test_a_booking_above_the_limit_is_not_offered(database, encode):
     shelf, _ = await booking_shelf(database, encode, "well", price=Money(50_00, "EUR"))
     assert await shelf.search(table(max_total=Money(49_99, "EUR"))) == []
@@ -228,3 +241,44 @@ async def test_a_booking_offer_ends_and_is_swept_a_day_later(database, encode):
             assert await offers.sweep(session) == swept
         assert await shelf.get([offer]) == []
         assert await shelf.resolve([offer]) == {}
+
+
+# --- the same thing at several merchants --------------------------------------------------------
+
+
+async def shops(database, encode, *feeds_of):
+    shelf = catalogue(database, encode)
+    for n, rows in enumerate(feeds_of):
+        await merchant(database, f"mer_{n}", name=f"House {n}")
+        taken = await feeds.replace(shelf, f"mer_{n}", jsonl(*rows), version="1")
+        assert taken.errors == []
+    return shelf
+
+
+LAMP = row(("lamp", "Reading lamp Halo", "", "light", 30_00, 4.5, 2, "Warm light"))
+
+
+async def test_the_same_thing_is_shown_once_with_what_it_costs_elsewhere(database, encode):
+    dearer = LAMP | {"item_id": "h-1", "title": "Halo reading lamp", "price_amount": 41_00}
+    shelf = await shops(database, encode, [dearer], [LAMP])
+    [shown] = await shelf.search(wish("reading lamp"))
+    assert (shown.merchant, shown.price) == ("House 1", Money(30_00, "EUR"))
+    assert shown.attributes["also_at"] == "House 0: 41.00 EUR"
+
+
+async def test_a_gtin_tells_the_same_thing_under_two_names_and_two_things_under_one(
+    database, encode
+):
+    twin = LAMP | {"item_id": "t", "title": "Halo lamp to read by", "gtin": "04012345678901"}
+    mine = LAMP | {"gtin": "4012345678901"}
+    other = LAMP | {"item_id": "o", "gtin": "4099999999999", "price_amount": 35_00}
+    shelf = await shops(database, encode, [mine], [twin], [other])
+    found = await shelf.search(wish("reading lamp"))
+    assert {offer.merchant for offer in found} == {"House 0", "House 2"}
+    also = {offer.merchant: offer.attributes.get("also_at") for offer in found}
+    assert also == {"House 0": "House 1: 30.00 EUR", "House 2": None}
+
+
+async def test_what_one_merchant_lists_twice_stays_two_things(database, encode):
+    shelf = await shops(database, encode, [LAMP, LAMP | {"item_id": "lamp-b"}])
+    assert len(await shelf.search(wish("reading lamp"))) == 2

@@ -58,6 +58,16 @@ async def test_nine_of_ten_questions_are_answered_first_and_nearly_all_on_the_pa
     assert shown >= 0.96 * len(ASKED), missed
 
 
+async def test_of_all_that_answers_nine_of_ten_are_among_the_first_ten(shop):
+    titles = [product.title.lower() for product in load().values()]
+    shares = []
+    for query, wanted in ASKED.items():
+        answers = {title for title in titles if wanted in title}
+        found = [o.title.lower() for o in await shop.search(Wish("product", query), limit=10)]
+        shares.append(len(answers & set(found)) / min(10, len(answers)))
+    assert sum(shares) / len(shares) >= 0.9, sum(shares) / len(shares)
+
+
 async def test_what_the_shop_does_not_sell_is_not_made_up(shop):
     for query in FOREIGN:
         found = await shop.search(Wish("product", query))

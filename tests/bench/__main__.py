@@ -8,6 +8,9 @@ SECTIONS = (
     ("router: one decision beside the encoder alone", "tests/bench/bench_router.py"),
     ("router: families left out, beside its baselines", "tests/bench/bench_router_accuracy.py"),
     ("router: cost and quality on public outcomes", "tests/bench/bench_routing_curve.py"),
+    ("catalogue: search and feeds at 100,000 products", "tests/bench/bench_search.py"),
+    ("merchants: what one that hangs costs the others", "tests/bench/bench_isolation.py"),
+    ("purchases: seeded faults, as many as ten minutes hold", "tests/bench/bench_simulation.py"),
 )
 
 

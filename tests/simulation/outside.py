@@ -1,0 +1,144 @@
+"""Every way out of the product and back: the outside's servers in this process, behind faults.
+
+The servers are the very ones that run as processes elsewhere (the simulated Stripe, the demo
+merchants); only the wire between is ours. It loses requests and answers, breaks them, delays them
+until nobody waits any more, and kills whoever sent them.
+"""
+
+import itertools
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.database import Database
+from tests.simulation.clock import Clock
+from tests.simulation.stage import Stage
+
+FATES = (
+    "crash_before",  # killed before the request left
+    "crash_after",  # killed after it took effect, before the answer came
+    "refused",  # no connection
+    "lost_before",  # time-out, nothing happened
+    "lost_after",  # it happened, the answer is lost
+    "late",  # time-out now; it happens at some later moment
+    "error_before",  # 503, nothing happened
+    "error_after",  # it happened, and the answer is 500
+    "garbage",  # it happened, and the answer is a web page
+    "replayed_500",  # (the processor) it happened, and its key answers 500 from now on
+    "twice",  # the wire delivers the request two times
+)
+WRITES_ONLY = ("late", "error_after", "replayed_500", "twice")
+COMMIT_FATES = ("crash_before", "crash_after", "not_committed", "answer_lost")
+_IDS = re.compile(r"/[a-z]{1,5}_[A-Za-z0-9]{8,}")
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """`servers`: host → application. `stored_500` plans the processor's own stored failure."""
+
+    def __init__(self, stage: Stage, servers: Mapping[str, Any], stored_500: Any) -> None:
+        self._stage = stage
+        self._to = {host: httpx.ASGITransport(app) for host, app in servers.items()}
+        self._stored_500 = stored_500
+        self._late = itertools.count(1)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        host, write = request.url.host, request.method != "GET"
+        point = f"{request.method} {host}{_IDS.sub('/_', request.url.path)}"
+        await self._stage.gate(point)
+        possible = [f for f in FATES if write or f not in WRITES_ONLY]
+        if host != "stripe":
+            possible = [f for f in possible if f != "replayed_500"]
+        fate = self._stage.fate(possible)
+        answer = await self._before(fate, request, point)
+        if answer is None:
+            answer = await self._deliver(request)
+        answer = await self._after(fate, request, answer, point)
+        await self._stage.gate(f"{point} answered")
+        return answer
+
+    async def _before(
+        self, fate: str | None, request: httpx.Request, point: str
+    ) -> httpx.Response | None:
+        match fate:
+            case "crash_before":
+                self._stage.die(point)
+            case "refused":
+                raise httpx.ConnectError("refused", request=request)
+            case "lost_before":
+                raise httpx.ReadTimeout("nothing came", request=request)
+            case "late":
+                again = _copy(request)
+                self._stage.enter(f"late-{next(self._late)}", self._arrive(again))
+                raise httpx.ReadTimeout("nothing came yet", request=request)
+            case "error_before":
+                return httpx.Response(503, json={"type": "x", "code": "down", "message": "down"})
+            case "replayed_500":
+                self._stored_500(request)
+        return None
+
+    async def _arrive(self, request: httpx.Request) -> None:
+        await self._deliver(request)
+
+    async def _after(
+        self, fate: str | None, request: httpx.Request, answer: httpx.Response, point: str
+    ) -> httpx.Response:
+        match fate:
+            case "crash_after":
+                self._stage.die(point)
+            case "lost_after":
+                raise httpx.ReadError("cut", request=request)
+            case "error_after":
+                return httpx.Response(500, json={"type": "x", "code": "oops", "message": "oops"})
+            case "garbage":
+                return httpx.Response(200, html="<!doctype html><title>Maintenance</title>")
+            case "twice":
+                await self._deliver(_copy(request))
+        return answer
+
+    async def _deliver(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._to[request.url.host].handle_async_request(request)
+        await answer.aread()
+        return answer
+
+
+def _copy(request: httpx.Request) -> httpx.Request:
+    return httpx.Request(
+        request.method, request.url, headers=request.headers, content=request.content
+    )
+
+
+class StagedDatabase(Database):
+    """A database whose transactions are steps of the stage, on the world's clock."""
+
+    stage: Stage
+    clock: Clock
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        await self.stage.gate("transaction")
+        fate = self.stage.fate(COMMIT_FATES)
+        async with super().transaction() as session:
+            await session.execute(
+                text("SELECT set_config('world.now', :now, true)"),
+                {"now": self.clock.now().isoformat()},
+            )
+            yield session
+            if fate == "crash_before":
+                self.stage.die("commit")
+            if fate == "not_committed":
+                self._unlucky()
+        if fate == "crash_after":
+            self.stage.die("commit")
+        if fate == "answer_lost":
+            self._unlucky()
+
+    def _unlucky(self) -> None:
+        self.stage.mark_unlucky()
+        raise OperationalError("COMMIT", {}, ConnectionError("the database is gone"))

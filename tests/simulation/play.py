@@ -1,0 +1,126 @@
+"""One seed, played: people and workers act while things fail, then a minute of calm, then the sum.
+
+`python -m tests.simulation SEED` plays one again and prints every step.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.simulation import invariants
+from tests.simulation.people import Courier, Person, Staff, Worker, answer_the_bank
+from tests.simulation.world import PEOPLE, World, opened
+
+STEPS_MAX = 60_000
+# Seconds that pass after a step, now and then: within a request, a lease, an offer, a day.
+_LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.002, 400.0), (0.0005, 4000.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a seed came to. `purchases` were agreed to and taken; `confirmed` counts the clicks."""
+
+    seed: int
+    steps: int
+    purchases: int
+    confirmed: int
+    faults: int
+    states: Mapping[str, int]
+    trace: tuple[str, ...]
+
+
+async def play(
+    url: str,
+    furniture: Mapping[str, Any],
+    seed: int,
+    *,
+    people: int = PEOPLE,
+    errands: int = 6,
+    rate: float = 0.03,
+    every: int = 1,
+    payments: Callable[[Any], Any] = lambda real: real,
+) -> Played:
+    """`errands` for each person; `every` that many steps the invariants are looked at.
+
+    `payments` may put something between the product and its processor.
+    """
+    async with opened(url, furniture, seed, rate=rate) as world:
+        world.till = world.app.state.till = replace(
+            world.till, payments=payments(world.till.payments)
+        )
+        buyers = [Person(world, f"person{n}", errands) for n in range(people)]
+        for person in buyers:
+            world.stage.enter(person.who, person.live())
+        for n in range(2):
+            world.stage.enter(f"worker{n}", Worker(world).live(), often=0.8)
+        world.stage.enter("courier", Courier(world).live(), often=0.4)
+        world.stage.enter("staff", Staff(world).live(), often=0.2)
+        try:
+            steps = await _storm(world, every)
+            await _calm(world)
+            await invariants.during(world)
+            await invariants.settled(world)
+        except BaseException as error:
+            error.trace = world.stage.trace  # type: ignore[attr-defined]
+            raise
+        states = await world.rows("SELECT state, count(*) AS n FROM checkout GROUP BY state")
+        [taken] = await world.rows("SELECT count(confirmed_at) AS n FROM checkout")
+        trace = tuple(world.stage.trace)
+    return Played(
+        seed,
+        steps,
+        taken["n"],
+        sum(person.confirmed for person in buyers),
+        sum(line.startswith("  ") for line in trace),
+        {row["state"]: row["n"] for row in states},
+        trace,
+    )
+
+
+async def _storm(world: World, every: int) -> int:
+    """Until every person has done what they came for."""
+    for step in range(STEPS_MAX):
+        if not world.stage.present("person"):
+            return step
+        await world.stage.turn()
+        world.clock.move(0.001)
+        chance, leap = world.stage.random.random(), 0.0
+        for share, seconds in _LEAPS:
+            if chance < share:
+                leap = seconds * world.stage.random.random()
+        world.clock.move(leap)
+        if step % every == 0:
+            await invariants.during(world)
+    raise invariants.Violated("the people never get done")
+
+
+async def _calm(world: World) -> None:
+    """Every process is killed and started anew; requests that were late arrive; a minute passes."""
+    world.stage.rate = 0.0
+    await world.stage.kill("worker")
+    await world.stage.kill("staff")
+    for seller in world.staff:
+        await world.staff[seller].post("/_sim/faults", json={"faults": []})
+    world.bank.faults.planned.clear()
+    while await world.stage.turn("late"):
+        pass
+    worker = Worker(world)
+    for row in await world.rows("SELECT id FROM checkout WHERE step = 'authenticate'"):
+        answer_the_bank(world, row["id"], passed=world.stage.random.random() < 0.5)
+    for second in range(invariants.MINUTE_S):
+        if second % 5 == 1 and await invariants.quiet(world):
+            return
+        await _tick(world, worker, second)
+        world.clock.move(1.0)
+
+
+async def _tick(world: World, worker: Worker, second: int) -> None:
+    """What the product's own periodic tasks do in this second."""
+    for _ in range(5):
+        await world.stage.turn("courier")
+    while await worker.job():
+        pass
+    if second % 5 == 0:
+        await worker.redrive()
+    if second % 20 == 0:
+        await worker.sweep()
