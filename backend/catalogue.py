@@ -20,7 +20,6 @@ from backend import merchants, offers, search
 from backend.database import Database
 from backend.merchants import Language, Merchant
 from backend.products import Product
-from backend.search import Hit
 from graphs.ranking import Rankable, rank, reasons
 from graphs.state import Image, Offer, Wish
 from integrations.money import Money
@@ -143,7 +142,10 @@ class Catalogue:
         most = wish.max_total
         unit = Money(most.amount // max(1, wish.quantity), most.currency) if most else None
         async with self.database.transaction() as session:
-            hits = await search.search(session, wish.query, vector, price_max=unit)
+            days = (wish.date, wish.until or wish.date) if wish.date else None
+            hits = await search.search(session, wish.query, vector, price_max=unit, days=days)
+            if days and not hits:  # then what there is on other days
+                hits = await search.search(session, wish.query, vector, price_max=unit)
             sellers = await _by_id(session, {hit.merchant_id for hit in hits})
         return [
             Candidate(
@@ -154,7 +156,7 @@ class Catalogue:
                 hit.fit,
                 hit.product["gtin"].zfill(14) if hit.product["gtin"] else "",
             )
-            for hit in _on_the_day(hits, wish)
+            for hit in hits
         ]
 
     async def _bookings(self, wish: Wish) -> list[Candidate]:
@@ -232,15 +234,6 @@ class Catalogue:
             for id_, k in kept.items()
             if k.merchant_id in sellers
         }
-
-
-def _on_the_day(hits: Sequence[Hit], wish: Wish) -> Sequence[Hit]:
-    """Of what has a day (an event, a flight) that of the days asked for; none then: all of it."""
-    if wish.date is None:
-        return hits
-    first, last = wish.date.isoformat(), (wish.until or wish.date).isoformat()
-    kept = [h for h in hits if first <= str(h.product["attributes"].get("date", "")) <= last]
-    return kept or hits
 
 
 async def _answered(tasks: Collection[Search]) -> tuple[set[Search], set[Search]]:

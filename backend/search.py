@@ -8,6 +8,7 @@ products share tells nothing about which ones are looked at; it still counts for
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,7 @@ _ELIGIBLE = """
   p.merchant_id = ANY(CAST(:live AS text[])) AND p.availability <> 'out_of_stock'
   AND (CAST(:price_max AS bigint) IS NULL
        OR (p.currency = :currency AND p.price_amount <= CAST(:price_max AS bigint)))
+  AND (CAST(:first AS text) IS NULL OR p.attributes ->> 'date' BETWEEN :first AND :last)
 """
 _BITS = f"bit({DIMENSIONS})"
 _SEARCH = text(f"""
@@ -108,11 +110,13 @@ async def search(
     vector: NDArray[np.float32],
     *,
     price_max: Money | None = None,
+    days: tuple[date, date] | None = None,
     limit: int = CANDIDATES,
 ) -> list[Hit]:
     """Live merchants' products that answer `query`, best fit first. `vector`: its encoding (512).
 
     `price_max` is for one unit, and leaves only its own currency: nothing is converted here.
+    `days`, both included, leave only what has such a day (an event, a flight).
     """
     words = query[:QUERY_CHARS]
     pairs = list(dict.fromkeys(grams(words)))
@@ -138,6 +142,8 @@ async def search(
             "vector": literal(vector),
             "price_max": price_max.amount if price_max else None,
             "currency": price_max.currency if price_max else "",
+            "first": days[0].isoformat() if days else None,
+            "last": days[1].isoformat() if days else None,
             "candidates": CANDIDATES,
             "near_read": NEAR_READ,
             "words_read": WORDS_READ,

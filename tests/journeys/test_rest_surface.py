@@ -185,6 +185,25 @@ async def test_reports_tell_turns_and_money_as_json_and_csv(product: Product):
         assert nothing.status_code in {404, 422}
 
 
+async def test_search_takes_day_party_and_place_apart_from_the_words(product: Product):
+    soon = datetime.now(UTC).date() + timedelta(days=3)
+    when = {"date": soon.isoformat(), "time": "19:00", "party": 2, "place": "Berlin"}
+    async with product.client() as http:
+        words = {"q": "Italian table", "kind": "booking"}
+        assert (await http.get("/api/search", params=words)).status_code == 400
+        tables = (await http.get("/api/search", params=words | when)).json()["data"]
+        assert tables
+        assert {t["attributes"]["date"] for t in tables} == {soon.isoformat()}
+        week = {"date": soon.isoformat(), "until": (soon + timedelta(days=6)).isoformat()}
+        query = {"q": "concert", "limit": 20, **week}
+        concerts = (await http.get("/api/search", params=query)).json()["data"]
+        assert concerts
+        assert all(week["date"] <= c["attributes"]["date"] <= week["until"] for c in concerts)
+        for wrong in ({"date": "soon"}, {"party": 0}, {"time": "25:00"}):
+            bad = await http.get("/api/search", params=words | wrong)
+            assert bad.status_code == 422
+
+
 async def test_a_conversation_remembers_what_it_showed(product: Product):
     """'The second one' is the second of the list, whatever a new search would find."""
     said = {"headers": {"accept": "application/json"}}
