@@ -149,7 +149,7 @@ async def search(
             "words_read": WORDS_READ,
         },
     )
-    return _ordered([dict(row._mapping) for row in rows])[:limit]
+    return _ordered([dict(row._mapping) for row in rows], narrow=days is not None)[:limit]
 
 
 def _term(lexeme: str) -> str:
@@ -164,8 +164,9 @@ def _match(terms: Sequence[str], docs: Mapping[str, float]) -> str:
     return " | ".join(rare) if rare else " & ".join(terms)
 
 
-def _ordered(found: Sequence[Mapping[str, Any]]) -> list[Hit]:
-    answers = [row for row in found if row["cosine"] >= _least(row)]
+def _ordered(found: Sequence[Mapping[str, Any]], *, narrow: bool) -> list[Hit]:
+    """`narrow`: a day is given, so that little of the catalogue is left; less is then enough."""
+    answers = [row for row in found if row["cosine"] >= _least(row, narrow=narrow)]
     best = _Best(
         cosine=max((row["cosine"] for row in answers), default=0.0),
         words=max((row["words_score"] for row in answers), default=0.0),
@@ -185,9 +186,9 @@ class _Best:
     words: float
 
 
-def _least(row: Mapping[str, Any]) -> float:
+def _least(row: Mapping[str, Any], *, narrow: bool) -> float:
     """The cosine that it needs: none when two of the words were found, less with one."""
-    if row["terms_found"] >= 2:
+    if row["terms_found"] >= (1 if narrow else 2):
         return -1.0
     return COSINE_MIN if row["words_place"] is None else COSINE_MIN_WITH_WORDS
 

@@ -152,7 +152,14 @@ def fitting(offers: Sequence[Offer], draft: Draft, frozen: Plan) -> list[Offer]:
 
 
 def _on_its_day(offer: Offer, draft: Draft) -> bool:
-    return suits(offer, day=draft.day, until=draft.until, origin=draft.origin, place=draft.place)
+    return suits(
+        offer,
+        day=draft.day,
+        until=draft.until,
+        origin=draft.origin,
+        place=draft.place,
+        words=draft.words,
+    )
 
 
 def _within(offer: Offer, frozen: Plan) -> bool:

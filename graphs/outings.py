@@ -49,6 +49,11 @@ _ROUTE_ZH = re.compile(
 _TICKETS = re.compile(
     rf"\b(?P<a>{NUMBER_EN})\s+(?:\w+\s+)?(?:tickets?|seats?)\b|(?P<b>{NUMBER_ZH})张", re.IGNORECASE
 )
+_WEEK = re.compile(
+    r"\b(?:this|(?P<b>next)) week\b"
+    r"|(?:[这本]|(?P<d>下))周(?![末一二三四五六日天])",
+    re.IGNORECASE,
+)
 _WEEKEND = re.compile(r"\bweekend\b|周末", re.IGNORECASE)
 _TIME_OF_DAY = re.compile(
     r"\b(?:in the )?(?:morning|afternoon|evening|night)\b|早上|上午|中午|下午|晚上|单程|one[- ]way",
@@ -85,9 +90,17 @@ def outing(page: Page, *, today: date) -> Outing:
     day, until = (first.day, first.until) if first else (None, None)
     if day and not until and day.weekday() == SATURDAY and _WEEKEND.search(page.text):
         until = day + timedelta(days=1)
+    if day is None and (week := page.take(_WEEK)):
+        day, until = _week(today, ahead=bool(week["b"] or week["d"]))
     origin, target = _route(page) if FLIGHT.search(page.text) else ("", "")
     page.take(_TIME_OF_DAY)
     return Outing(day, until, origin, target or place(page), _count(page))
+
+
+def _week(today: date, *, ahead: bool) -> tuple[date, date]:
+    """From today, or next Monday, to the Sunday of that week."""
+    sunday = today + timedelta(days=6 - today.weekday())
+    return (sunday + timedelta(days=1), sunday + timedelta(days=7)) if ahead else (today, sunday)
 
 
 def _count(page: Page) -> int | None:
@@ -107,12 +120,23 @@ def _route(page: Page) -> tuple[str, str]:
     return (origin or said.get("e") or ""), target or ""
 
 
-def suits(offer: Offer, *, day: date | None, until: date | None, origin: str, place: str) -> bool:
-    """Whether the offer's own row names the day, the place and the way that were asked for.
+def suits(
+    offer: Offer,
+    *,
+    day: date | None = None,
+    until: date | None = None,
+    origin: str = "",
+    place: str = "",
+    words: str = "",
+) -> bool:
+    """Whether the offer's own row names the day, the place and the way that were asked for, and
+    is a flight where `words` speak of one, and none where they speak of an event.
 
     A name in another script than the row's cannot be compared and rules nothing out.
     """
     told = offer.attributes
+    if is_outing(words) and ("from" in told) != bool(FLIGHT.search(words)):
+        return False
     if day is not None:
         at = told.get("date", "")
         if not day.isoformat() <= at <= (until or day).isoformat():
@@ -125,10 +149,14 @@ def suits(offer: Offer, *, day: date | None, until: date | None, origin: str, pl
     return all(not n or not _known(n, offer) or _find(_row(offer), n) >= 0 for n in (origin, place))
 
 
-def other_days(offers: Sequence[Offer], day: date, *, origin: str, place: str) -> list[Offer]:
-    """The same way or place on other days, the nearest day first; all of them if there is none."""
-    same = [o for o in offers if suits(o, day=None, until=None, origin=origin, place=place)]
-    return sorted(same or offers, key=lambda o: _apart(o.attributes.get("date", ""), day))
+def other_days(
+    offers: Sequence[Offer], day: date | None, *, origin: str, place: str, words: str
+) -> list[Offer]:
+    """The same way or place on other days, the nearest day first; all of the kind if there is
+    none of that way."""
+    kind = [o for o in offers if suits(o, words=words)]
+    found = [o for o in kind if suits(o, origin=origin, place=place)] or kind
+    return sorted(found, key=lambda o: _apart(o.attributes.get("date", ""), day)) if day else found
 
 
 def _apart(told: str, day: date) -> int:

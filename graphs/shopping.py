@@ -317,8 +317,9 @@ def _show(
     """Cards, the numbered list, and one question."""
     fitting_ids = {o.offer_id for o in fit}
     rest = [o for o in offers if not (o.offer_id in fitting_ids or unsuited(o, draft.whom))]
-    if draft.day and draft.vertical == "product" and not fit:
-        rest = other_days(rest, draft.day, origin=draft.origin, place=draft.place)
+    if draft.vertical == "product" and (draft.day or draft.place):
+        way = {"origin": draft.origin, "place": draft.place, "words": draft.words}
+        rest = other_days(rest, draft.day, **way)
     ordered = [*fit, *rest][:SHOWN_MAX]
     visit.emit(Cards(activity(draft), tuple(ordered)))
     fact = _unmet(draft, visit)

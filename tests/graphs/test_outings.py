@@ -21,6 +21,8 @@ TODAY = date(2026, 11, 26)  # a Thursday
         ("从柏林飞里斯本的机票，12月12日", "12-12", None, ("柏林", "里斯本"), None),
         ("订一张12月5日从柏林到罗马的机票", "12-05", None, ("柏林", "罗马"), 1),
         ("帮我订两张周末的音乐会门票", "11-28", "11-29", ("", ""), 2),
+        ("a concert in Berlin this week", "11-26", "11-29", ("", "Berlin"), None),
+        ("下周的音乐会", "11-30", "12-06", ("", ""), None),
         ("tickets for the opera in Paris on Saturday", "11-28", None, ("", "Paris"), None),
     ],
 )
@@ -86,3 +88,16 @@ async def test_a_new_day_finds_the_flight_of_that_day(airport: Conversation):
     await airport.say("Book a flight from Berlin to Rome on 4 December")
     answered = await airport.say("make it 27 November instead")
     assert answered.bought == [("f-Berlin-Rome-2026-11-27", 1)]
+
+
+async def test_a_concert_is_no_flight_though_both_have_tickets():
+    concert = product(
+        "e-glass",
+        "Glass orchestra concert tickets",
+        3600,
+        attributes={"category": "tickets", "date": "2026-11-27", "city": "Berlin"},
+    )
+    shop = Conversation(FakeShelf([flight("2026-11-27", "Berlin", "Rome"), concert]))
+    answered = await shop.say("Find concert tickets in Berlin for 27 November")
+    assert answered.cards is not None
+    assert [o.offer_id for o in answered.cards.offers] == ["e-glass"]
