@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -162,8 +162,8 @@ async def _build(
     state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
     _build_commerce(state, settings, parts, router, stack)
-    policies = PoliciesFile(settings.policies_file, state.database)
-    state.routers = await _routers(state.database, settings, router, load, policies, stack)
+    state.policies = PoliciesFile(settings.policies_file, state.database)
+    state.routers = await _routers(state.database, settings, router, load, state.policies, stack)
     state.chat = Chat(
         database=state.database,
         graph=build(),
@@ -191,9 +191,14 @@ async def _build(
         watch=state.chat.watch,
         rerank=partial(reranking.nightly, state.catalogue),
     )
-    followed = (state.routers.follow(), policies.follow(state.routers), _watch_restored(state))
-    for task in (jobs.worker(queue), *followed):
+    for task in (jobs.worker(queue), *_followed(state)):
         stack.push_async_callback(_stop, asyncio.create_task(task))
+
+
+def _followed(state: Any) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What other processes, operators and editors change while we run."""
+    routers = state.routers
+    return routers.follow(), state.policies.follow(routers), _watch_restored(state)
 
 
 async def _routers(
