@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import quotas.usage as allowances
-from backend import feeds, jobs, legacy, offers, reranking, subscriptions, tripwires, versions
+from backend import feeds, jobs, legacy, offers, reranking, subscriptions, tripwires
 from backend.api import (
     agui,
     checkouts,
@@ -48,6 +48,7 @@ from backend.database import Database
 from backend.desk import PersonDesk
 from backend.live_shelf import LiveShelf
 from backend.parts import Parts
+from backend.policies import PoliciesFile
 from backend.rollout import Load, Serving, loader
 from backend.seats import Seats
 from backend.settings import ROOT, Settings
@@ -58,7 +59,6 @@ from backend.turn import Chat
 from backend.vault import Vault
 from backend.wiring import Ports, clients, searchers
 from graphs.assistant import build
-from graphs.router.classifier import WEIGHTS
 from graphs.router.judge import Judge
 from graphs.router.router import Router
 from integrations.egress import guarded_client
@@ -162,8 +162,8 @@ async def _build(
     state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
     _build_commerce(state, settings, parts, router, stack)
-    state.routers = await _routers(state.database, settings, router, load)
-    stack.callback(state.routers.close)
+    state.policies = PoliciesFile(settings.policies_file, state.database)
+    state.routers = await _routers(state.database, settings, router, load, state.policies, stack)
     state.chat = Chat(
         database=state.database,
         graph=build(),
@@ -191,24 +191,32 @@ async def _build(
         watch=state.chat.watch,
         rerank=partial(reranking.nightly, state.catalogue),
     )
-    for task in (jobs.worker(queue), state.routers.follow(), _watch_restored(state)):
+    for task in (jobs.worker(queue), *_followed(state)):
         stack.push_async_callback(_stop, asyncio.create_task(task))
 
 
+def _followed(state: Any) -> tuple[Coroutine[Any, Any, None], ...]:
+    """What other processes, operators and editors change while we run."""
+    routers = state.routers
+    return routers.follow(), state.policies.follow(routers), _watch_restored(state)
+
+
 async def _routers(
-    database: Database, settings: Settings, router: Router, load: Load | None
+    database: Database,
+    settings: Settings,
+    router: Router,
+    load: Load | None,
+    file: PoliciesFile,
+    stack: contextlib.AsyncExitStack,
 ) -> Serving:
     """The installed version registered, and whatever the newest rollout names loaded."""
-    weights = await asyncio.to_thread(WEIGHTS.read_bytes)
-    policies = await asyncio.to_thread(settings.policies_file.read_text, "utf-8")
-    async with database.transaction() as session:
-        installed = await versions.install(session, weights, policies)
     serving = Serving(
         database,
         load or loader(settings.home / "router", router),
-        installed={installed: router},
+        installed={await file.hold(): router},
     )
     await serving.refresh()
+    stack.callback(serving.close)
     return serving
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -106,10 +107,13 @@ def route(
     if not source.is_file():
         fail(f"There is no file at {source}.")
     try:
-        loaded = Router.load(settings.policies_file)
+        loaded = Router.load(settings.policies_file, cores=os.cpu_count() or 1)
+        code = route_file(source, target, loaded)
     except PolicyError as error:
         fail(str(error))
-    raise typer.Exit(route_file(source, target, loaded))
+    except OSError as error:
+        fail(f"{error.filename or target}: {error.strerror or error}")
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -5,8 +5,9 @@ at least not hurt) on families of turns that it never saw, and would it have ear
 turns that people really asked?
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,12 +20,13 @@ from backend import lessons, versions
 from backend.lessons import Rewarded, Taught
 from backend.rollout import loader
 from backend.versions import RouterVersion
-from graphs.router.encoder import Encoder
+from graphs.router.encoder import Encoder, Encodes
 from graphs.router.evaluate import Judged, judge
 from graphs.router.golden import golden
 from graphs.router.measures import macro_f1, paired_interval
 from graphs.router.offpolicy import Logged, TooFewTurns, estimate
 from graphs.router.rules_only import RulesOnly
+from graphs.router.train import CORES, Labelled
 from graphs.state import RouterPort
 
 WORSE: Final = 0.01
@@ -52,18 +54,28 @@ async def gather(session: AsyncSession, version: str) -> Material:
     return Material(new, serving, taught, tuple(await lessons.rewarded(session)))
 
 
-def compare(material: Material, data: Path, folder: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is compared on: labelled turns, and the encoder and corpus (ours, when None)."""
+
+    data: Path
+    encoder: Encodes | None = None
+    corpus: Sequence[Labelled] | None = None
+
+
+def compare(material: Material, ground: Ground, folder: Path) -> dict[str, Any]:
     """All figures and the verdict, as plain data. Takes minutes: the folds are trained twice.
 
     Raises `DataError` or `OSError` for data that cannot be read.
     """
-    encoder = Encoder(cached=40_000)
+    encoder = ground.encoder or Encoder(cached=80_000, cores=CORES)
+    ground = replace(ground, encoder=encoder)
     load = loader(folder, encoder)
     new = load(material.new)
     serving: RouterPort = load(material.serving) if material.serving else RulesOnly()
     found: dict[str, Any] = {"against": material.serving.id if material.serving else "rules-only"}
     found["golden"] = _golden(new, serving)
-    found["folds"] = _folds(data, material, encoder)
+    found["folds"] = _folds(ground, material)
     found["traffic"] = _traffic(new, material)
     found["failed"] = failures(found)
     found["passed"] = not found["failed"]
@@ -98,10 +110,11 @@ def _golden(new: RouterPort, serving: RouterPort) -> dict[str, Any]:
     }
 
 
-def _folds(data: Path, material: Material, encoder: Encoder) -> dict[str, Any]:
+def _folds(ground: Ground, material: Material) -> dict[str, Any]:
     """What the feedback changes on families left out, item by item."""
-    with_it = judge(data, encoder=encoder, learnt=material.taught.examples)
-    without = judge(data, encoder=encoder) if material.taught.examples else with_it
+    ask = partial(judge, ground.data, encoder=ground.encoder, corpus=ground.corpus, baselines=False)
+    with_it = ask(learnt=material.taught.examples)
+    without = ask() if material.taught.examples else with_it
     gain = paired_interval(with_it.truth, with_it.chosen, without.chosen)
     return {
         "macro_f1": _f1(with_it),

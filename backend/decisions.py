@@ -20,7 +20,8 @@ from backend.rollout import Pick
 from backend.tally import Tally
 from backend.threads import TurnRow
 from backend.turn import Request
-from graphs.state import Route
+from graphs.router.judge import unsure
+from graphs.state import Ask, Route
 from integrations.models import ModelUnavailable
 
 MOMENT: Any = DateTime(timezone=True)
@@ -33,8 +34,10 @@ TIERS: Final[Mapping[str, int]] = {
 
 
 class RouterDecision(SQLModel, table=True):
-    """`other_*` is the version that decided without serving. `retried`, `repeated` and
-    `switched_up` are what the person did next, within two minutes or by the retry button."""
+    """`kind`, `role` and `cause` are what held in the end, a judge's verdict included; a `cause`
+    of `unsure` is a classifier that could not tell and was not judged. `other_*` is the version
+    that decided without serving. `retried`, `repeated` and `switched_up` are what the person did
+    next, within two minutes or by the retry button."""
 
     __tablename__ = "router_decision"
     __table_args__ = (
@@ -92,8 +95,10 @@ async def record(
     None for a turn that was not routed."""
     if pick.made is None or pick.asked is None:
         return None
-    made, route = pick.made, pick.made.route
+    made = pick.made
+    route = tally.routed.route if tally.routed else made.route
     served = tally.routed.admission.role if tally.routed else None
+    named = tally.routed is not None and tally.routed.admission.model == route.asked_model
     row = RouterDecision(
         turn_id=tally.turn_id,
         rollout_id=pick.plan.rollout_id,
@@ -105,13 +110,13 @@ async def record(
         effort=route.effort,
         served_role=served,
         confidence=route.confidence,
-        cause=route.cause,
+        cause=cause_of(pick.asked, route),
         propensity=propensity(pick, shadow),
         probabilities={str(k): v for k, v in route.probabilities.items()},
         feature_hash=feature_hash(pick, route),
         latency_us=made.latency_us,
         failed=list(made.failed),
-        overridden=request.model != "auto" or request.effort is not None,
+        overridden=request.model != "auto" or request.effort is not None or named,
         overflow=overflow,
         tool_success=bool(tally.cards) if route.kind == "commercial" else None,
         **_other(pick, shadow),
@@ -131,9 +136,14 @@ def _other(pick: Pick, shadow: tuple[Route, int] | None) -> dict[str, Any]:
         "other_version": pick.other,
         "other_kind": route.kind,
         "other_role": route.role,
-        "other_cause": route.cause,
+        "other_cause": cause_of(pick.asked, route),
         "other_latency_us": latency_us,
     }
+
+
+def cause_of(ask: Ask | None, route: Route) -> str:
+    """What decided; `unsure` where a judge would have been asked and was not."""
+    return "unsure" if ask is not None and unsure(ask, route) else route.cause
 
 
 def propensity(pick: Pick, shadow: tuple[Route, int] | None) -> float:

@@ -34,11 +34,9 @@ class Gate:
         """Raises `QuotaExhausted` when the ladder has no rung left, `Forbidden` for a pin."""
         chat, request = self._chat, self._request
         plan = chat.plan_of(request.user)
-        pinned = (
-            request.model
-            if request.model != "auto"
-            else chat.seats.current(request.user.pinned_model)
-        )
+        tokens = conversation_bound(self._turn.messages, self._turn.tools)
+        asks = needs(self._turn.messages, self._turn.tools, self._turn.response_format)
+        pinned = self._pinned(plan, route, tokens, asks)
         role: str = route.role
         if pinned and not self._turn.housekeeping:
             chat.seats.known(pinned)  # a preference may outlive its model
@@ -49,8 +47,6 @@ class Gate:
                     param="model",
                 )
             role = chat.seats.role_of(pinned, route.role)
-        tokens = conversation_bound(self._turn.messages, self._turn.tools)
-        asks = needs(self._turn.messages, self._turn.tools, self._turn.response_format)
         if self._turn.housekeeping:
             seat = chat.seats.take("light_mini", tokens, needs=asks)
             async with chat.database.transaction() as session:
@@ -79,6 +75,19 @@ class Gate:
             return await self._admitted(
                 session, route, seat, allowance.downgrade_reason, allowance.quota
             )
+
+    def _pinned(
+        self, plan: Plan, route: Route, tokens: int, asks: frozenset[Capability]
+    ) -> str | None:
+        """Who must answer: by the request, by preference, else by the person's words. Words are a
+        wish: a model that the plan or the conversation rules out is not refused but not heard."""
+        seats, named = self._chat.seats, route.asked_model
+        if self._request.model != "auto":
+            return self._request.model
+        if preferred := seats.current(self._request.user.pinned_model):
+            return preferred
+        heard = named is not None and plan.may_pin(named) and seats.serves(named, tokens, asks)
+        return named if heard else None
 
     async def _buying(self, session: AsyncSession) -> bool:
         """Between a confirmation and its receipt nobody is cut off or handed a smaller model.

@@ -57,7 +57,8 @@ async def open_turn(chat: Chat, request: Request, turn_id: str) -> Turn:
     messages += [_masked(m) for m in request.messages]
     if request.thread is not None:
         messages = chat.seats.trim(messages, request.tools)
-    return _turn(request, turn_id, Past(tuple(context), tuple(messages), past))
+    past_of = Past(tuple(context), tuple(messages), past)
+    return _turn(request, turn_id, past_of, models=tuple(chat.seats.listed()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Past:
         return (datetime.now(UTC) - last).total_seconds() if last else None
 
 
-def _turn(request: Request, turn_id: str, past: Past) -> Turn:
+def _turn(request: Request, turn_id: str, past: Past, *, models: tuple[str, ...]) -> Turn:
     user = request.user
     asked = _asked(request)
     preferred = user.effort if user.effort in ("low", "medium", "high") else None
@@ -102,6 +103,7 @@ def _turn(request: Request, turn_id: str, past: Past) -> Turn:
         previous=past.kind,
         idle_s=past.idle_s,
         ratchet=past.ratchet,
+        models=models,
     )
     return Turn(
         id=turn_id,

@@ -6,13 +6,16 @@ a decision over the limit falls to the version before, and then to rules alone.
 """
 
 import asyncio
+import contextlib
 import hashlib
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final, Literal
 
 import structlog
@@ -43,7 +46,10 @@ _KINDS: Final[frozenset[Kind]] = frozenset({"casual", "complex", "commercial"})
 _ROLES: Final[frozenset[Role]] = frozenset(
     {"light", "reasoning", "agent", "light_mini", "reasoning_mini"}
 )
+THREADS: Final = 8
 Arm = Literal["base", "candidate", "rules"]
+Decided = Future[tuple[Route, int]]
+"""A route and its time in µs, when it is there."""
 Load = Callable[[RouterVersion], RouterPort]
 
 
@@ -62,24 +68,55 @@ class Decision:
     failed: tuple[str, ...] = ()
 
 
+class Threads:
+    """Threads that decide for one version. One that hangs is left behind when the product stops; an
+    executor's would be waited for."""
+
+    def __init__(self, name: str, work: Callable[[Ask], tuple[Route, int]]) -> None:
+        self._asked: SimpleQueue[tuple[Decided, Ask] | None] = SimpleQueue()
+        self._work = work
+        for _ in range(THREADS):
+            threading.Thread(target=self._serve, name=name, daemon=True).start()
+
+    def submit(self, ask: Ask) -> "Decided":
+        decided: Decided = Future()
+        self._asked.put((decided, ask))
+        return decided
+
+    def close(self) -> None:
+        for _ in range(THREADS):
+            self._asked.put(None)
+
+    def _serve(self) -> None:
+        while (item := self._asked.get()) is not None:
+            decided, ask = item
+            if not decided.set_running_or_notify_cancel():
+                continue
+            try:
+                decided.set_result(self._work(ask))
+            except Exception as error:  # noqa: BLE001 - told to whoever waits for it
+                decided.set_exception(error)
+
+
 class Loaded:
     """A version in memory, kept from doing harm: its own threads, a time limit, a rest."""
 
-    def __init__(self, version: str, router: RouterPort) -> None:
+    def __init__(self, version: str, router: RouterPort, *, shadow_s: float = DECIDE_S) -> None:
         self.version = version
+        self._shadow_s = shadow_s
         self._router = router
-        self._threads = ThreadPoolExecutor(8, thread_name_prefix=f"router-{version}")
+        self._threads = Threads(f"router-{version}", self._timed)
         self._in_a_row = 0
         self._rests_until = 0.0
 
-    def ask(self, ask: Ask) -> "Future[tuple[Route, int]]":
-        """The route and its time in µs, decided on a thread of the version's own."""
-        return self._threads.submit(self._timed, ask)
+    def ask(self, ask: Ask) -> Decided:
+        """The decision, made on a thread of the version's own. Raises `VersionFailed`."""
+        if time.monotonic() < self._rests_until:
+            raise VersionFailed("rests")
+        return self._threads.submit(ask)
 
     def decide(self, ask: Ask, within_s: float) -> tuple[Route, int]:
         """Raises `VersionFailed`."""
-        if time.monotonic() < self._rests_until:
-            raise VersionFailed("rests")
         waiting = self.ask(ask)
         try:
             found = waiting.result(within_s)
@@ -94,8 +131,20 @@ class Loaded:
         self._note(failed=False)
         return found
 
+    async def shadow(self, decided: Decided) -> tuple[Route, int] | None:
+        """A decision that nobody waits for; None when it failed or is not there in time."""
+        try:
+            async with asyncio.timeout(self._shadow_s):
+                found = await asyncio.wrap_future(decided)
+        except Exception:  # a shadow's failure is a figure, nothing more
+            log.exception("router_shadow_failed", version=self.version)
+            self._note(failed=True)
+            return None
+        self._note(failed=False)
+        return found
+
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     def _timed(self, ask: Ask) -> tuple[Route, int]:
         started = time.perf_counter_ns()
@@ -132,7 +181,7 @@ class Pick:
     rules: RulesOnly
     made: Decision | None = None
     asked: Ask | None = None
-    shadow: "Future[tuple[Route, int]] | None" = None
+    shadow: Decided | None = None
     _failed: list[str] = field(default_factory=list)
 
     @property
@@ -146,20 +195,16 @@ class Pick:
         self.asked = ask
         self.made = self._decide(ask)
         other = self.plan.loaded.get(self.other or "")
-        if other is not None:
-            self.shadow = other.ask(ask)
+        with contextlib.suppress(VersionFailed):
+            self.shadow = other.ask(ask) if other is not None else None
         return self.made.route
 
     async def shadowed(self) -> tuple[Route, int] | None:
         """The other version's decision; None when there is none, or it failed or hangs."""
-        if self.shadow is None:
+        other = self.plan.loaded.get(self.other or "")
+        if self.shadow is None or other is None:
             return None
-        try:
-            async with asyncio.timeout(DECIDE_S):
-                return await asyncio.wrap_future(self.shadow)
-        except Exception:  # a shadow's failure is a figure, nothing more
-            log.exception("router_shadow_failed", version=self.other)
-            return None
+        return await other.shadow(self.shadow)
 
     def _decide(self, ask: Ask) -> Decision:
         if self.plan.candidate is not None and self.arm == "candidate":

@@ -143,7 +143,7 @@ def evaluate_router(
     settings = load()
     material = _answered(lambda: with_session(lambda s: comparing.gather(s, version)))
     try:
-        found = comparing.compare(material, data, settings.home / "router")
+        found = comparing.compare(material, comparing.Ground(data), settings.home / "router")
     except (DataError, OSError) as bad:
         fail(str(bad))
     with_session(lambda s: comparing.keep(s, version, found))

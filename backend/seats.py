@@ -96,6 +96,10 @@ class Seats:
         own = {role: seats[role].model for role in ROLES}
         return frozenset(r for r in ROLES if self.fits(own[r], tokens) and self._can(own[r], needs))
 
+    def serves(self, model: str, tokens: int, needs: frozenset[Capability]) -> bool:
+        """Whether a listed model holds a conversation and can do what it needs."""
+        return model in self.listed() and self.fits(model, tokens) and self._can(model, needs)
+
     def _can(self, model: str, needs: frozenset[Capability]) -> bool:
         return all(self.catalogue.models[model].can(one) for one in needs)
 

@@ -36,6 +36,9 @@ COST_BAND: Final = 0.30
 COST_Z: Final = 4.5
 """Of a mean, looked at again and again: about as rare as a thousand to one."""
 FREE: Final = "free"
+JUDGED: Final = frozenset({"judge", "judge-silent"})
+UNSURE: Final = JUDGED | {"unsure"}
+"""Causes of turns that a version could not call: asked about, or it would have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,14 @@ def readings(seen: Sequence[Seen], before: Sequence[Seen]) -> list[Reading]:
 
 
 def _pairs(seen: Iterable[Seen]) -> list[tuple[Choice, Choice]]:
-    return [(s.ours, s.theirs) for s in seen if s.ours is not None and s.theirs is not None]
+    """Both versions' own choices. A judged turn shows the judge's, whom only the served have."""
+    return [
+        (s.ours, s.theirs)
+        for s in seen
+        if s.ours is not None
+        and s.theirs is not None
+        and not {s.ours.cause, s.theirs.cause} & JUDGED
+    ]
 
 
 def _paid_tier(seen: Sequence[Seen], _: Sequence[Seen]) -> Reading:
@@ -162,9 +172,9 @@ def _slow(seen: Sequence[Seen], before: Sequence[Seen]) -> Reading:
 
 
 def _judged(seen: Sequence[Seen], before: Sequence[Seen]) -> Reading:
-    theirs = [s.theirs.cause == "judge" for s in (*seen, *before) if s.theirs is not None]
+    theirs = [s.theirs.cause in UNSURE for s in (*seen, *before) if s.theirs is not None]
     usual = max(_upper(sum(theirs), len(theirs)), 0.05)
-    ours = [s.ours.cause == "judge" for s in seen if s.ours is not None]
+    ours = [s.ours.cause in UNSURE for s in seen if s.ours is not None]
     return rate("judge_share", ours, null=usual, least=min(2 * usual, 0.95))
 
 

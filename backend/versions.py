@@ -90,31 +90,64 @@ async def register(
     source: Literal["installed", "trained"],
     learnt: int = 0,
     learnt_until: datetime | None = None,
+    evaluation: dict[str, Any] | None = None,
 ) -> str:
     """Keep a version and return its id. The same weights and policies are the same version."""
     version = name_of(weights, policies)
-    values = {"learnt": learnt, "learnt_until": learnt_until, "created_at": func.now()}
+    values = {"learnt": learnt, "learnt_until": learnt_until, "evaluation": evaluation}
     await session.execute(
         insert(RouterVersion)
-        .values(id=version, source=source, weights=weights, policies=policies, **values)
+        .values(id=version, source=source, weights=weights, policies=policies)
+        .values(created_at=func.now(), **values)
         .on_conflict_do_nothing()
     )
     return version
 
 
 async def install(session: AsyncSession, weights: bytes, policies: str) -> str:
-    """Register this installation's own files. They serve at once, unless a trained version does:
-    an operator who edits a policy sees it work after a restart."""
-    version = await register(session, weights=weights, policies=policies, source="installed")
+    """Register this installation's own files and let them hold: at the start, and whenever the
+    policies file is edited.
+
+    The installed weights serve unless something is rolled out or a trained version serves; the
+    installed policies always do, because they are the operator's word. Returns the version that
+    these files make.
+    """
+    installed = await register(session, weights=weights, policies=policies, source="installed")
     held = await _locked(session)
     if held is None:
-        await _write(session, base=version, by="start", reason="first start")
-        return version
-    base = await session.get(RouterVersion, held.base)
-    replaced = held.candidate is None and base is not None and base.source == "installed"
-    if replaced and held.base != version:
-        await _write(session, base=version, by="start", reason="the installed files changed")
-    return version
+        await _write(session, base=installed, by="start", reason="first start")
+        return installed
+    base = await _by_these_policies(session, held.base, policies)
+    if held.candidate is None and await _is_installed(session, held.base):
+        base = installed
+    candidate = held.candidate and await _by_these_policies(session, held.candidate, policies)
+    if (base, candidate) != (held.base, held.candidate):
+        reason = "the installed files changed"
+        await _write(
+            session, base=base, candidate=candidate, stage=held.stage, by="start", reason=reason
+        )
+    return installed
+
+
+async def _is_installed(session: AsyncSession, version_id: str) -> bool:
+    row = await session.get(RouterVersion, version_id)
+    return row is not None and row.source == "installed"
+
+
+async def _by_these_policies(session: AsyncSession, version_id: str, policies: str) -> str:
+    """The same weights beside these policies. Its comparison stands: it was of the weights."""
+    row = await session.get(RouterVersion, version_id)
+    if row is None or row.policies == policies:
+        return version_id
+    return await register(
+        session,
+        weights=row.weights,
+        policies=policies,
+        source="installed" if row.source == "installed" else "trained",
+        learnt=row.learnt,
+        learnt_until=row.learnt_until,
+        evaluation=row.evaluation,
+    )
 
 
 async def current(session: AsyncSession) -> Rollout:

@@ -36,7 +36,8 @@ class Ask:
     `effort` and `kind` are what a picker or an API field asked for (stronger than any words);
     `locked` is the kind that an open confirmation or tool loop holds the conversation to;
     `ratchet` says that the conversation stands at the reasoning model and that no turn since was
-    confidently lighter: one such turn more, and it may go down.
+    confidently lighter: one such turn more, and it may go down. `models` are the ids that the
+    person may name in words ("use gpt-5").
     """
 
     text: str
@@ -47,6 +48,7 @@ class Ask:
     previous: Kind | None = None
     idle_s: float | None = None
     ratchet: bool = False
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Route:
     `alternatives` are the kinds not taken, likelier first; `propensity` is the probability with
     which this router takes this decision for this ask (1: it never draws lots); `features` is a
     hash of all that the classifier read; `layers_us` is the time that each layer took.
+    `asked_model` is a model that the person named in words: a wish, granted where the plan does.
     """
 
     kind: Kind
@@ -75,6 +78,7 @@ class Route:
     propensity: float = 1.0
     features: str = ""
     layers_us: Mapping[str, int] = field(default_factory=dict)
+    asked_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ _SAID = {
         "complex": "needs reasoning",
         "commercial": "shopping or booking",
         "effort-up": "you asked for more thought",
+        "effort-down": "you asked for a short answer",
+        "light-model": "you asked for the small model",
+        "named": "you asked for {model}",
         "user": "as you chose",
         "judge-silent": "not sure, so the careful way",
         "domain": {
@@ -42,6 +45,9 @@ _SAID = {
         "complex": "需要推理",
         "commercial": "购物或预订",
         "effort-up": "您要求多想一想",
+        "effort-down": "您要求简短回答",
+        "light-model": "您要求用小模型",
+        "named": "您点名要{model}",
         "user": "按您的选择",
         "judge-silent": "拿不准，谨慎处理",
         "domain": {
@@ -102,8 +108,13 @@ def _explain(routed: Routed) -> str:
 
 
 def _why(routed: Routed, words: Any) -> str:
-    """What the person did to get here, else the subject of the work, else its kind."""
-    route = routed.route
+    """What the person did to get here, else an operator's policy, else the subject of the work,
+    else its kind."""
+    route, model = routed.route, routed.admission.model
+    if route.asked_model == model:
+        return str(words["named"].format(model=model))
+    if route.cause.startswith("policy:"):
+        return f"{route.domain} · {route.action}".replace("-", " ").replace("_", " ")
     subject = words["domain"].get(route.domain) if route.kind == "complex" else None
     return str(words.get(route.cause) or subject or words[route.kind])
 

@@ -4,6 +4,7 @@ It is asked rarely, within a time limit, and never twice about the same words. W
 goes one tier up in quality; about money it decides nothing: an unsure purchase shows offers only.
 """
 
+import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from graphs.router.features import language, normalise
 from graphs.state import Ask, Called, Kind, Models, Role, Route
 
 LIMIT_S: Final = 1.5
+"""For all that a judgement takes: looking whether the model stands, and asking it."""
+READY_S: Final = 0.5
 UNSURE: Final = 0.6
 UNSURE_UNSEEN: Final = 0.75
 """In a language that the n-grams never saw, the encoder stands alone: it is asked about sooner."""
@@ -79,17 +82,18 @@ class Judge:
         if key in self._known:
             self._known.move_to_end(key)
             return judged(route, self._known[key]), None
+        until = time.monotonic() + self._limit_s
         may = self._may_ask() and await self._is_ready()
         self._asked.append(may)
         if not may:
             return route, None
+        left = max(until - time.monotonic(), 0.0)
         filled, usage = await models.fill(
-            self._model, _messages(ask), _SCHEMA, max_tokens=12, timeout_s=self._limit_s
+            self._model, _messages(ask), _SCHEMA, max_tokens=12, timeout_s=left
         )
         kind = (filled or {}).get("kind")
         if kind not in _ROLES:
-            self._rests_until = self._clock() + self._rest_s
-            self._rest_s = min(self._rest_s * 2, REST_S_MAX)
+            self._rest()
             return careful(route), Called(self._model, usage, by="judge")
         self._rest_s = REST_S
         self._remember(key, cast(Kind, kind))
@@ -100,7 +104,19 @@ class Judge:
         return within and self._clock() >= self._rests_until
 
     async def _is_ready(self) -> bool:
-        return self._ready is None or bool((await self._ready()).get("ok"))
+        """A look that hangs is an answer too: whoever cannot say so is not asked more."""
+        if self._ready is None:
+            return True
+        try:
+            async with asyncio.timeout(min(READY_S, self._limit_s / 2)):
+                return bool((await self._ready()).get("ok"))
+        except TimeoutError:
+            self._rest()
+            return False
+
+    def _rest(self) -> None:
+        self._rests_until = self._clock() + self._rest_s
+        self._rest_s = min(self._rest_s * 2, REST_S_MAX)
 
     def _remember(self, key: str, kind: Kind) -> None:
         self._known[key] = kind

@@ -144,13 +144,12 @@ class Policies:
             p.name not in shipped if p.decides is None else p.decides for p in self._policies
         )
         texts: list[str] = []
-        owners: list[int] = []
-        for index, policy in enumerate(self._policies):
-            for text in (policy.en, policy.zh, *policy.examples):
-                texts.append(normalise(text))
-                owners.append(index)
+        firsts: list[int] = []  # where each policy's texts begin
+        for policy in self._policies:
+            firsts.append(len(texts))
+            texts += map(normalise, (policy.en, policy.zh, *policy.examples))
         self._vectors = encoder.encode(texts)
-        self._owners = np.array(owners)
+        self._firsts = np.array(firsts)
 
     def __len__(self) -> int:
         return len(self._policies)
@@ -168,8 +167,7 @@ class Policies:
 
     def nearness(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine to each policy: to the nearest of its descriptions and examples."""
-        best = np.full(len(self._policies), -1.0, dtype=np.float32)
-        np.maximum.at(best, self._owners, self._vectors @ vector)
+        best: NDArray[np.float32] = np.maximum.reduceat(self._vectors @ vector, self._firsts)
         return best
 
 

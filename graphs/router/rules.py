@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from graphs.router.features import normalise
+from graphs.router.pins import named_model
 from graphs.state import Effort, Message
 
 _CUES: Final[Mapping[str, Mapping[str, list[str]]]] = tomllib.loads(
@@ -33,6 +34,7 @@ _QUOTED = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!?。！？;；])\s*")
 _UP_EN, _UP_ZH = _pattern("effort_up", "en", word=True), _pattern("effort_up", "zh")
 _DOWN_EN, _DOWN_ZH = _pattern("effort_down", "en", word=True), _pattern("effort_down", "zh")
+_LIGHT_EN, _LIGHT_ZH = _pattern("light_model", "en", word=True), _pattern("light_model", "zh")
 _REFUSE_EN, _REFUSE_ZH = _pattern("refuse", "en", word=True), _pattern("refuse", "zh")
 _NEGATED_EN, _NEGATED_ZH = _pattern("negated", "en"), _pattern("negated", "zh")
 _REPORTED_EN, _REPORTED_ZH = _pattern("reported", "en"), _pattern("reported", "zh")
@@ -44,6 +46,8 @@ _AGREEING_EN, _AGREEING_ZH = _pattern("agreeing", "en"), _pattern("agreeing", "z
 _LANGUAGE_JOB, _ACTING = _pattern("language_job", "any"), _pattern("acting", "any")
 _BUILDS = _pattern("builds", "any")
 _ASKS_BACK = _pattern("asks_back", "any")
+_OFFERS_MORE, _WANTS_NO_MORE = _pattern("offers_more", "any"), _pattern("wants_no_more", "any")
+_DECLINING, _READS_BACK = _pattern("declining", "any"), _pattern("reads_back", "any")
 _GOES_ON, _ENDS = _pattern("goes_on", "any"), _pattern("ends", "any")
 
 
@@ -52,6 +56,8 @@ class Intent:
     """What the person said outright. Unset when they did not."""
 
     effort: Effort | None = None
+    light: bool = False
+    model: str | None = None
     no_purchase: bool = False
     quoted: bool = False
     thanks: bool = False
@@ -61,17 +67,22 @@ class Intent:
     blank: bool = False
 
 
-def explicit_intent(text: str, context: Sequence[Message] = ()) -> Intent:
-    """Read the outright words of an ask. `text` is the ask as written, before normalising."""
+def explicit_intent(
+    text: str, context: Sequence[Message] = (), models: Sequence[str] = ()
+) -> Intent:
+    """Read the outright words of an ask. `text` is the ask as written, before normalising;
+    `models` are those that the person may name."""
     plain = normalise(text)
     if not any(c.isalnum() for c in plain):
         return Intent(blank=True)
     own = normalise(own_words(text))
     return Intent(
         effort=_effort(own),
+        light=_meant(own, _LIGHT_EN, _LIGHT_ZH),
+        model=named_model(own, models),
         no_purchase=_refuses(own),
         quoted=_on_quoted_text(plain, own),
-        thanks=_only_thanks(plain, context),
+        thanks=_only_thanks(plain, context) or _wants_no_more(plain, context),
         ack=bool(_ACK.match(plain)),
         answers=_only_answers(plain, context),
         builds=bool(_BUILDS.search(own)),
@@ -85,23 +96,29 @@ def own_words(text: str) -> str:
 
 def _effort(own: str) -> Effort | None:
     """More effort wins over less: "quick question, but think hard" asks for thought."""
-    if any(_meant_en(own)) or any(_meant_zh(own)):
+    if _meant(own, _UP_EN, _UP_ZH):
         return "high"
     return "low" if _DOWN_EN.search(own) or _DOWN_ZH.search(own) else None
 
 
-def _meant_en(own: str) -> Iterator[bool]:
-    for found in _UP_EN.finditer(own):
-        before = _SENTENCE.split(own[: found.start()])[-1]
-        if _NEGATED_EN.search(before) or _REPORTING.search(before):
-            continue
-        yield bool(_ADDRESSED.search(before)) or not _REPORTED_EN.search(before)
+def _meant(own: str, en: re.Pattern[str], zh: re.Pattern[str]) -> bool:
+    """Whether one of the cues is said to us: neither negated nor told about somebody."""
+    return any(map(_meant_en, _leading_to(own, en))) or any(map(_meant_zh, _leading_to(own, zh)))
 
 
-def _meant_zh(own: str) -> Iterator[bool]:
-    for found in _UP_ZH.finditer(own):
-        before = _SENTENCE.split(own[: found.start()])[-1]
-        yield not (_NEGATED_ZH.search(before) or _REPORTED_ZH.search(before))
+def _leading_to(own: str, cue: re.Pattern[str]) -> Iterator[str]:
+    """What stands before each cue in its sentence."""
+    return (_SENTENCE.split(own[: found.start()])[-1] for found in cue.finditer(own))
+
+
+def _meant_en(before: str) -> bool:
+    if _NEGATED_EN.search(before) or _REPORTING.search(before):
+        return False
+    return bool(_ADDRESSED.search(before)) or not _REPORTED_EN.search(before)
+
+
+def _meant_zh(before: str) -> bool:
+    return not (_NEGATED_ZH.search(before) or _REPORTED_ZH.search(before))
 
 
 def _refuses(own: str) -> bool:
@@ -129,6 +146,16 @@ def _only_thanks(plain: str, context: Sequence[Message]) -> bool:
     return _nothing_left(plain, _COURTESY_EN, _COURTESY_ZH)
 
 
+def _wants_no_more(plain: str, context: Sequence[Message]) -> bool:
+    """ "No, that will be all" when asked whether there is anything else."""
+    if len(plain) > 80 or "?" in plain or not _WANTS_NO_MORE.search(plain):
+        return False
+    if not context or context[-1].role != "assistant":
+        return False
+    offered = _OFFERS_MORE.search(context[-1].text[-200:].lower())
+    return bool(offered) and _nothing_left(plain, _COURTESY_EN, _COURTESY_ZH, _DECLINING)
+
+
 def _only_answers(plain: str, context: Sequence[Message]) -> bool:
     """Nothing but yes or no, right after the assistant asked for it."""
     if len(plain) > 60 or not _asked(context) or not _AGREES.search(plain):
@@ -141,6 +168,13 @@ def _asked(context: Sequence[Message]) -> bool:
     if not context or context[-1].role != "assistant":
         return False
     return bool(_QUESTION.search(context[-1].text[-300:].lower()))
+
+
+def reads_back(context: Sequence[Message]) -> bool:
+    """Whether the assistant's newest message reads something back to be confirmed."""
+    if not context or context[-1].role != "assistant":
+        return False
+    return bool(_READS_BACK.search(context[-1].text[-300:].lower()))
 
 
 def _nothing_left(plain: str, *known: re.Pattern[str]) -> bool:

@@ -42,7 +42,7 @@ def expand(line: str, slots: Mapping[str, Sequence[str]], draw: random.Random) -
     return _SLOT.sub(lambda m: draw.choice(slots[m[1]]), line).strip()
 
 
-def corpus_examples(seed: int = 7, *, each: int = 4) -> list[Example]:
+def corpus_examples(seed: int = 7, *, each: int = 6) -> list[Example]:
     """All corpus lines, each read up to `each` times; dialogues, switches and noisy doubles."""
     draw = random.Random(seed)
     slots = read_slots()

@@ -33,6 +33,8 @@ NETS: Final = 3
 HIDDEN: Final = 64
 PASSES: Final = 20
 DECAY: Final = 0.3
+CORES: Final = 2
+"""Always two, whatever the machine has: a vector's last bits depend on the texts beside it."""
 HEADS: Final = ("commercial", "complex")
 GRAM_BITS: Final = 15
 _ORIGINS: Final = {
@@ -199,8 +201,8 @@ def _fit_net(
     from sklearn.neural_network import MLPClassifier  # noqa: PLC0415 - train extra
 
     model = MLPClassifier(
-        (HIDDEN,), alpha=DECAY, learning_rate_init=2e-3, batch_size=128, random_state=seed,
-        max_iter=PASSES, tol=0.0, n_iter_no_change=1000,
+        (HIDDEN,), alpha=DECAY, learning_rate_init=2e-3, batch_size=min(128, len(rows)),
+        random_state=seed, max_iter=PASSES, tol=0.0, n_iter_no_change=1000,
     )  # fmt: skip
     with warnings.catch_warnings():
         # So many passes are the plan, not a failure to converge.
@@ -324,13 +326,18 @@ def _named(prefix: str, found: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any
 
 
 def train(
-    data: Path, out: Path, encoder: Encodes | None = None, *, learnt: Sequence[Labelled] = ()
+    data: Path,
+    out: Path,
+    encoder: Encodes | None = None,
+    *,
+    learnt: Sequence[Labelled] = (),
+    corpus: Sequence[Labelled] | None = None,
 ) -> str:
-    """Train on `data`, the corpus and what people's feedback taught, write `out/router.npz`,
-    return the version."""
-    encoder = encoder or Encoder()
+    """Train on `data`, the corpus (ours, when None) and what people's feedback taught, write
+    `out/router.npz`, return the version."""
+    encoder = encoder or Encoder(cores=CORES)
     dev = prepare(load_turns(data), encoder)
-    own = prepare([*own_examples(), *learnt], encoder)
+    own = prepare([*(own_examples() if corpus is None else corpus), *learnt], encoder)
     log.info("%d labelled turns, %d of our own", len(dev), len(own))
     network, grams = unseen_logits(dev, own)
     arrays = packed(fit_heads(dev + own), calibrations(dev, network, grams))

@@ -47,7 +47,7 @@ class Subject:
         return act in self.lines
 
 
-def walked_examples(alone: Sequence[Example], seed: int = 11, *, walks: int = 60) -> list[Example]:
+def walked_examples(alone: Sequence[Example], seed: int = 11, *, walks: int = 150) -> list[Example]:
     """Examples of `walks` conversations a subject, in both languages, the same at every call.
 
     `alone` are turns that need no context: half of the changes of subject lead to one of them.

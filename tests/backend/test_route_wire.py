@@ -27,6 +27,14 @@ def line(language: Any, served: Role = "reasoning", **route: Any) -> str:
             {"domain": "facts", "cause": "effort-up"},
         ),
         ("由推理模型回答：您要求多想一想", "zh", {"cause": "effort-up"}),
+        (
+            "Answered by reasoning: legal · contract review",
+            "en",
+            {"domain": "legal", "action": "contract-review", "cause": "policy:contracts"},
+        ),
+        ("Answered by reasoning: you asked for m-1", "en", {"asked_model": "m-1"}),
+        ("由推理模型回答：您点名要m-1", "zh", {"asked_model": "m-1"}),
+        ("Answered by reasoning: needs reasoning", "en", {"asked_model": "m-2"}),
     ],
 )
 def test_the_line_names_the_subject_or_what_the_person_asked_for(

@@ -67,6 +67,8 @@ def test_without_any_past_the_first_turns_trip_nothing():
         ("p99_latency", lambda t, _: replace(t, ours=replace(t.ours, latency_us=200_000))),
         ("judge_share", lambda t, at: replace(t, ours=replace(t.ours, cause="judge"))
          if at < 0.4 else t),
+        ("judge_share", lambda t, at: replace(t, ours=replace(t.ours, cause="unsure"))
+         if at < 0.4 else t),
         ("cost_per_turn", lambda t, at: replace(t, ours=HARD) if at < 0.3 else t),
         ("failures", lambda t, at: replace(t, failed=at < 0.2)),
         ("context_overflow", lambda t, at: replace(t, overflow=at < 0.05)),
@@ -76,6 +78,15 @@ def test_a_fault_trips_its_wire_within_a_hundred_turns(wire, spoil):
     draw = np.random.default_rng(11)
     spoilt = [spoil(t, draw.random()) for t in traffic(100, 5)]
     assert wire in tripped(spoilt)
+
+
+def test_what_a_judge_changed_is_not_held_against_the_version():
+    """Only the served are judged: both versions doubted alike, and the judge went down a tier."""
+    judged = Choice("casual", "light", "judge", 4_000)
+    doubted = replace(HARD, cause="unsure")
+    seen = [turn(judged, doubted) if n % 5 == 0 else turn(LIGHT, LIGHT) for n in range(200)]
+    past = [turn(doubted, doubted) if n % 5 == 0 else turn(LIGHT, LIGHT) for n in range(200)]
+    assert tripped(seen, past) == set()
 
 
 def test_free_plans_are_not_what_the_paid_tier_wire_looks_at():

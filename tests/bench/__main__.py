@@ -7,6 +7,7 @@ SECTIONS = (
     ("allowances: reserve and settle beside a bare UPDATE", "tests/bench/bench_quotas.py"),
     ("router: one decision beside the encoder alone", "tests/bench/bench_router.py"),
     ("router: families left out, beside its baselines", "tests/bench/bench_router_accuracy.py"),
+    ("router: planted faults in a version", "tests/bench/bench_rollout.py"),
     ("router: cost and quality on public outcomes", "tests/bench/bench_routing_curve.py"),
     ("catalogue: search and feeds at 100,000 products", "tests/bench/bench_search.py"),
     ("merchants: what one that hangs costs the others", "tests/bench/bench_isolation.py"),

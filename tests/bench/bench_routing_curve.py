@@ -25,7 +25,8 @@ PUBLISHED = (
     "published for RouteLLM: about 45 % less cost on MMLU and 35 % on GSM8K at 95 % of GPT-4\n"
     "  theirs is cost on all 57 subjects and 1,319 problems, by routers trained on preferences;\n"
     "  ours is calls on 12 subjects and 500 problems. 'our difficulty' never saw an outcome of\n"
-    "  either model; 'encoder, folds' learnt them on other folds (MMLU: on other subjects)."
+    "  either model; 'encoder, folds' learnt them on other folds (MMLU: on other subjects).\n"
+    "  Difficulty tells a chat from a task, not a hard task from a harder one: length orders those."
 )
 Floats = NDArray[np.float64]
 
@@ -100,10 +101,12 @@ def told(router: Router, data: Outcomes) -> None:
         f"{data.name}: {n} prompts; strong alone {data.strong.mean():.3f} (100 % strong calls), "
         f"weak alone {data.weak.mean():.3f}"
     )
+    length, ours = np.log1p([len(p) for p in data.prompts]), difficulty(router, data)
     rules = {
         "random": np.random.default_rng(1).random(n),
-        "prompt length": np.array([len(p) for p in data.prompts], float),
-        "our difficulty": difficulty(router, data),
+        "prompt length": length,
+        "our difficulty": ours,
+        "both, as equals": length / length.std() + ours / ours.std(),
         "encoder, folds": by_encoder(router, data),
         "oracle": data.strong - data.weak,
     }

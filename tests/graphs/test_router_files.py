@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphs.router.batch import route_file
+from graphs.state import Ask
 from tests.graphs.fakes_router import loaded_router
 
 FIELDS = [
@@ -61,6 +62,24 @@ def test_broken_lines_are_named_and_the_others_written(tmp_path: Path) -> None:
     assert [r["id"] for r in routes] == ["a", "e"]
     named = [int(line.split(".jsonl:")[1].split(":")[0]) for line in errors.splitlines()]
     assert named == [2, 3, 4, 5, 6, 7]
+
+
+def test_many_lines_keep_their_order_and_are_decided_as_if_alone(tmp_path: Path) -> None:
+    texts = ["book a table", "hi", "prove 1+1=2 from Peano", "订一间房", "谢谢", "用推理模型：1+1"]
+    lines = [turn(n, texts[n % len(texts)]) for n in range(1_100)]
+    lines[700] = b"{broken"
+    code, routes, errors = run(tmp_path, lines)
+    assert (code, errors.count(":701:")) == (1, 1)
+    assert [r["id"] for r in routes] == [n for n in range(1_100) if n != 700]
+    alone = {t: loaded_router().route(Ask(t)) for t in texts}
+    for route in routes:
+        expected = alone[texts[int(str(route["id"])) % len(texts)]]
+        assert (route["kind"], route["confidence"]) == (expected.kind, expected.confidence)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    code, routes, _ = run(tmp_path, [b"\xef\xbb\xbf" + turn("a", "hi")])
+    assert (code, len(routes)) == (0, 1)
 
 
 def test_labels_and_empty_lines_do_no_harm(tmp_path: Path) -> None:

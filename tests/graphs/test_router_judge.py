@@ -20,6 +20,7 @@ class SmallModel:
     def __init__(self, kind: object, *, seconds: float = 0.0) -> None:
         self.kind, self.seconds = kind, seconds
         self.seen: list[Sequence[Mapping[str, Any]]] = []
+        self.limits: list[float] = []
 
     def stream(self, *_: Any, **__: Any) -> AsyncGenerator[Chunk, None]:
         raise AssertionError("a judge fills a schema, it does not stream")
@@ -36,6 +37,7 @@ class SmallModel:
         assert schema["properties"]["kind"]["enum"] == ["casual", "commercial", "complex"]
         assert max_tokens <= 20
         self.seen.append(messages)
+        self.limits.append(timeout_s)
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.sleep(self.seconds)
@@ -131,6 +133,27 @@ async def test_a_model_that_is_still_loading_is_not_asked() -> None:
     before = route()
     assert await Judge("light", ready=loading).settle(ASK, before, model) == (before, None)
     assert model.seen == []
+
+
+async def test_looking_whether_the_model_stands_is_part_of_the_limit() -> None:
+    async def hanging() -> dict[str, Any]:
+        await asyncio.sleep(30)
+        return {"ok": True}
+
+    model, clock = SmallModel("complex"), Clock()
+    judge = Judge("light", limit_s=0.1, ready=hanging, clock=clock)
+    before = route()
+    async with asyncio.timeout(2):
+        assert await judge.settle(ASK, before, model) == (before, None)
+    assert model.seen == []
+
+    async def late() -> dict[str, Any]:
+        await asyncio.sleep(0.04)
+        return {"ok": True}
+
+    slow = SmallModel("complex", seconds=30)
+    await Judge("light", limit_s=0.1, ready=late).settle(ASK, before, slow)
+    assert slow.limits[0] <= 0.061
 
 
 async def test_at_most_a_tenth_of_the_turns_is_judged() -> None:

@@ -26,6 +26,7 @@ from tests.graphs.fakes_router import said
         "开启深度推理模式，谁写了红楼梦",
         "不要急着回答，先一步一步推理，法国首都是哪里",
         "多花点时间思考，这个谜语的答案是什么",
+        "说说虚拟机和容器的区别 请仔细推理",
     ],
 )
 def test_an_effort_request_raises_the_effort(text: str) -> None:
@@ -183,3 +184,35 @@ def test_code_and_quotations_are_not_ones_own_words() -> None:
 @pytest.mark.parametrize("text", ["", "   ", "🎉🎉", "?!…", "\u200b\u200d"])
 def test_a_text_without_a_letter_or_digit_is_blank(text: str) -> None:
     assert explicit_intent(text).blank
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("No, nothing at all.", "No worries, is there anything else?"),
+        ("No, that would be all.", "Anything else I can help you with?"),
+        ("I'm all set", "What else can I do for you?"),
+        ("that'll be everything for today", "Do you need any other help?"),
+        ("不用了", "还需要别的吗？"),
+        ("暂时没有了", "您还有其他需要吗？"),
+    ],
+)
+def test_whoever_wants_nothing_more_says_goodbye(text: str, before: str) -> None:
+    assert explicit_intent(text, said("book it", before)).thanks
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("no, one more thing", "Anything else?"),
+        ("No cheese", "Anything else?"),
+        ("no, a red one", "Anything else?"),
+        ("that one", "Anything else?"),
+        ("I don't want the soup", "Anything else?"),
+        ("No, I'm driving.", "Would you like to rent a car or anything else?"),
+        ("No, that is all.", "Shall I book the table?"),
+        ("不要香菜", "还需要别的吗？"),
+    ],
+)
+def test_a_wish_behind_a_no_is_no_goodbye(text: str, before: str) -> None:
+    assert not explicit_intent(text, said("book it", before)).thanks

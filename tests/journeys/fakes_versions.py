@@ -74,6 +74,11 @@ def broken(_: Ask, __: Route) -> Route:
     raise RuntimeError("this version is broken")
 
 
+def doubts(_: Ask, route: Route) -> Route:
+    """Never sure of anything: all of it is the judge's to decide."""
+    return replace(route, confidence=0.5, cause="classifier", alternatives=("complex",))
+
+
 def differs_a_little(ask: Ask, route: Route) -> Route:
     """As two healthy versions differ: one turn in fifty goes up a tier, one in fifty down."""
     at = place("little", ask.text)

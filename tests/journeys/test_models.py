@@ -287,3 +287,18 @@ async def test_effort_and_pin_hold_for_one_turn_before_the_preferences(product: 
         await http.put("/api/me/preferences", json={"effort": "auto", "pinned_model": None})
     told = [(b["model"], b.get("reasoning_effort")) for b in product.model.asked]
     assert told == [("gpt-5", "low"), ("gpt-5-mini", "high")]
+
+
+async def test_a_model_named_in_words_answers_and_one_that_is_talked_about_does_not(
+    product: Product,
+):
+    words = "Use gpt-5: what is the capital of Peru?"
+    async with product.client("pro") as http:
+        await http.put("/api/me/preferences", json={"effort": "auto", "pinned_model": None})
+        granted = (await ask(http, words)).json()
+        await ask(http, "My boss told me to use gpt-5. What is the capital of Peru?")
+    served = [body["model"] for body in product.model.asked]
+    assert served == ["gpt-5", "gpt-5-mini"]
+    route = granted["route"]
+    assert (route["kind"], route["requested"], route["model"]) == ("casual", "auto", "gpt-5")
+    assert route["explanation"].endswith("you asked for gpt-5")

@@ -27,6 +27,7 @@ from tests.journeys.fakes_versions import (
     as_it_is,
     broken,
     differs_a_little,
+    doubts,
     slower_by,
     smallest_for,
 )
@@ -44,6 +45,7 @@ class Routed:
     url: str
     app: Any
     workshop: Workshop
+    model: FakeModel
     people: list[str]
     operator: str
     reader: str
@@ -122,7 +124,7 @@ async def routed(postgres: str, template: str, tmp_path: Path) -> AsyncIterator[
             async with serving(app, port=port) as url:
                 people, operator, reader = await _people(app)
                 async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
-                    yield Routed(url, app, workshop, people, operator, reader, http)
+                    yield Routed(url, app, workshop, model, people, operator, reader, http)
 
 
 async def _people(app: Any) -> tuple[list[str], str, str]:
@@ -161,15 +163,16 @@ async def test_a_shadow_decides_without_serving_and_disagreement_is_logged(route
 async def test_a_canary_serves_its_share_of_people_and_always_the_same(routed):
     version = await routed.begin("same", as_it_is, "25")
 
-    async def chosen() -> list[bool]:
-        answers = [await routed.say(n) for n in range(40)]
+    async def chosen(people: range) -> list[bool]:
+        answers = [await routed.say(n) for n in people]
         return [a["route"]["policy_version"] == version for a in answers]
 
-    first = await chosen()
+    first = await chosen(range(40))
     assert 2 <= sum(first) <= 20
-    assert await chosen() == first
+    some = range(first.index(True) + 1)
+    assert await chosen(some) == first[: len(some)]
     await routed.operate("rollout", {"version": version, "stage": "100"})
-    assert all(await chosen())
+    assert all(await chosen(range(4)))
 
 
 async def test_the_propensity_of_a_choice_that_the_lot_made_is_its_share(routed):
@@ -191,6 +194,7 @@ async def test_the_propensity_of_a_choice_that_the_lot_made_is_its_share(routed)
         ("commercial", all_commercial, "100", "commercial_share"),
         ("slow", slower_by(0.25), "100", "p99_latency"),
         ("broken", broken, "100", "failures"),
+        ("doubting", doubts, "5", "judge_share"),
     ],
 )
 async def test_a_bad_version_is_rolled_back_within_a_hundred_turns(routed, name, by, stage, wire):
@@ -210,11 +214,11 @@ async def test_a_bad_version_is_rolled_back_within_a_hundred_turns(routed, name,
 
 async def test_a_healthy_version_stays(routed):
     version = await routed.begin("healthy", differs_a_little, "100")
-    assert await routed.turns_until_rolled_back(400) == 401
+    assert await routed.turns_until_rolled_back(100) == 101  # longer ones: test_tripwires.py
     status = await routed.operate("status")
     assert (status["serving"], status["stage"]) == (version, "100")
     assert {r["name"] for r in status["tripwires"] if r["tripped"]} == set()
-    assert {r["turns"] for r in status["tripwires"] if r["name"] == "paid_tier_share"} == {400}
+    assert {r["turns"] for r in status["tripwires"] if r["name"] == "paid_tier_share"} == {100}
 
 
 async def test_complaints_about_offers_nobody_asked_for_roll_a_version_back(routed):
@@ -226,6 +230,23 @@ async def test_complaints_about_offers_nobody_asked_for_roll_a_version_back(rout
         await session.execute(text("UPDATE turn SET wrong_route = true, preferred = 'casual'"))
     await routed.app.state.chat.watch()
     assert "false_commercial" in (await routed.operate("status"))["reason"]
+
+
+async def test_a_judges_verdict_stands_in_the_log_and_a_mere_doubt_as_one(routed):
+    def verdict(body: dict[str, Any]) -> str:
+        return json.dumps({"kind": "complex"}) if "response_format" in body else "Well."
+
+    routed.model.reply = verdict
+    await routed.begin("doubting", doubts, "100")
+    answer = await routed.say(2)
+    assert (answer["route"]["kind"], answer["route"]["cause"]) == ("complex", "judge")
+    logged = "SELECT kind || ' ' || role || ' ' || cause || ' ' || other_kind FROM router_decision"
+    assert await routed.one(logged) == "complex reasoning judge casual"
+    await routed.operate("rollback", {})
+    await routed.begin("doubting too", doubts, "shadow")
+    await routed.say(4)
+    shadow = "SELECT cause || ' ' || other_cause FROM router_decision WHERE number = 2"
+    assert await routed.one(shadow) == "classifier unsure"
 
 
 async def test_a_broken_version_is_never_an_error_to_the_person(routed):
