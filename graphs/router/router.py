@@ -31,6 +31,8 @@ BUILDS_FROM: Final = 0.25
 """Words that order software need this little of the classifier's agreement."""
 INHERIT_FROM: Final = 0.05
 """A follow-up takes the kind before it only where the classifier does not rule that out."""
+TAKES_FROM: Final = 0.15
+"""Comparing that ends in taking one needs this little: whatever is taken is for sale."""
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
@@ -195,6 +197,8 @@ class Router:
     def _by_scores(self, seen: _Seen) -> _Decided:
         scores, intent = seen.scores, seen.intent
         needed = REFUSED_FROM if intent.no_purchase else COMMERCIAL_FROM[seen.reading.lang]
+        if intent.takes and not intent.no_purchase:
+            needed = TAKES_FROM
         kind: Kind = "commercial" if scores.commercial >= needed else _quieter(scores)
         confidence = scores.kinds()[kind]
         near = self._policies.nearest(seen.vector.ask)

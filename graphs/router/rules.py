@@ -36,6 +36,7 @@ _UP_EN, _UP_ZH = _pattern("effort_up", "en", word=True), _pattern("effort_up", "
 _DOWN_EN, _DOWN_ZH = _pattern("effort_down", "en", word=True), _pattern("effort_down", "zh")
 _LIGHT_EN, _LIGHT_ZH = _pattern("light_model", "en", word=True), _pattern("light_model", "zh")
 _REFUSE_EN, _REFUSE_ZH = _pattern("refuse", "en", word=True), _pattern("refuse", "zh")
+_TAKES_EN, _TAKES_ZH = _pattern("takes", "en", word=True), _pattern("takes", "zh")
 _NEGATED_EN, _NEGATED_ZH = _pattern("negated", "en"), _pattern("negated", "zh")
 _REPORTED_EN, _REPORTED_ZH = _pattern("reported", "en"), _pattern("reported", "zh")
 _REPORTING, _ADDRESSED = _pattern("reporting", "en"), _pattern("addressed", "en")
@@ -64,6 +65,7 @@ class Intent:
     ack: bool = False
     answers: bool = False
     builds: bool = False
+    takes: bool = False
     blank: bool = False
 
 
@@ -86,6 +88,7 @@ def explicit_intent(
         ack=bool(_ACK.match(plain)),
         answers=_only_answers(plain, context),
         builds=bool(_BUILDS.search(own)),
+        takes=_meant(own, _TAKES_EN, _TAKES_ZH),
     )
 
 

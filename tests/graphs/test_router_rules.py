@@ -216,3 +216,18 @@ def test_whoever_wants_nothing_more_says_goodbye(text: str, before: str) -> None
 )
 def test_a_wish_behind_a_no_is_no_goodbye(text: str, before: str) -> None:
     assert not explicit_intent(text, said("book it", before)).thanks
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        ("Compare five insurance plans, then take the best one", True),
+        ("look at three hotels in Rome and book the cheapest", True),
+        ("对比三款咖啡机，然后帮我买最好的", True),
+        ("compare quicksort and mergesort, then explain the best one", False),
+        ("don't compare them and buy the best", False),
+        ('he said: compare them "and book the cheapest"', False),
+    ],
+)
+def test_comparing_that_ends_in_having_one_is_heard(text: str, taken: bool) -> None:
+    assert explicit_intent(text).takes is taken
