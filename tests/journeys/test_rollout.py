@@ -192,7 +192,7 @@ async def test_the_propensity_of_a_choice_that_the_lot_made_is_its_share(routed)
         ("smallest", smallest_for(0.37), "100", "paid_tier_share"),
         ("smallest-canary", smallest_for(0.37), "5", "paid_tier_share"),
         ("commercial", all_commercial, "100", "commercial_share"),
-        ("slow", slower_by(0.25), "100", "p99_latency"),
+        ("slow", slower_by(0.8), "100", "p99_latency"),
         ("broken", broken, "100", "failures"),
         ("doubting", doubts, "5", "judge_share"),
     ],
