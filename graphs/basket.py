@@ -6,7 +6,7 @@ One checkout a merchant, each with its own outcome; the person's limit holds for
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from graphs import sentences
+from graphs import asides, sentences
 from graphs.fits import Plan, coverage, fitting, plan
 from graphs.memory import Draft, remember
 from graphs.proposing import propose
@@ -39,13 +39,16 @@ async def fill(visit: Visit, draft: Draft, *, wants: bool, kept: Sequence[Offer]
         things = things[1:]
     found = [await _found(visit, draft, words, count) for words, count in things]
     if not any(one.fit or one.near for one in found):
-        return Outcome(sentences.nothing(frozen.wish, visit.language), remember((), draft=draft))
+        note = asides.kept(visit) if kept else remember((), draft=draft)
+        return Outcome("\n".join(_lacking(visit, found)), note)
     if not wants or not all(one.fit for one in found):
-        return _show(visit, draft, found)
-    each = {one.fit[0].offer_id: one.quantity for one in found}
-    each |= {i: q for i, q in visit.memory.lines if any(o.offer_id == i for o in kept)}
-    offers = [*kept, *(one.fit[0] for one in found)]
-    return await propose(visit, offers, draft=draft, frozen=replace(frozen, each=each))
+        return _show(visit, draft, found, kept)
+    each = dict(visit.memory.lines) if kept else {}
+    for one in found:  # the same thing named twice is more of it
+        each[one.fit[0].offer_id] = each.get(one.fit[0].offer_id, 0) + one.quantity
+    offers = {o.offer_id: o for o in (*kept, *(one.fit[0] for one in found))}
+    frozen = replace(frozen, each=each)
+    return await propose(visit, list(offers.values()), draft=draft, frozen=frozen)
 
 
 def of_each(visit: Visit, draft: Draft, offers: Sequence[Offer]) -> Plan | None:
@@ -70,16 +73,28 @@ async def _found(visit: Visit, draft: Draft, words: str, quantity: int) -> Found
     return Found(words, quantity, fit, () if fit else tuple(offers[:SHOWN_EACH]))
 
 
-def _show(visit: Visit, draft: Draft, found: Sequence[Found]) -> Outcome:
+def _show(visit: Visit, draft: Draft, found: Sequence[Found], kept: Sequence[Offer]) -> Outcome:
+    """What there is of each. What is proposed already stays so, and is remembered behind it."""
     shown = [o for one in found for o in (one.fit or one.near)[:SHOWN_EACH]][:SHOWN_MAX]
     visit.emit(Cards("product-list", tuple(shown)))
     listing = sentences.listing(shown, visit.language)
-    missing = [
+    closing = sentences.refused(visit.language)
+    if visit.may_propose:
+        closing = sentences.which_ones(visit.language)
+    memory = visit.memory
+    note = remember(
+        [*shown, *kept],
+        draft=draft,
+        wanted=memory.wanted,
+        lines=memory.lines if kept else (),
+        key=memory.key if kept else "",
+    )
+    return Outcome("\n".join([listing, *_lacking(visit, found), closing]), note)
+
+
+def _lacking(visit: Visit, found: Sequence[Found]) -> list[str]:
+    return [
         sentences.lacking(one.words, visit.language, near=bool(one.near))
         for one in found
         if not one.fit
     ]
-    closing = sentences.refused(visit.language)
-    if visit.may_propose:
-        closing = sentences.which_ones(visit.language)
-    return Outcome("\n".join([listing, *missing, closing]), remember(shown, draft=draft))

@@ -44,7 +44,7 @@ _HAN = r"[\u4e00-\u9fff]"
 _ROUTE_ZH = re.compile(
     rf"(?:从)?(?P<a>(?![从订买张号日天点早晚的]){_HAN}{{2,4}}?)(?:直?飞往?|到|去|至)"
     rf"(?P<b>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机|单程|往返|一?张|$|[,，。!！?？\s\x1f\d])"
-    rf"|(?:飞往?|去|到)(?P<c>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机)"
+    rf"|(?:飞往?|去|到)(?P<d>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机)"
 )
 _TICKETS = re.compile(
     rf"\b(?P<a>{NUMBER_EN})\s+(?:\w+\s+)?(?:tickets?|seats?)\b|(?P<b>{NUMBER_ZH})张", re.IGNORECASE
@@ -111,13 +111,11 @@ def _count(page: Page) -> int | None:
 
 
 def _route(page: Page) -> tuple[str, str]:
+    """(origin, target): the groups a, c, e and b, d, f of either pattern."""
     match = page.take(_ROUTE_ZH) or page.take(_ROUTE)
-    if match is None:
-        return "", ""
-    said = match.groupdict()
-    origin = said.get("a") or said.get("c") if "d" in said else said.get("a")
-    target = said.get("b") or (said.get("d") if "d" in said else said.get("c")) or said.get("f")
-    return (origin or said.get("e") or ""), target or ""
+    said = match.groupdict() if match else {}
+    ends = (next((said[n] for n in names if said.get(n)), "") for names in ("ace", "bdf"))
+    return next(ends), next(ends)
 
 
 def suits(

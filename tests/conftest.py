@@ -37,7 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The server's libpq URL. The server stops with the run."""

@@ -85,3 +85,15 @@ async def test_a_change_of_number_in_a_basket_asks_of_which_thing(shop: Conversa
     answered = await shop.say("make it two")
     assert not answered.proposals
     assert "Which one do you mean?" in answered.text
+
+
+async def test_adding_more_of_the_same_thing_raises_its_number(shop: Conversation):
+    await shop.say("Buy a two-person tent")
+    assert (await shop.say("add two two-person tents too")).bought == [("p-alder", 3)]
+
+
+async def test_an_addition_that_is_not_there_leaves_the_proposal_standing(shop: Conversation):
+    first = await shop.say("Buy two two-person tents")
+    missing = await shop.say("add a kayak too")
+    assert not missing.proposals
+    assert (await shop.say("yes, buy it")).proposals == first.proposals

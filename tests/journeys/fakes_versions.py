@@ -44,6 +44,9 @@ class Workshop:
         return made
 
 
+LONGEST_S = 0.9  # beyond a second a decision is given up, which is another fault
+
+
 def as_it_is(_: Ask, route: Route) -> Route:
     return route
 
@@ -62,7 +65,17 @@ def all_commercial(_: Ask, route: Route) -> Route:
     return replace(route, kind="commercial", sub="purchase", role="agent")
 
 
-def slower_by(seconds: float) -> Spoil:
+def slower_by(times: int) -> Spoil:
+    """So many times as slow as the decision itself was: on a busy machine both are slow."""
+
+    def spoil(_: Ask, route: Route) -> Route:
+        threading.Event().wait(min(times * route.latency_us / 1_000_000, LONGEST_S))
+        return route
+
+    return spoil
+
+
+def hanging(seconds: float) -> Spoil:
     def spoil(_: Ask, route: Route) -> Route:
         threading.Event().wait(seconds)
         return route

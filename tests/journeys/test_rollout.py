@@ -28,6 +28,7 @@ from tests.journeys.fakes_versions import (
     broken,
     differs_a_little,
     doubts,
+    hanging,
     slower_by,
     smallest_for,
 )
@@ -192,7 +193,7 @@ async def test_the_propensity_of_a_choice_that_the_lot_made_is_its_share(routed)
         ("smallest", smallest_for(0.37), "100", "paid_tier_share"),
         ("smallest-canary", smallest_for(0.37), "5", "paid_tier_share"),
         ("commercial", all_commercial, "100", "commercial_share"),
-        ("slow", slower_by(0.8), "100", "p99_latency"),
+        ("slow", slower_by(50), "100", "p99_latency"),
         ("broken", broken, "100", "failures"),
         ("doubting", doubts, "5", "judge_share"),
     ],
@@ -255,7 +256,7 @@ async def test_a_broken_version_is_never_an_error_to_the_person(routed):
     assert (await routed.say(1))["route"]["policy_version"] == before
     assert await routed.one("SELECT failed->>0 FROM router_decision") == version
     await routed.operate("rollback", {})
-    slow = await routed.begin("hangs", slower_by(3), "100")
+    slow = await routed.begin("hangs", hanging(3), "100")
     assert (await routed.say(2))["route"]["policy_version"] == before
     assert await routed.one("SELECT max(failed->>0) FROM router_decision WHERE number = 2") == slow
 

@@ -1,9 +1,7 @@
 /** An account by e-mail and password: made by a guest, or entered by whoever has one. */
 
-import { useSignal } from "@preact/signals";
-import { Problem } from "../api";
+import { useAttempt } from "../attempt";
 import { t } from "../i18n";
-import { wording } from "../purchase";
 import { createAccount, enterAccount } from "../session";
 
 const DOES = { create: createAccount, enter: enterAccount } as const;
@@ -14,23 +12,14 @@ interface Props {
 }
 
 export function AccountForm({ does, entered }: Props) {
-  const fault = useSignal("");
-  const busy = useSignal(false);
-  const submit = async (event: SubmitEvent) => {
+  const { busy, fault, attempt } = useAttempt();
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    if (busy.value) return;
     const data = new FormData(event.currentTarget as HTMLFormElement);
-    busy.value = true;
-    fault.value = "";
-    try {
+    return attempt(async () => {
       await DOES[does](String(data.get("email")).trim(), String(data.get("password")));
       await entered();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      fault.value = wording(error);
-    } finally {
-      busy.value = false;
-    }
+    });
   };
   return (
     <form class="stack" onSubmit={(event) => void submit(event)}>

@@ -1,11 +1,11 @@
 /** Canceling an order: first what it would give back and cost, then the button that does it. */
 
 import { useSignal } from "@preact/signals";
-import { call, Problem } from "../api";
+import { call } from "../api";
+import { useAttempt } from "../attempt";
 import { randomId } from "../ids";
 import { t } from "../i18n";
 import { formatMoney } from "../money";
-import { wording } from "../purchase";
 import { formatMoment } from "../time";
 import type { CancellationQuote, Order } from "../wire";
 
@@ -19,22 +19,9 @@ interface Props {
 export function Cancellation({ order, changed }: Props) {
   const quote = useSignal<CancellationQuote | null>(null);
   const key = useSignal(randomId());
-  const fault = useSignal("");
-  const busy = useSignal(false);
+  const { busy, fault, attempt } = useAttempt();
   if (!CANCELABLE.has(order.state)) return null;
   const path = `/api/orders/${encodeURIComponent(order.id)}/cancellation`;
-  const attempt = async (deed: () => Promise<void>) => {
-    busy.value = true;
-    fault.value = "";
-    try {
-      await deed();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      fault.value = wording(error);
-    } finally {
-      busy.value = false;
-    }
-  };
   const ask = () =>
     attempt(async () => {
       key.value = randomId();

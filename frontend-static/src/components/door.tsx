@@ -1,9 +1,7 @@
 /** Signing in: as a guest with one click, or with a key. */
 
-import { useSignal } from "@preact/signals";
-import { Problem } from "../api";
+import { useAttempt } from "../attempt";
 import { t } from "../i18n";
-import { wording } from "../purchase";
 import { signIn } from "../session";
 import { door, me } from "../state";
 import { AccountForm } from "./account";
@@ -11,21 +9,12 @@ import { KeyForm } from "./key";
 import { LanguageSwitch } from "./language";
 
 export function Door({ entered }: { entered: () => Promise<void> }) {
-  const fault = useSignal("");
-  const busy = useSignal(false);
-  const enter = async () => {
-    busy.value = true;
-    fault.value = "";
-    try {
+  const { busy, fault, attempt } = useAttempt();
+  const enter = () =>
+    attempt(async () => {
       await signIn("");
       await entered();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      fault.value = wording(error);
-    } finally {
-      busy.value = false;
-    }
-  };
+    });
   return (
     <main class="door">
       <div class="door-top">

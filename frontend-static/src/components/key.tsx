@@ -1,29 +1,19 @@
 /** Signing in with a key: a person's, an operator's or a merchant's. */
 
-import { useSignal } from "@preact/signals";
-import { Problem } from "../api";
+import { useAttempt } from "../attempt";
 import { t } from "../i18n";
-import { wording } from "../purchase";
 import { signIn } from "../session";
 
 export function KeyForm({ label, entered }: { label: string; entered: () => Promise<void> }) {
-  const fault = useSignal("");
-  const busy = useSignal(false);
+  const { busy, fault, attempt } = useAttempt();
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const key = new FormData(event.currentTarget as HTMLFormElement).get("key");
-    if (busy.value || typeof key !== "string" || key.trim() === "") return;
-    busy.value = true;
-    fault.value = "";
-    try {
+    if (typeof key !== "string" || key.trim() === "") return;
+    await attempt(async () => {
       await signIn(key.trim());
       await entered();
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      fault.value = wording(error);
-    } finally {
-      busy.value = false;
-    }
+    });
   };
   return (
     <form class="stack" onSubmit={(event) => void submit(event)}>
