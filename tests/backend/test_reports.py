@@ -1,131 +1,18 @@
 """Reports agree with the rows they are made of, by day and currency, and cannot be misread."""
 
-import csv
-import io
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
-from rich.console import Console
 from sqlalchemy import text
 
 from backend import fees, formats, ledger, reports
-from backend.checkout import Checkout
 from backend.database import Database
 from backend.errors import BadRequest, NotFound, Unprocessable
-from backend.orders import PurchaseOrder
-from backend.reports import Report
-from backend.subscribers import BillingPayment
-from backend.threads import TurnRow
 from integrations.money import Money
 from quotas import usage
+from tests.backend.fakes_reports import NOON, pay, refund, run, say, sell
 from tests.quotas.fakes_plans import light, plan
-
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-async def run(
-    database: Database,
-    name: str,
-    *,
-    from_: str = "2026-11-01",
-    to: str = "2026-11-30",
-    **other: Any,
-) -> Report:
-    async with database.transaction() as session:
-        return await reports.run(session, name, from_=from_, to=to, **other)
-
-
-async def sell(
-    database: Database,
-    ref: str,
-    gross: Money,
-    *,
-    fee: int,
-    processor: int = 0,
-    merchant: str = "m1",
-    at: datetime = NOON,
-) -> None:
-    """An order and its capture, as the purchase writes them."""
-    row = {"merchant_id": merchant, "merchant_name": merchant, "settlement": "platform"}
-    amount = {"total": gross.amount, "currency": gross.currency, "fee": fee}
-    async with database.transaction() as session:
-        checkout = Checkout(
-            id=f"chk_{ref}",
-            user_id="usr_1",
-            merchant_of_record=merchant,
-            kind="purchase",
-            state="completed",
-            lines=[],
-            order_id=f"ord_{ref}",
-            confirmation={},
-            confirmed_at=at,
-            created_at=at,
-            **row,
-            **amount,
-        )
-        session.add(checkout)
-        await session.flush()
-        session.add(
-            PurchaseOrder(
-                id=f"ord_{ref}",
-                checkout_id=f"chk_{ref}",
-                user_id="usr_1",
-                merchant_order_id=ref,
-                kind="purchase",
-                lines=[],
-                totals=[],
-                placed_at=at,
-                **row,
-                **amount,
-            )
-        )
-        entries = fees.captured(
-            merchant_id=merchant,
-            gross=gross,
-            fee=Money(fee, gross.currency),
-            tax=Money.zero(gross.currency),
-            processor_fee=Money(processor, gross.currency),
-        )
-        await ledger.post(
-            session, kind="captured", ref=f"chk_{ref}", entries=entries, effective_at=at
-        )
-
-
-async def refund(database: Database, ref: str, amount: Money, fee: int, at: datetime) -> None:
-    entries = fees.refunded(
-        merchant_id="m1",
-        refund=amount,
-        fee_part=Money(fee, amount.currency),
-        tax_part=Money.zero(amount.currency),
-    )
-    async with database.transaction() as session:
-        await ledger.post(session, kind="refunded", ref=ref, entries=entries, effective_at=at)
-
-
-async def say(database: Database, turn: str, **columns: Any) -> None:
-    row = {
-        "user_id": "usr_1",
-        "plan": "free",
-        "surface": "rest",
-        "state": "done",
-        "text": "hello",
-        "kind": "casual",
-        "role": "light",
-        "served_role": "light",
-        "model": "small",
-        "cost_usd_micros": 100,
-        "latency_ms": 200,
-        "first_token_ms": 20,
-        "energy_wh_min": 0.1,
-        "energy_wh_max": 0.3,
-        "created_at": NOON,
-    }
-    async with database.transaction() as session:
-        session.add(TurnRow(id=turn, **(row | columns)))
-
 
 # --- revenue ------------------------------------------------------------------------------------
 
@@ -369,33 +256,6 @@ async def test_the_routing_report_tells_share_cost_latency_and_energy(database: 
     assert (complex_["failed"], complex_["downgraded"], complex_["cost_unknown"]) == (1, 1, 1)
 
 
-async def pay(database: Database, payment: str, plan: str, amount: Money, fee: int) -> None:
-    """A month of a plan, as the subscription books it."""
-    at = NOON
-    async with database.transaction() as session:
-        session.add(
-            BillingPayment(
-                id=payment,
-                user_id="usr_1",
-                kind="plan",
-                item=plan,
-                ref="in_1",
-                amount=amount.amount,
-                currency=amount.currency,
-                fee=fee,
-                paid_at=at,
-            )
-        )
-        entries = fees.subscription_paid(
-            amount=amount,
-            processor_fee=Money(fee, amount.currency),
-            tax=Money.zero(amount.currency),
-        )
-        await ledger.post(
-            session, kind="subscription_paid", ref=payment, entries=entries, effective_at=at
-        )
-
-
 async def test_the_margin_is_what_was_paid_less_what_the_answers_cost(database: Database):
     await pay(database, "pi_1", "plus", Money(2000, "USD"), 88)
     await pay(database, "pi_2", "plus", Money(1900, "EUR"), 80)
@@ -442,75 +302,6 @@ async def test_the_funnel_narrows_from_turns_to_orders(database: Database):
         "fulfilled": 0,
         "refunded or canceled": 0,
     }
-
-
-# --- as text ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "evil",
-    ["=HYPERLINK(1)", "+1", "-1+2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "  @x"],
-)
-async def test_no_cell_of_text_can_start_a_formula(database: Database, evil: str):
-    await say(database, "t1", model=evil)
-    report = await run(database, "routing", group_by="model")
-    assert report.rows[0]["model"] == evil
-    _, cells = csv.reader(io.StringIO(formats.as_csv(report), newline=""))
-    assert cells[0] == "'" + evil
-
-
-async def test_csv_is_rfc_4180_with_numbers_left_as_numbers(database: Database):
-    await say(database, "t1", model='quoted "name", with comma')
-    await refund(database, "r", Money(500, "EUR"), 20, NOON)
-    said = formats.as_csv(await run(database, "routing", group_by="model"))
-    assert said.count("\r\n") == 2
-    assert said.splitlines()[1].startswith('"quoted ""name"", with comma",1,')
-    revenue = formats.as_csv(await run(database, "revenue"))
-    header, cells = csv.reader(io.StringIO(revenue, newline=""))
-    assert dict(zip(header, cells, strict=True))["net_revenue"] == "-20"
-    assert dict(zip(header, cells, strict=True))["take_rate_bps"] == ""
-
-
-async def test_json_says_what_was_asked_and_answers_with_numbers(database: Database):
-    await say(database, "t1")
-    said = json.loads(formats.as_json(await run(database, "routing", tz="Asia/Shanghai")))
-    assert {k: said[k] for k in ("report", "from", "to", "tz", "group_by", "as_of")} == {
-        "report": "routing",
-        "from": "2026-10-31T16:00:00Z",
-        "to": "2026-11-30T16:00:00Z",
-        "tz": "Asia/Shanghai",
-        "group_by": "kind",
-        "as_of": None,
-    }
-    assert said["data"][0]["turns"] == 1
-
-
-async def test_parquet_holds_the_same_rows_with_their_types_and_the_question(database: Database):
-    await say(database, "t1", model="=1+1")
-    await refund(database, "r", Money(500, "EUR"), 20, NOON)
-    for name in reports.DEFINITIONS:
-        report = await run(database, name)
-        table = pq.read_table(io.BytesIO(formats.as_parquet(report)))
-        assert table.to_pylist() == [dict(row) for row in report.rows]
-        assert tuple(table.column_names) == report.columns
-        assert json.loads(table.schema.metadata[b"emptor"])["report"] == name
-    revenue = pq.read_schema(io.BytesIO(formats.as_parquet(await run(database, "revenue"))))
-    assert str(revenue.field("net_revenue").type) == "int64"
-    assert str(revenue.field("take_rate_bps").type) == "string"  # nothing was ordered: no value
-
-
-def test_a_table_for_the_eye_shows_money_in_its_currency():
-    rows = [
-        {"day": "2026-11-01", "currency": "EUR", "orders": 2, "gross": 75903, "fee": None},
-        {"day": "2026-11-01", "currency": "JPY", "orders": 1, "gross": 900, "fee": 9},
-    ]
-    console = Console(width=90, file=io.StringIO(), record=True)
-    console.print(formats.as_table("revenue", rows))
-    said = console.export_text()
-    assert "€759.03" in said
-    assert "¥900" in said
-    assert "75903" not in said
-    assert "–" in said
 
 
 async def test_reports_only_read(database: Database):
