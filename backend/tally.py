@@ -45,8 +45,9 @@ class Tally:
                 self.calls.append(event)
             case Cards():
                 self.cards.append(cards_as_json(event))
-            case Consent(proposals):
-                self.interrupts += [{"checkout_id": p.checkout_id} for p in proposals]
+            case Consent(proposals, blocked):
+                ids = [*(p.checkout_id for p in proposals), *(b.checkout_id for b in blocked)]
+                self.interrupts += [{"checkout_id": one} for one in ids]
             case Remembered(note):
                 self.memory = note
             case Finished(reason):

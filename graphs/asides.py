@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from graphs import orders, sentences
 from graphs.choices import choice
 from graphs.fits import terms
-from graphs.memory import Draft, Memory, OfferMemory, remember
+from graphs.memory import Draft, OfferMemory, again, remember
 from graphs.numerals import Page
 from graphs.state import Cards, OrderFact
 from graphs.visit import Outcome, Visit
@@ -88,14 +88,4 @@ def ids(visit: Visit, indices: Sequence[int]) -> list[str]:
 
 def kept(visit: Visit) -> str:
     """The memory as it was, for the next turn."""
-    memory = visit.memory
-    if memory == Memory():
-        return ""
-    return remember(
-        memory.offers,
-        draft=memory.draft,
-        wanted=memory.wanted,
-        asked=memory.asked,
-        lines=memory.lines,
-        key=memory.key,
-    )
+    return again(visit.memory)

@@ -53,11 +53,16 @@ class OfferMemory:
     price: Money
 
 
+Proposed = tuple[tuple[tuple[str, int], ...], str]
+"""The lines of a proposal, and the key that gives the same checkouts again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """`wanted`: the person asked to buy or book it, so the next fact may lead to a proposal.
     `asked` is the question that stands; `lines` and `key` are of the open proposal; `nth` is the
-    position last picked where the offers themselves are not remembered."""
+    position last picked where the offers themselves are not remembered; `beside` are proposals of
+    the same sheet that other words of the same message asked for."""
 
     offers: tuple[OfferMemory, ...] = ()
     draft: Draft = field(default_factory=Draft)
@@ -66,6 +71,7 @@ class Memory:
     lines: tuple[tuple[str, int], ...] = ()
     key: str = ""
     nth: int | None = None
+    beside: tuple[Proposed, ...] = ()
 
     @property
     def proposed(self) -> tuple[int, ...]:
@@ -85,6 +91,7 @@ def remember(
     asked: Fact = "",
     lines: Sequence[tuple[str, int]] = (),
     key: str = "",
+    beside: Sequence[Proposed] = (),
 ) -> str:
     """The private block to store behind the answer. Merchant text in it cannot end it early."""
     data = {
@@ -97,10 +104,26 @@ def remember(
         "asked": asked,
         "lines": [list(line) for line in lines],
         "key": key,
+        "beside": [[[list(line) for line in more], its_key] for more, its_key in beside],
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return f"\n\n<!--emptor:v1 {safe}-->"
+
+
+def again(memory: Memory, *, beside: Sequence[Proposed] | None = None) -> str:
+    """The block of a memory as it is, for the next turn; '' when there is nothing to keep."""
+    if memory == Memory() and not beside:
+        return ""
+    return remember(
+        memory.offers,
+        draft=memory.draft,
+        wanted=memory.wanted,
+        asked=memory.asked,
+        lines=memory.lines,
+        key=memory.key,
+        beside=memory.beside if beside is None else beside,
+    )
 
 
 def forget(text: str) -> str:
@@ -155,11 +178,16 @@ def _read(text: str) -> Memory | None:
             draft=_draft(data["draft"]),
             wanted=data["wanted"] is True,
             asked=data["asked"] if data["asked"] in get_args(Fact) else "",
-            lines=tuple((str(i), _count(q)) for i, q in data["lines"]),
+            lines=_lines(data["lines"]),
             key=str(data["key"]),
+            beside=tuple((_lines(lines), str(key)) for lines, key in data.get("beside", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, MoneyError):
         return None
+
+
+def _lines(data: Any) -> tuple[tuple[str, int], ...]:
+    return tuple((str(i), _count(q)) for i, q in data)
 
 
 def _count(value: Any) -> int:

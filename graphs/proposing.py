@@ -6,7 +6,7 @@ from typing import TypeGuard
 
 from graphs import sentences
 from graphs.fits import Plan, plan
-from graphs.memory import Draft, remember
+from graphs.memory import Draft, again, remember
 from graphs.state import Blocked, Cards, Consent, Offer, Proposal
 from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
 from graphs.wishes import wish
@@ -36,13 +36,51 @@ async def propose(
         return Outcome(sentences.refused(visit.language), remember(listed, draft=draft))
     lines = [frozen.line(o) for o in offers]
     made = await visit.context.desk.propose(lines, key=frozen.key, language=visit.turn.language)
+    standing = await _beside(visit)
+    made, blocked = _one_sheet(standing, made)
     good, problems = _checked(visit, frozen, offers, made)
+    if good or blocked:
+        visit.emit(Consent((*standing, *good), blocked))
     if not good:
         return Outcome("\n".join(problems), remember(listed, draft=draft))
-    visit.emit(Consent(tuple(good)))
-    text = _announce(visit, frozen, draft, offers, good)
-    kept = remember(listed, draft=draft, wanted=True, lines=lines, key=frozen.key)
-    return Outcome("\n".join([text, *problems]), kept, tuple(good))
+    text = _announce(visit, frozen, draft, offers, good, beside=standing, blocked=blocked)
+    kept = remember(
+        listed,
+        draft=draft,
+        wanted=True,
+        lines=lines,
+        key=frozen.key,
+        beside=visit.memory.beside if standing else (),
+    )
+    return Outcome("\n".join([text, *problems]), kept, (*standing, *good))
+
+
+def _one_sheet(
+    standing: Sequence[Proposal], made: Sequence[Proposal | Blocked]
+) -> tuple[list[Proposal | Blocked], tuple[Blocked, ...]]:
+    """What was made, its unready parts told to be completed on the sheet that shows all of it, and
+    those parts."""
+    parts = [*standing, *(one for one in made if one.checkout_id)]
+    url = sentences.sheet_url(parts) if parts else ""
+    told = [
+        replace(one, url=url) if isinstance(one, Blocked) and one.checkout_id else one
+        for one in made
+    ]
+    return told, tuple(one for one in told if isinstance(one, Blocked) and one.checkout_id)
+
+
+async def _beside(visit: Visit) -> tuple[Proposal, ...]:
+    """What the same message asked for and still waits on the same sheet: the same keys give the
+    same checkouts. Nothing of it is kept once the person turns to something else."""
+    if visit.reading.fresh:
+        return ()
+    found = [
+        one
+        for lines, key in visit.memory.beside
+        for one in await visit.context.desk.propose(lines, key=key, language=visit.turn.language)
+        if _is_open(one, visit)
+    ]
+    return tuple(found)
 
 
 async def propose_picked(
@@ -70,15 +108,12 @@ async def show_again(visit: Visit) -> Outcome | None:
     made = await visit.context.desk.propose(
         list(memory.lines), key=memory.key, language=visit.turn.language
     )
-    still = [one for one in made if _is_open(one, visit)]
+    still = [*await _beside(visit), *(one for one in made if _is_open(one, visit))]
     if not still:
         return None
     visit.emit(Consent(tuple(still)))
-    text = "\n".join([sentences.button(still, visit.language), *(one.url for one in still)])
-    kept = remember(
-        memory.offers, draft=memory.draft, wanted=True, lines=memory.lines, key=memory.key
-    )
-    return Outcome(text, kept, tuple(still))
+    text = f"{sentences.button(still, visit.language)}\n{sentences.sheet_url(still)}"
+    return Outcome(text, again(replace(memory, wanted=True, asked="")), tuple(still))
 
 
 def _is_open(made: Proposal | Blocked, visit: Visit) -> TypeGuard[Proposal]:
@@ -109,7 +144,7 @@ def _checked(
             good.append(one)
     if not made:
         problems.append(sentences.changed(visit.language))
-    return good, problems
+    return good, list(dict.fromkeys(problems))
 
 
 def _with(good: Sequence[Proposal], one: Proposal) -> Money:
@@ -119,8 +154,17 @@ def _with(good: Sequence[Proposal], one: Proposal) -> Money:
 
 
 def _announce(
-    visit: Visit, frozen: Plan, draft: Draft, offers: Sequence[Offer], good: Sequence[Proposal]
+    visit: Visit,
+    frozen: Plan,
+    draft: Draft,
+    offers: Sequence[Offer],
+    good: Sequence[Proposal],
+    *,
+    beside: Sequence[Proposal],
+    blocked: Sequence[Blocked],
 ) -> str:
+    """Each merchant's part in words; where there are several, one sum and one link for all."""
+    several = len(good) + len(beside) + len(blocked) > 1
     language = visit.language
     about = sentences.facts(frozen.wish, language) if draft.vertical != "product" else ""
     told = [
@@ -131,8 +175,11 @@ def _announce(
                 (sentences.where(o, language) for o in offers if frozen.kept_by(one, [o])), ""
             ),
             language=language,
+            linked=visit.alone and not several,
         )
         for one in good
     ]
     said = [sentences.ready(language), *told, sentences.assumption(draft, language)]
+    if several and visit.alone:
+        said.append(sentences.altogether([*beside, *good], language, blocked=blocked))
     return "\n".join(part for part in said if part)

@@ -12,7 +12,7 @@ from typing import Any
 from babel.dates import format_date, format_time
 
 from graphs.memory import Draft, Fact
-from graphs.state import Blocked, Offer, Proposal, Wish
+from graphs.state import Blocked, Offer, Proposal, Wish, due
 from integrations.partner import clean_text
 
 _MARKUP = re.compile(r"[\[\]<>*_`|\\{}#]|(?:https?|ftp)://\S+|www\.\S+", re.IGNORECASE)
@@ -242,8 +242,17 @@ def unsupported(name: tuple[str, str], language: str) -> str:
     )
 
 
-def proposal(made: Proposal, *, about: str, place: str, language: str) -> str:
+def proposal(made: Proposal, *, about: str, place: str, language: str, linked: bool = True) -> str:
     """What waits for consent, from the checkout's row: what, where, total, terms, and the link."""
+    told = _proposed(made, about=about, place=place, language=language)
+    return "\n".join([told, _link(made.url, language)]) if linked else told
+
+
+def _link(url: str, language: str) -> str:
+    return pick(language, f"Review and confirm: {url}", f"确认页面：{url}")
+
+
+def _proposed(made: Proposal, *, about: str, place: str, language: str) -> str:
     items = [_item(line, counted=not about) for line in made.lines if line.get("title")]
     total = made.total.text(LOCALE[language])
     terms = plain(made.confirmation.get("cancellation_policy", ""), 240)
@@ -254,13 +263,40 @@ def proposal(made: Proposal, *, about: str, place: str, language: str) -> str:
         parts.append(f"合计{total}，收款方：{seller}。")
         parts.append(f"取消条款：“{terms}”。" if terms else "")
         parts.append("在您确认之前不会下单，也不会扣款。")
-        return "".join(parts) + f"\n确认页面：{made.url}"
+        return "".join(parts)
     parts = ["; ".join(items) + (f", {about}" if about else "") + "."]
     parts.append(f"Place: {place}." if place else "")
     parts.append(f"Total: {total}, charged by {seller}.")
     parts.append(f"Cancellation terms: “{terms}”" if terms else "")
     parts.append("Nothing is ordered or paid until you confirm.")
-    return " ".join(p for p in parts if p) + f"\nReview and confirm: {made.url}"
+    return " ".join(p for p in parts if p)
+
+
+def altogether(made: Sequence[Proposal], language: str, *, blocked: Sequence[Blocked] = ()) -> str:
+    """The sum of what several merchants would charge, each currency by itself, and the one page
+    on which all of it is confirmed, with the parts that still lack something."""
+    link = _link(sheet_url([*made, *blocked]), language)
+    if len(made) == 1:
+        return link
+    total = _sums(made, language)
+    told = pick(
+        language,
+        f"Altogether {total}, at {len(made)} merchants: one confirmation, and each charges its "
+        "own part.",
+        f"合计{total}，共{len(made)}个商家：一次确认，各自收取自己的部分。",
+    )
+    return f"{told}\n{link}"
+
+
+def sheet_url(parts: Sequence[Proposal | Blocked]) -> str:
+    """The page of the first checkout, with the others on the same sheet."""
+    first, *others = parts
+    return f"{first.url}?with={','.join(p.checkout_id for p in others)}" if others else first.url
+
+
+def _sums(made: Sequence[Proposal], language: str) -> str:
+    sums = due([p.total for p in made])
+    return pick(language, " + ", "＋").join(money.text(LOCALE[language]) for money in sums)
 
 
 def _item(line: Mapping[str, Any], *, counted: bool) -> str:
@@ -271,7 +307,7 @@ def _item(line: Mapping[str, Any], *, counted: bool) -> str:
 
 def button(made: Sequence[Proposal], language: str) -> str:
     """A message never pays: the answer to 'yes, buy it' in the chat."""
-    totals = ", ".join(p.total.text(LOCALE[language]) for p in made)
+    totals = _sums(made, language)
     return pick(
         language,
         f"A message cannot pay. Please confirm {totals} with the button; I do the rest.",

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from graphs import acts, asides, sentences
 from graphs.basket import fill, of_each
 from graphs.choices import Choice
+from graphs.errands import errands, together
 from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
 from graphs.numerals import shortened
@@ -38,6 +39,25 @@ async def shop(
     emit: Callable[[Event], None],
 ) -> Outcome:
     """Answer one commercial turn. Emits cards, model calls and consent; says the rest as text."""
+    parts = errands(turn.ask.text)
+    if len(parts) == 1:
+        return await _errand(turn, route, admission, context, emit)
+
+    async def one(part: Turn, emit: Callable[[Event], None]) -> Outcome:
+        return await _errand(part, route, admission, context, emit, alone=False)
+
+    return await together(parts, turn, emit, one)
+
+
+async def _errand(
+    turn: Turn,
+    route: Route,
+    admission: Admission,
+    context: TurnContext,
+    emit: Callable[[Event], None],
+    *,
+    alone: bool = True,
+) -> Outcome:
     today = turn.now.astimezone(ZoneInfo(turn.timezone)).date()
     memory = recall(turn.ask.context) or _replay(turn, today)
     reading = read(
@@ -48,7 +68,7 @@ async def shop(
         hint=_hint(route),
         goods=route.sub != "booking" or acts.browses(shortened(turn.ask.text)),
     )
-    visit = Visit(turn, route, admission, context, emit, memory, reading, today)
+    visit = Visit(turn, route, admission, context, emit, memory, reading, today, alone)
     answering = memory.asked == "cancel" and reading.choice is not None
     step = asides.cancel if answering else _STEPS.get(reading.act)
     outcome = await step(visit) if step else None

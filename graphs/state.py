@@ -191,6 +191,15 @@ class Proposal:
     url: str
 
 
+def due(totals: Sequence[Money]) -> tuple[Money, ...]:
+    """What several checkouts come to, one sum for each currency in the order of their coming."""
+    currencies = dict.fromkeys(money.currency for money in totals)
+    return tuple(
+        sum((m for m in totals if m.currency == currency), Money.zero(currency))
+        for currency in currencies
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """A checkout that cannot be confirmed yet; `missing` names what (address, buyer, stock…)."""
@@ -355,9 +364,14 @@ class Cards:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The turn ends here: only the person can go on, with the hash that they were shown."""
+    """The turn ends here: only the person can go on, with the hash that they were shown.
+
+    All of it is one sheet, one checkout a merchant. `blocked` are its parts that still lack
+    something (an address, a name) or that the merchant finishes itself.
+    """
 
     proposals: tuple[Proposal, ...]
+    blocked: tuple[Blocked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Visit:
     memory: Memory
     reading: Reading
     today: date
+    alone: bool = True  # False: one errand of several, whose sheet is named once for all
 
     @property
     def language(self) -> str:

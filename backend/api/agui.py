@@ -24,6 +24,8 @@ from backend.turn import Chat
 
 router = APIRouter(tags=["AG-UI"])
 
+DECISIONS_MAX = 20
+
 
 @router.post(
     "/agui",
@@ -34,8 +36,11 @@ async def run_agent(body: RunAgentInput, request: Request, who: UserKey) -> Resp
     """One run: a new user message, or `resume` with what the person decided."""
     chat: Chat = request.app.state.chat
     if body.resume:
-        entry = body.resume[0]
-        resolved = resuming.Resume(entry.interrupt_id, entry.status, entry.payload)
+        resolved = [resuming.Resume(e.interrupt_id, e.status, e.payload) for e in body.resume]
+        if len(resolved) > DECISIONS_MAX:
+            raise Unprocessable(
+                f"resume: at most {DECISIONS_MAX} decisions at once", code="invalid_request"
+            )
         run = Run(body.thread_id, body.run_id)
         events = resuming.resume(request, who, run, resolved)
     else:

@@ -16,7 +16,7 @@ from backend.errors import AppError
 from backend.ids import new_id
 from backend.tally import cards_as_json
 from backend.turn import Closed, Opened, TurnEvent
-from graphs.state import Cards, Consent, Proposal, Routed, TextDelta
+from graphs.state import Blocked, Cards, Consent, Proposal, Routed, TextDelta, due
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 CONSENT_SCHEMA = {
@@ -99,10 +99,7 @@ class Story:
                 return [*self._hush(), self._cards(one)]
             case Consent():
                 self.interrupts += [interrupt(p) for p in one.proposals]
-                cart = [
-                    {"checkout_id": p.checkout_id, "lines": list(p.lines)} for p in one.proposals
-                ]
-                return [*self._hush(), _replace("/cart", cart)]
+                return [*self._hush(), _basket(one)]
             case Closed():
                 return self._end(one)
         return []
@@ -161,14 +158,30 @@ class Story:
         ]
 
 
-def _cart(proposal: Proposal) -> dict[str, Any]:
-    total = proposal.total
+def _basket(asked: Consent) -> dict[str, Any]:
+    """The parts of the one sheet, each its merchant's; `/due` is what all that can be confirmed
+    comes to, one sum for each currency."""
+    sums = due([p.total for p in asked.proposals])
+    parts = [*map(_part, asked.proposals), *map(_unready, asked.blocked)]
+    money = [{"amount": one.amount, "currency": one.currency} for one in sums]
+    added = [("/cart", parts), ("/due", money)]
+    return event(
+        "STATE_DELTA", delta=[{"op": "add", "path": path, "value": value} for path, value in added]
+    )
+
+
+def _part(proposal: Proposal) -> dict[str, Any]:
     return {
         "checkout_id": proposal.checkout_id,
         "merchant": proposal.merchant_of_record,
         "lines": [dict(line) for line in proposal.lines],
-        "total": {"amount": total.amount, "currency": total.currency},
+        "total": proposal.total.amount,
+        "currency": proposal.total.currency,
     }
+
+
+def _unready(part: Blocked) -> dict[str, Any]:
+    return {"checkout_id": part.checkout_id, "missing": list(part.missing), "url": part.url}
 
 
 def finished(run: Run, outcome: dict[str, Any], **more: Any) -> dict[str, Any]:

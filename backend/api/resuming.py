@@ -1,9 +1,11 @@
-"""AG-UI's resume: what a person decided about an interrupt. It calls the page's own `confirm`.
+"""AG-UI's resume: what a person decided about interrupts. It calls the page's own `confirm`.
 
-A resume without the hash that was shown pays nothing, whatever else it says.
+A resume without the hash that was shown pays nothing, whatever else it says. Several merchants of
+one sheet are several entries: each is confirmed with its own hash and ends in its own way, one
+after the other; none of them waits for another's success, and none is tried twice.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ from backend.api.payment_method import method_for
 from backend.auth import Principal
 from backend.checkout import Checkout, fetch
 from backend.desk import proposal
-from backend.errors import AppError, NotFound
+from backend.errors import AppError, NotFound, Unprocessable
 from backend.ids import new_id
 from backend.masking import mask_cards
 from backend.receipt import receipt
@@ -49,40 +51,73 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a resume ends: a sentence, perhaps a card, perhaps another question."""
+    """How a decision ends: a sentence, perhaps a card, perhaps another question. `code` says why
+    nothing was paid; `next_action` is what the bank asks of the person."""
 
     text: str
     card: dict[str, Any] | None = None
     again: Proposal | None = None
+    code: str = ""
+    next_action: Mapping[str, Any] | None = None
 
 
 async def resume(
-    request: Request, who: Principal, run: Run, entry: Resume
+    request: Request, who: Principal, run: Run, entries: Sequence[Resume]
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """The run's events. Raises `NotFound` before the first one for a foreign interrupt."""
+    """The run's events. Raises `NotFound` before the first one for a foreign interrupt, and
+    `Unprocessable` for two decisions about one checkout."""
     till: Till = request.app.state.till
     async with till.database.transaction() as session:
-        row = await fetch(session, _checkout_id(entry.interrupt_id), user_id=who.user_id)
+        rows = [
+            await fetch(session, _checkout_id(entry.interrupt_id), user_id=who.user_id)
+            for entry in entries
+        ]
         user = await auth.user(session, who.user_id)
+    if len({row.id for row in rows}) < len(rows):
+        raise Unprocessable("resume: decide once about each interrupt", code="invalid_request")
     yield event("RUN_STARTED", threadId=run.thread_id, runId=run.run_id)
-    language = await _language(till, row)
-    told = await _decide(till, request, user, row, entry, language)
-    message_id = await _write(till, user, row, told)
-    yield event("TEXT_MESSAGE_START", messageId=message_id, role="assistant")
-    yield event("TEXT_MESSAGE_CONTENT", messageId=message_id, delta=told.text)
-    yield event("TEXT_MESSAGE_END", messageId=message_id)
-    if told.card is not None:
-        yield event(
-            "ACTIVITY_SNAPSHOT",
-            messageId=new_id("act"),
-            activityType="order",
-            content={"items": [told.card]},
-            replace=True,
-        )
-    outcome: dict[str, Any] = {"type": "success"}
-    if told.again is not None:
-        outcome = {"type": "interrupt", "interrupts": [interrupt(told.again)]}
-    yield finished(run, outcome)
+    ended = []
+    for entry, row in zip(entries, rows, strict=True):
+        told = await _decide(till, request, user, row, entry, await _language(till, row))
+        ended.append(told)
+        for one in _tell(await _write(till, user, row, told), told):
+            yield one
+    again = [interrupt(told.again) for told in ended if told.again is not None]
+    outcome = {"type": "interrupt", "interrupts": again} if again else {"type": "success"}
+    async with till.database.transaction() as session:
+        rows = [await fetch(session, row.id, user_id=who.user_id) for row in rows]
+    outcomes = [_outcome(*one) for one in zip(entries, rows, ended, strict=True)]
+    yield finished(run, outcome, result={"outcomes": outcomes})
+
+
+def _tell(message_id: str, told: Told) -> list[dict[str, Any]]:
+    said = [
+        event("TEXT_MESSAGE_START", messageId=message_id, role="assistant"),
+        event("TEXT_MESSAGE_CONTENT", messageId=message_id, delta=told.text),
+        event("TEXT_MESSAGE_END", messageId=message_id),
+    ]
+    if told.card is None:
+        return said
+    card = event(
+        "ACTIVITY_SNAPSHOT",
+        messageId=new_id("act"),
+        activityType="order",
+        content={"items": [told.card]},
+        replace=True,
+    )
+    return [*said, card]
+
+
+def _outcome(entry: Resume, row: Checkout, told: Told) -> dict[str, Any]:
+    """How one decision ended, as its checkout's row has it now."""
+    return {
+        "interruptId": entry.interrupt_id,
+        "checkout_id": row.id,
+        "state": row.state,
+        "order_id": row.order_id,
+        **({"code": told.code} if told.code else {}),
+        **({"next_action": told.next_action} if told.next_action else {}),
+    }
 
 
 def _checkout_id(interrupt_id: str) -> str:
@@ -133,7 +168,12 @@ async def _refused(till: Till, row: Checkout, error: AppError) -> Told:
         fresh = await fetch(session, row.id, user_id=row.user_id)
     now = proposal(fresh, till.public_url)
     again = now if isinstance(now, Proposal) and error.specific_code == "offer_changed" else None
-    return Told(error.detail, again=again)
+    return Told(
+        error.detail,
+        again=again,
+        code=error.specific_code,
+        next_action=fresh.next_action if fresh.step == "authenticate" else None,
+    )
 
 
 async def _language(till: Till, row: Checkout) -> str:

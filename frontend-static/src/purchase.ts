@@ -13,10 +13,14 @@ import { threadId } from "./state";
 import { Turn } from "./turn";
 import type { Checkout, CheckoutState, Interrupt, InterruptMetadata, PaymentMethod } from "./wire";
 
-/** `unsure`: the merchant's answer was lost; the server keeps asking, and never pays twice. */
-export type Phase = "review" | "busy" | "unsure" | "paid" | "over";
+/**
+ * `bank`: the bank asks the person to approve it; nothing is charged until then.
+ * `unsure`: the merchant's answer was lost; the server keeps asking, and never pays twice.
+ */
+export type Phase = "review" | "busy" | "bank" | "unsure" | "paid" | "over";
 
 const POLLS_MAX = 60;
+const BANK_POLLS_MAX = 300;
 const MOVING: ReadonlySet<CheckoutState> = new Set(["authorising", "placing"]);
 const OVER: ReadonlySet<CheckoutState> = new Set(["failed", "canceled", "expired"]);
 
@@ -25,6 +29,8 @@ export class Purchase {
   readonly phase = signal<Phase>("review");
   /** The last thing worth saying about this payment, such as why it did not go through. */
   readonly notice = signal("");
+  /** Where the bank asks for its approval. */
+  readonly bank = signal<string | null>(null);
   readonly consent: ReadonlySignal<Consent | null>;
   /** The turn that the resumed run wrote into, when there was one. */
   answer: Turn | null = null;
@@ -53,24 +59,22 @@ export class Purchase {
     return purchase;
   }
 
+  /** Whether the consent goes back to a run that waits for it, and not to the checkout itself. */
+  get asked(): boolean {
+    return this.interrupt !== null;
+  }
+
   /** Pays what is shown, once: while it runs, further calls do nothing. */
   async pay(method: PaymentMethod | null): Promise<void> {
-    const consent = this.shown.value;
-    if (this.phase.value !== "review" || consent === null) return;
-    this.phase.value = "busy";
-    this.notice.value = "";
-    const payload = {
-      confirmation_hash: consent.hash,
-      ...(method === null ? {} : { payment_method: reference(method) }),
-    };
-    if (this.interrupt === null) await this.confirm(payload);
-    else await this.resume(this.interrupt, { accept: true, ...payload });
+    if (this.interrupt !== null) return payTogether([this], method);
+    const payload = this.begin(method);
+    if (payload !== null) await this.confirm(payload);
   }
 
   async cancel(): Promise<void> {
     if (this.phase.value !== "review") return;
     this.phase.value = "busy";
-    if (this.interrupt !== null) return this.resume(this.interrupt, null);
+    if (this.interrupt !== null) return this.refuse(this.interrupt);
     try {
       this.see(await call<Checkout>("POST", this.path("/cancel"), { key: this.key, body: {} }));
     } catch (error) {
@@ -106,6 +110,54 @@ export class Purchase {
     this.rest("unsure", t("pay.unsure"));
   }
 
+  /** Asks on while the bank waits for the person. Ends as soon as it rests otherwise. */
+  async watch(): Promise<void> {
+    for (let poll = 0; poll < BANK_POLLS_MAX && this.phase.value === "bank"; poll += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+      await this.learn();
+    }
+  }
+
+  /** The consent that is given now; null where it is given already or there is none to give. */
+  begin(method: PaymentMethod | null): Record<string, unknown> | null {
+    const consent = this.shown.value;
+    if (this.phase.value !== "review" || consent === null) return null;
+    this.phase.value = "busy";
+    this.notice.value = "";
+    const paidWith = method === null ? {} : { payment_method: reference(method) };
+    return { confirmation_hash: consent.hash, ...paidWith };
+  }
+
+  /** What the resumed run is told about this payment; null where there is nothing to tell. */
+  entry(method: PaymentMethod | null): Entry | null {
+    const interrupt = this.interrupt;
+    const payload = interrupt === null ? null : this.begin(method);
+    if (interrupt === null || payload === null) return null;
+    return { interruptId: interrupt.id, status: "resolved", payload: { accept: true, ...payload } };
+  }
+
+  /** After a run that could not start. */
+  wait(): void {
+    this.rest("review", t("pay.wait_for_answer"));
+  }
+
+  /** Learns how it went in the run that wrote into `turn`. */
+  async conclude(turn: Turn): Promise<void> {
+    this.answer = turn;
+    const again = turn.interrupts.value.filter(isPayment).find((one) => this.isOf(one.metadata));
+    if (again !== undefined) return this.offerAgain(turn, again);
+    await this.learn();
+    const fault = turn.outcomes.value.find((one) => this.isOf(one) && one.code) ?? turn.fault.value;
+    if (this.phase.value !== "paid" && fault?.code) {
+      this.notice.value = wording({ code: fault.code, detail: "detail" in fault ? fault.detail : "" });
+    }
+    if (this.phase.value === "review") this.confirmHenceforth();
+  }
+
+  private isOf({ checkout_id }: { checkout_id: string }): boolean {
+    return checkout_id === this.checkoutId;
+  }
+
   private async confirm(body: unknown): Promise<void> {
     try {
       this.see(await call<Checkout>("POST", this.path("/confirm"), { key: this.key, body }));
@@ -115,41 +167,18 @@ export class Purchase {
     }
   }
 
-  /** `payload` null: the person said no. */
-  private async resume(interrupt: Interrupt, payload: unknown): Promise<void> {
+  private async refuse(interrupt: Interrupt): Promise<void> {
     const turn = new Turn("");
-    this.answer = turn;
-    const entry =
-      payload === null
-        ? { interruptId: interrupt.id, status: "cancelled" }
-        : { interruptId: interrupt.id, status: "resolved", payload };
-    const body = {
-      threadId: threadId.value,
-      runId: randomId(),
-      state: {},
-      messages: [],
-      tools: [],
-      context: [],
-      forwardedProps: {},
-      resume: [entry],
-    };
-    const started = await start(turn, (abort) =>
-      send("POST", "/agui", { key: this.key, body, signal: abort, accept: "text/event-stream" }),
-    );
-    if (!started) return this.rest("review", t("pay.wait_for_answer"));
-    const again = turn.interrupts.value.find(isPayment);
-    if (again?.metadata.checkout_id === this.checkoutId) return this.offerAgain(turn, again);
-    await this.learn();
-    if (payload === null && this.phase.value === "review") return this.rest("over", t("state.canceled"));
-    const fault = turn.fault.value;
-    if (this.phase.value !== "paid" && fault) this.notice.value = wording(fault);
-    if (this.phase.value === "review") this.confirmHenceforth();
+    const entry: Entry = { interruptId: interrupt.id, status: "cancelled" };
+    if (!(await resumed(turn, [entry], this.key))) return this.wait();
+    await this.conclude(turn);
+    if (this.phase.value === "review") this.rest("over", t("state.canceled"));
   }
 
   /** The merchant changed something: nothing was charged, and the new terms need a new consent. */
   private offerAgain(turn: Turn, interrupt: Interrupt & { metadata: InterruptMetadata }): void {
     // The open sheet shows it; a second card in the thread would offer the same payment twice.
-    turn.interrupts.value = [];
+    turn.interrupts.value = turn.interrupts.value.filter((one) => one !== interrupt);
     this.interrupt = interrupt;
     this.key = randomId();
     this.shown.value = consentOfInterrupt(interrupt);
@@ -179,6 +208,8 @@ export class Purchase {
     if (OVER.has(checkout.state)) return this.rest("over", ended(checkout));
     if (checkout.state === "outcome_unknown") return this.rest("unsure", t("pay.unsure"));
     if (MOVING.has(checkout.state)) {
+      this.bank.value = checkout.next_action?.redirect_to_url?.url ?? null;
+      if (checkout.next_action) return this.rest("bank", t("error.authentication_required"));
       this.phase.value = "busy";
       return;
     }
@@ -194,6 +225,42 @@ export class Purchase {
   private path(end = ""): string {
     return `/api/checkouts/${encodeURIComponent(this.checkoutId)}${end}`;
   }
+}
+
+interface Entry {
+  interruptId: string;
+  status: "resolved" | "cancelled";
+  payload?: unknown;
+}
+
+/** One press for all of them: one run is resumed, and each learns its own end from it. */
+export async function payTogether(
+  purchases: readonly Purchase[],
+  method: PaymentMethod | null,
+): Promise<void> {
+  const said = purchases.map((one) => ({ one, entry: one.entry(method) }));
+  const begun = said.flatMap(({ one, entry }) => (entry === null ? [] : [{ one, entry }]));
+  if (begun.length === 0) return;
+  const turn = new Turn("");
+  const entries = begun.map(({ entry }) => entry);
+  const started = await resumed(turn, entries, randomId());
+  await Promise.all(begun.map(({ one }) => (started ? one.conclude(turn) : one.wait())));
+}
+
+function resumed(turn: Turn, resume: readonly Entry[], key: string): Promise<boolean> {
+  const body = {
+    threadId: threadId.value,
+    runId: randomId(),
+    state: {},
+    messages: [],
+    tools: [],
+    context: [],
+    forwardedProps: {},
+    resume,
+  };
+  return start(turn, (signal) =>
+    send("POST", "/agui", { key, body, signal, accept: "text/event-stream" }),
+  );
 }
 
 /** How a checkout ended without an order, with the reason where the server gives one. */

@@ -67,6 +67,7 @@ class Run {
         return this.turn.patchActivity(event.messageId, event.activityType, event.patch);
       case "RUN_FINISHED":
         if (event.outcome?.type === "interrupt") this.turn.interrupts.value = event.outcome.interrupts;
+        this.turn.outcomes.value = event.result?.outcomes ?? [];
         return this.turn.end("done");
       case "RUN_ERROR":
         return this.turn.end("failed", { code: event.code ?? "", detail: event.message });
@@ -82,7 +83,8 @@ class Run {
 
   private setState(state: Json): void {
     this.state = state;
-    const shared = state as { route?: Route; quota?: Quota } | null;
+    const shared = state as { route?: Route; quota?: Quota; cart?: { checkout_id: string }[] } | null;
+    if (shared?.cart) this.turn.checkouts.value = shared.cart.map((part) => part.checkout_id);
     if (shared?.route) this.turn.route.value = shared.route;
     if (shared?.quota?.buckets) quota.value = shared.quota;
   }

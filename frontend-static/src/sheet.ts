@@ -1,19 +1,21 @@
-/** The chat's confirmation sheet: which payment is on it, and what it leaves in the conversation. */
+/** The chat's confirmation sheet: which payments are on it, and what they leave in the conversation. */
 
 import { signal } from "@preact/signals";
 import { call, Problem } from "./api";
+import { Basket } from "./basket";
 import { isPayment } from "./consent";
 import { Purchase } from "./purchase";
 import { threadId, turns } from "./state";
 import { Turn } from "./turn";
 import type { Checkout, Interrupt, InterruptMetadata, Offer, OrderFact, PaymentMethod } from "./wire";
 
-export const sheet = signal<Purchase | null>(null);
+export const sheet = signal<Basket | null>(null);
 
 /** One purchase an interrupt or an offer, so that closing and reopening the sheet stays one. */
 const purchases = new Map<string, Purchase>();
+const baskets = new Map<string, Basket>();
 
-export function purchaseOf(interrupt: Interrupt & { metadata: InterruptMetadata }): Purchase {
+function purchaseOf(interrupt: Interrupt & { metadata: InterruptMetadata }): Purchase {
   let purchase = purchases.get(interrupt.id);
   if (purchase === undefined) {
     purchase = Purchase.ofInterrupt(interrupt);
@@ -37,10 +39,29 @@ export async function purchaseAt(checkoutId: string): Promise<Purchase | null> {
   }
 }
 
-/** Opens by itself for the first payment that a turn asks for. */
-export function openSheetFor(turn: Turn): void {
-  const interrupt = turn.interrupts.value.find(isPayment);
-  if (interrupt !== undefined) sheet.value = purchaseOf(interrupt);
+/** All that a turn asks consent for, as one sheet; null when there is nothing of it to be read. */
+export async function basketOf(turn: Turn): Promise<Basket | null> {
+  const asked = turn.interrupts.value.filter(isPayment);
+  const ids = new Set([...turn.checkouts.value, ...asked.map(({ metadata }) => metadata.checkout_id)]);
+  const found = [...ids].map((id) => {
+    const interrupt = asked.find(({ metadata }) => metadata.checkout_id === id);
+    return interrupt === undefined ? purchaseAt(id) : purchaseOf(interrupt);
+  });
+  return basket((await Promise.all(found)).filter((part) => part !== null));
+}
+
+function basket(parts: readonly Purchase[]): Basket | null {
+  if (parts.length === 0) return null;
+  const made = new Basket(parts);
+  const known = baskets.get(made.id);
+  if (known?.parts.every((part, index) => part === parts[index])) return known;
+  baskets.set(made.id, made);
+  return made;
+}
+
+/** Opens by itself for what a turn asks for. */
+export async function openSheetFor(turn: Turn): Promise<void> {
+  sheet.value = (await basketOf(turn)) ?? sheet.value;
 }
 
 /** Asks the merchant for a binding total of this one offer, and shows it. Throws `Problem`. */
@@ -49,7 +70,7 @@ export async function choose(offer: Offer): Promise<void> {
   if (known?.phase.value === "review") {
     await known.learn();
     if (known.phase.value === "review") {
-      sheet.value = known;
+      sheet.value = basket([known]);
       return;
     }
   }
@@ -61,37 +82,56 @@ export async function choose(offer: Offer): Promise<void> {
   });
   const purchase = Purchase.ofCheckout(checkout);
   purchases.set(offer.offer_id, purchase);
-  sheet.value = purchase;
+  sheet.value = basket([purchase]);
 }
 
-export async function pay(purchase: Purchase, method: PaymentMethod | null): Promise<void> {
-  await purchase.pay(method);
-  if (purchase.phase.value !== "paid") return;
-  leaveReceipt(purchase);
-  if (sheet.value === purchase) sheet.value = null;
+/** Pays what is chosen on the sheet. It closes when everything is paid; else it shows each end. */
+export async function pay(shown: Basket, method: PaymentMethod | null): Promise<void> {
+  await shown.pay(method);
+  for (const part of shown.parts) {
+    settle(shown, part);
+    if (part.phase.value === "bank") void part.watch().then(() => settle(shown, part));
+  }
 }
 
-export async function cancel(purchase: Purchase): Promise<void> {
-  await purchase.cancel();
-  if (purchase.phase.value === "over" && sheet.value === purchase) sheet.value = null;
+export async function cancel(shown: Basket): Promise<void> {
+  await shown.cancel();
+  const over = shown.parts.every(({ phase }) => phase.value === "over" || phase.value === "paid");
+  if (over && sheet.value === shown) sheet.value = null;
+}
+
+function settle(shown: Basket, part: Purchase): void {
+  if (part.phase.value === "paid") leaveReceipt(part);
+  if (shown.paid && sheet.value === shown) sheet.value = null;
 }
 
 /** The receipt stands in the conversation; the resumed run may have written it already. */
 function leaveReceipt(purchase: Purchase): void {
   const checkout = purchase.checkout.value;
   if (!checkout?.order_id) return;
+  const id = checkout.order_id;
+  if (turns.value.some((turn) => shows(turn, id))) return;
   const turn = purchase.answer ?? new Turn("");
   if (purchase.answer === null) {
+    purchase.answer = turn;
     turns.value = [...turns.value, turn];
     turn.end("done");
   }
-  if (turn.parts.value.some((part) => part.kind === "activity" && part.type === "order")) return;
   const fact: OrderFact = {
-    order_id: checkout.order_id,
+    order_id: id,
     state: "placed",
     title: checkout.lines[0]?.title ?? "",
     merchant: checkout.merchant.name,
     total: { amount: checkout.total ?? 0, currency: checkout.currency },
   };
-  turn.setActivity(`receipt:${checkout.order_id}`, "order", { items: [{ ...fact, total: { ...fact.total } }] });
+  turn.setActivity(`receipt:${id}`, "order", { items: [{ ...fact, total: { ...fact.total } }] });
+}
+
+/** Whether this order stands in the turn already. */
+function shows(turn: Turn, orderId: string): boolean {
+  return turn.parts.value.some((part) => {
+    if (part.kind !== "activity" || part.type !== "order") return false;
+    const { items } = part.content.value as { items?: unknown };
+    return Array.isArray(items) && items.some((item) => (item as OrderFact).order_id === orderId);
+  });
 }

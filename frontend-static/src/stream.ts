@@ -2,7 +2,7 @@
 
 import { createParser } from "eventsource-parser";
 import type { Json, Operation } from "./patch";
-import type { Interrupt } from "./wire";
+import type { Interrupt, Outcome as Ended } from "./wire";
 
 export type Outcome = { type: "success" } | { type: "interrupt"; interrupts: Interrupt[] };
 
@@ -15,7 +15,7 @@ export type RunEvent =
   | { type: "TEXT_MESSAGE_END"; messageId: string }
   | { type: "ACTIVITY_SNAPSHOT"; messageId: string; activityType: string; content: Json }
   | { type: "ACTIVITY_DELTA"; messageId: string; activityType: string; patch: Operation[] }
-  | { type: "RUN_FINISHED"; outcome?: Outcome }
+  | { type: "RUN_FINISHED"; outcome?: Outcome; result?: { outcomes?: Ended[] } | null }
   | { type: "RUN_ERROR"; message: string; code?: string };
 
 const KNOWN: ReadonlySet<string> = new Set([

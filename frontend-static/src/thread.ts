@@ -51,7 +51,7 @@ export async function ask(text: string): Promise<void> {
     return send("POST", path, { body, signal, accept: "text/event-stream" });
   });
   if (!started) return;
-  if (turns.value.includes(turn)) openSheetFor(turn);
+  if (turns.value.includes(turn)) void openSheetFor(turn);
   await Promise.allSettled([refreshThreads(), refreshQuota()]);
 }
 

@@ -4,7 +4,7 @@ import { type Signal, signal } from "@preact/signals";
 import { type Blocks, blocksOf, grow, NOTHING } from "./blocks";
 import { randomId } from "./ids";
 import { applyPatch, type Json, type Operation } from "./patch";
-import type { Interrupt, Route, StoredTurn } from "./wire";
+import type { Interrupt, Outcome, Route, StoredTurn } from "./wire";
 
 export interface TextPart {
   kind: "text";
@@ -31,8 +31,10 @@ export class Turn {
   readonly ending = signal<Ending>("running");
   readonly fault = signal<{ code: string; detail: string } | null>(null);
   readonly interrupts = signal<readonly Interrupt[]>([]);
-  /** Payments that a stored turn asked for; they are read from the server when shown. */
-  checkouts: readonly string[] = [];
+  /** How each decision ended that this run was resumed with. */
+  readonly outcomes = signal<readonly Outcome[]>([]);
+  /** The checkouts of this turn's sheet: those that wait for a payment, and those that lack something. */
+  readonly checkouts = signal<readonly string[]>([]);
 
   constructor(readonly question: string) {}
 
@@ -86,7 +88,7 @@ export function storedTurn(stored: StoredTurn): Turn {
   }
   turn.parts.value = parts;
   turn.route.value = stored.route ?? null;
-  turn.checkouts = stored.checkouts ?? [];
+  turn.checkouts.value = stored.checkouts ?? [];
   turn.end(ENDINGS[stored.state] ?? "done");
   return turn;
 }

@@ -148,6 +148,13 @@ export interface Thread extends ThreadSummary {
   turns: StoredTurn[];
 }
 
+/** How one decision of a resumed run ended. */
+export interface Outcome {
+  checkout_id: string;
+  state: string;
+  code?: string;
+}
+
 export interface Interrupt {
   id: string;
   reason: string;
@@ -226,6 +233,8 @@ export interface Checkout {
   cancellation_policy?: string;
   handoff_url?: string | null;
   order_id?: string | null;
+  /** What the bank asks of the person, while it does. */
+  next_action?: { redirect_to_url?: { url: string } | null } | null;
   failure?: { code: string; detail: string } | null;
   messages?: Note[];
 }

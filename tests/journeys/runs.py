@@ -22,7 +22,7 @@ async def run(
         "forwardedProps": {},
     }
     if resume is not None:
-        body["resume"] = [resume]
+        body["resume"] = resume if isinstance(resume, list) else [resume]
     async with http.stream("POST", "/agui", json=body) as answer:
         assert answer.status_code == 200, await answer.aread()
         lines = [line async for line in answer.aiter_lines() if line.startswith("data: ")]

@@ -1,24 +1,21 @@
-/** A purchase as a person sees it before it is paid: details, the frozen terms, and the button. */
+/** One merchant's part of a sheet before it is paid: the frozen terms, and what they still lack. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import type { Basket } from "../basket";
 import type { Consent } from "../consent";
 import { t } from "../i18n";
 import type { Purchase } from "../purchase";
-import { clock, formatCountdown, secondsUntil, watchClock } from "../time";
-import type { Checkout, PaymentMethod } from "../wire";
-import { DetailsForm } from "./details";
+import { clock, secondsUntil } from "../time";
+import type { Checkout } from "../wire";
 import { Lines } from "./lines";
-import { PayButton } from "./pay";
-import { DeliveryPicker, MethodPicker, paymentMethods } from "./pickers";
+import { DeliveryPicker } from "./pickers";
 
-interface PurchaseProps {
+interface PartProps {
   purchase: Purchase;
-  pay: (method: PaymentMethod | null) => Promise<void>;
-  cancel: () => Promise<void>;
+  basket: Basket;
 }
 
-export function PurchaseView({ purchase, pay, cancel }: PurchaseProps) {
+export function PartView({ purchase, basket }: PartProps) {
   const consent = purchase.consent.value;
   const checkout = purchase.checkout.value;
   const phase = purchase.phase.value;
@@ -31,19 +28,49 @@ export function PurchaseView({ purchase, pay, cancel }: PurchaseProps) {
           {purchase.notice.value}
         </p>
       )}
+      {phase === "bank" && <Bank purchase={purchase} />}
+      {phase === "review" && consent && <Held consent={consent} />}
       {open && consent && checkout && (
         <DeliveryPicker
           checkout={checkout}
-          busy={phase === "busy"}
+          busy={basket.busy}
           choose={(id) => purchase.revise({ fulfilment_option_id: id })}
         />
       )}
       {open && checkout?.handoff_url && <Handoff checkout={checkout} />}
-      {open && consent === null && checkout && !checkout.handoff_url && (
-        <DetailsForm checkout={checkout} busy={phase === "busy"} save={(details) => purchase.revise(details)} />
-      )}
-      {open && consent && <PayRow consent={consent} busy={phase === "busy"} pay={pay} cancel={cancel} />}
     </>
+  );
+}
+
+/** A price that no longer holds is said at once; the press then leaves this part out. */
+function Held({ consent }: { consent: Consent }) {
+  if (consent.expiresAt === null || secondsUntil(consent.expiresAt, clock.value) > 0) return null;
+  return (
+    <p class="notice" role="alert">
+      {t("consent.expired")}
+    </p>
+  );
+}
+
+function Bank({ purchase }: { purchase: Purchase }) {
+  const url = purchase.bank.value;
+  const asking = useSignal(false);
+  const ask = async () => {
+    asking.value = true;
+    await purchase.learn();
+    asking.value = false;
+  };
+  return (
+    <div class="stack">
+      {url !== null && /^https?:\/\//.test(url) && (
+        <a class="button primary wide" href={url} target="_blank" rel="noopener noreferrer">
+          {t("pay.bank")}
+        </a>
+      )}
+      <button type="button" class="button wide" disabled={asking.value} onClick={() => void ask()}>
+        {t("pay.bank_done")}
+      </button>
+    </div>
   );
 }
 
@@ -109,47 +136,4 @@ function Handoff({ checkout }: { checkout: Checkout }) {
       </a>
     </div>
   );
-}
-
-interface PayRowProps {
-  consent: Consent;
-  busy: boolean;
-  pay: (method: PaymentMethod | null) => Promise<void>;
-  cancel: () => Promise<void>;
-}
-
-function PayRow({ consent, busy, pay, cancel }: PayRowProps) {
-  const methods = paymentMethods();
-  const chosen = useSignal(0);
-  const left = useTimeLeft(consent.expiresAt);
-  if (left === 0) {
-    return (
-      <p class="notice" role="alert">
-        {t("consent.expired")}
-      </p>
-    );
-  }
-  return (
-    <div class="stack">
-      {methods.length > 0 && (
-        <MethodPicker methods={methods} chosen={chosen.value} choose={(index) => (chosen.value = index)} />
-      )}
-      {left !== null && (
-        <p class="quiet held" role="timer">
-          {t("consent.held", { left: formatCountdown(left) })}
-        </p>
-      )}
-      <PayButton key={consent.hash} consent={consent} busy={busy} pay={() => pay(methods[chosen.value] ?? null)} />
-      <button type="button" class="button wide" disabled={busy} onClick={() => void cancel()}>
-        {t("pay.cancel")}
-      </button>
-      <p class="quiet small">{t("pay.keys")}</p>
-    </div>
-  );
-}
-
-/** Seconds until `iso`, ticking; null when there is no end. */
-function useTimeLeft(iso: string | null): number | null {
-  useEffect(watchClock, []);
-  return iso === null ? null : secondsUntil(iso, clock.value);
 }

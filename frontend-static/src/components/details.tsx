@@ -29,13 +29,13 @@ const ADDRESS: Field[] = [
 ];
 
 interface DetailsProps {
-  checkout: Checkout;
+  checkouts: readonly Checkout[];
   busy: boolean;
   save: (details: Record<string, unknown>) => Promise<void>;
 }
 
-export function DetailsForm({ checkout, busy, save }: DetailsProps) {
-  const goods = checkout.kind === "purchase";
+export function DetailsForm({ checkouts, busy, save }: DetailsProps) {
+  const goods = checkouts.some(({ kind }) => kind === "purchase");
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);

@@ -2,20 +2,21 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Consent } from "../consent";
+import { due } from "../basket";
 import { t } from "../i18n";
 import { formatMoney } from "../money";
+import type { Purchase } from "../purchase";
 
 /** A click meant for what stood here a moment ago must not pay. */
 const ARM_MS = 1000;
 
 interface PayButtonProps {
-  consent: Consent;
+  label: string;
   busy: boolean;
   pay: () => Promise<void>;
 }
 
-export function PayButton({ consent, busy, pay }: PayButtonProps) {
+export function PayButton({ label, busy, pay }: PayButtonProps) {
   const armed = useSignal(false);
   useEffect(() => {
     const timer = setTimeout(() => (armed.value = true), ARM_MS);
@@ -31,12 +32,17 @@ export function PayButton({ consent, busy, pay }: PayButtonProps) {
       onKeyDown={(event) => event.key === "Enter" && event.preventDefault()}
       onClick={() => ready && void pay()}
     >
-      {busy ? t("pay.busy") : label(consent)}
+      {busy ? t("pay.busy") : label}
     </button>
   );
 }
 
-function label({ total, currency, merchantOfRecord: merchant }: Consent): string {
-  if (total === 0) return t("pay.free", { merchant });
-  return t("pay.button", { total: formatMoney(total, currency), merchant });
+/** The act and the sum, for one merchant or for several. */
+export function payLabel(parts: readonly Purchase[]): string {
+  const sums = due(parts).filter(({ amount }) => amount !== 0);
+  const total = sums.map(({ amount, currency }) => formatMoney(amount, currency)).join(" + ");
+  const merchant = parts.length === 1 ? (parts[0]?.consent.value?.merchantOfRecord ?? "") : null;
+  if (merchant !== null) return total ? t("pay.button", { total, merchant }) : t("pay.free", { merchant });
+  const count = parts.length;
+  return total ? t("pay.all", { total, count }) : t("pay.all_free", { count });
 }

@@ -2,13 +2,13 @@
 
 import { X } from "lucide";
 import { useEffect, useRef } from "preact/hooks";
+import type { Basket } from "../basket";
 import { t } from "../i18n";
-import type { Purchase } from "../purchase";
 import { cancel, pay, sheet } from "../sheet";
-import { PurchaseView } from "./consent";
+import { BasketView } from "./basket";
 import { Icon } from "./icon";
 
-export function ConfirmationSheet({ purchase }: { purchase: Purchase }) {
+export function ConfirmationSheet({ basket }: { basket: Basket }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -21,7 +21,7 @@ export function ConfirmationSheet({ purchase }: { purchase: Purchase }) {
     };
   }, []);
   const close = () => {
-    if (sheet.value === purchase) sheet.value = null;
+    if (sheet.value === basket) sheet.value = null;
   };
   return (
     <dialog
@@ -43,7 +43,7 @@ export function ConfirmationSheet({ purchase }: { purchase: Purchase }) {
             <Icon node={X} />
           </button>
         </div>
-        <PurchaseView purchase={purchase} pay={(method) => pay(purchase, method)} cancel={() => cancel(purchase)} />
+        <BasketView basket={basket} pay={(method) => pay(basket, method)} cancel={() => cancel(basket)} />
       </div>
     </dialog>
   );

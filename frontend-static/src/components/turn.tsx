@@ -1,9 +1,7 @@
 /** One question and its answer: text, cards, payments that wait, the route, and how it ended. */
 
 import { type Key, t } from "../i18n";
-import { isPayment } from "../consent";
 import { wording } from "../purchase";
-import { purchaseOf } from "../sheet";
 import { stop } from "../state";
 import { ask } from "../thread";
 import type { Ending, Turn } from "../turn";
@@ -11,7 +9,7 @@ import { Activity } from "./activity";
 import { Exits } from "./exits";
 import { Prose } from "./prose";
 import { RouteBadge } from "./route";
-import { StoredPayment, WaitingPayment } from "./waiting";
+import { WaitingPayments } from "./waiting";
 
 const ENDED_BADLY: Partial<Record<Ending, Key>> = {
   stopped: "turn.stopped",
@@ -38,12 +36,7 @@ export function TurnView({ turn }: { turn: Turn }) {
         ),
       )}
       {running && parts.length === 0 && <p class="quiet pulse">{t("turn.thinking")}</p>}
-      {turn.interrupts.value.filter(isPayment).map((interrupt) => (
-        <WaitingPayment key={interrupt.id} purchase={purchaseOf(interrupt)} />
-      ))}
-      {turn.checkouts.map((id) => (
-        <StoredPayment key={id} checkoutId={id} />
-      ))}
+      {!running && <WaitingPayments turn={turn} />}
       <BadEnding turn={turn} />
       <RouteBadge turn={turn} />
     </article>

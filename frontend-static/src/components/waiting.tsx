@@ -1,41 +1,52 @@
-/** A payment that waits in the conversation: closing its sheet pays nothing and loses nothing. */
+/** Payments that wait in the conversation: closing their sheet pays nothing and loses nothing. */
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import type { Basket } from "../basket";
 import { t } from "../i18n";
 import { formatMoney } from "../money";
 import type { Purchase } from "../purchase";
-import { purchaseAt, sheet } from "../sheet";
+import { basketOf, sheet } from "../sheet";
+import type { Turn } from "../turn";
 
-/** One that an earlier visit left behind: it is read again, since it may be paid or over by now. */
-export function StoredPayment({ checkoutId }: { checkoutId: string }) {
-  const purchase = useSignal<Purchase | null>(null);
+/** What an earlier visit left behind is read again, since it may be paid or over by now. */
+export function WaitingPayments({ turn }: { turn: Turn }) {
+  const basket = useSignal<Basket | null>(null);
+  const asked = turn.interrupts.value;
   useEffect(() => {
-    void purchaseAt(checkoutId).then((found) => (purchase.value = found));
-  }, [checkoutId]);
-  return purchase.value && <WaitingPayment purchase={purchase.value} />;
+    void basketOf(turn).then((found) => (basket.value = found));
+  }, [turn, asked]);
+  const found = basket.value;
+  if (found === null) return null;
+  const open = found.parts.some(({ phase }) => ["review", "busy", "bank"].includes(phase.value));
+  return (
+    <section class="waiting-payment" aria-label={t("consent.waiting")}>
+      <div class="stack">
+        {found.parts.map((part) => (
+          <WaitingPart key={part.checkoutId} purchase={part} />
+        ))}
+      </div>
+      {open && (
+        <button type="button" class="button primary" onClick={() => (sheet.value = found)}>
+          {t("consent.review")}
+        </button>
+      )}
+    </section>
+  );
 }
 
-export function WaitingPayment({ purchase }: { purchase: Purchase }) {
-  const phase = purchase.phase.value;
+function WaitingPart({ purchase }: { purchase: Purchase }) {
   const consent = purchase.consent.value;
   const checkout = purchase.checkout.value;
   const merchant = consent?.merchantOfRecord ?? checkout?.merchant.name ?? "";
   const total = consent?.total ?? checkout?.total;
   const currency = consent?.currency ?? checkout?.currency ?? "";
   return (
-    <section class="waiting-payment" aria-label={t("consent.waiting")}>
-      <div>
-        {typeof total === "number" && <strong>{formatMoney(total, currency)} · </strong>}
-        {merchant}
-        <div class="quiet">{stateWords(purchase)}</div>
-      </div>
-      {(phase === "review" || phase === "busy") && (
-        <button type="button" class="button primary" onClick={() => (sheet.value = purchase)}>
-          {t("consent.review")}
-        </button>
-      )}
-    </section>
+    <div>
+      {typeof total === "number" && <strong>{formatMoney(total, currency)} · </strong>}
+      {merchant}
+      <div class="quiet">{stateWords(purchase)}</div>
+    </div>
   );
 }
 

@@ -39,7 +39,7 @@ export function ChatPage() {
           <Composer />
         </main>
       </div>
-      {sheet.value && <ConfirmationSheet key={sheet.value.checkoutId} purchase={sheet.value} />}
+      {sheet.value && <ConfirmationSheet key={sheet.value.id} basket={sheet.value} />}
       <LiveRegion />
     </div>
   );
