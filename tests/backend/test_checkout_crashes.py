@@ -26,13 +26,6 @@ CRASHES = ("crash_before", "crash_after")
 LOSSES = ("lost_before", "lost_after", "unreachable")
 
 
-@pytest.fixture
-async def world(database):
-    made = World.on(database)
-    yield made
-    await made.database.dispose()
-
-
 class Story:
     """One person who wants one thing and tries until it is decided."""
 

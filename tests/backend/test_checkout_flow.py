@@ -1,508 +1,34 @@
-"""One purchase or booking from the offer to the books, and every way in which it may end."""
+"""Every way in which a confirmed purchase may end."""
 
 import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
 from sqlmodel import select
 
-from backend import consent, jobs, ledger, orders, quoting
-from backend.checkout import Checkout, document, fetch
-from backend.confirmation import digest, sheet
-from backend.consent import Consent, confirm
+from backend import consent, jobs
 from backend.errors import (
-    AlreadyCanceled,
     AuthenticationRequired,
-    ConfirmationMismatch,
-    Conflict,
-    MerchantFailed,
-    NotFound,
     OfferChanged,
-    OfferExpired,
     PaymentDeclined,
-    Unprocessable,
 )
 from backend.incidents import Incident
 from backend.purchase import drive
-from backend.till import Profile
 from integrations.partner import PartnerRefused, PartnerUnreachable
 from integrations.payments import Method
-from tests.backend.fakes_checkout import BUYER, HOME, World
-
-VISA = Method("pm_card_visa")
-
-
-@pytest.fixture
-async def world(database):
-    made = World.on(database)
-    yield made
-    await made.database.dispose()
-
-
-async def quoted(world: World, *lines: tuple[str, int]) -> Checkout:
-    return await quoting.quote(
-        world.till, user_id="usr_ada", lines=lines or [("off_mug", 2), ("off_pot", 1)]
-    )
-
-
-async def dinner(world: World) -> Checkout:
-    return await quoting.quote(world.till, user_id="usr_ada", lines=[("off_table", 1)])
-
-
-def agreed(row: Checkout, method: Method | None = VISA) -> Consent:
-    return Consent(row.confirmation_hash or "", method, "198.51.100.7", "pytest")
-
-
-async def confirmed(world: World, row: Checkout, method: Method | None = VISA):
-    return await confirm(
-        world.till, user_id="usr_ada", checkout_id=row.id, consent=agreed(row, method)
-    )
-
-
-async def driven(world: World, row: Checkout, method: Method | None = VISA) -> Checkout:
-    """Confirm, then let the worker do its job until the row stands still."""
-    await confirmed(world, row, method)
-    return await finished(world, row)
-
-
-async def finished(world: World, row: Checkout) -> Checkout:
-    for _ in range(40):
-        await drive(world.till, row.id)
-        now = await again(world, row)
-        if now.state in {"completed", "failed", "canceled"} or now.step == "authenticate":
-            return now
-        await world.pass_time()
-    raise AssertionError(f"still {now.state}/{now.step}")
-
-
-async def again(world: World, row: Checkout) -> Checkout:
-    async with world.database.transaction() as session:
-        return await fetch(session, row.id, user_id=row.user_id)
-
-
-async def outcome(world: World, row: Checkout):
-    return consent.answer(await again(world, row))
-
-
-async def incidents(world: World) -> list[str]:
-    async with world.database.transaction() as session:
-        return list((await session.execute(select(Incident.kind))).scalars())
-
-
-async def books(world: World) -> dict[str, int]:
-    async with world.database.transaction() as session:
-        assert (await ledger.verify(session)).ok
-        return {a.account: a.balance for a in await ledger.accounts(session)}
-
-
-def nothing_moved(world: World, row: Checkout) -> None:
-    assert world.payments.captured_for(row.id) == 0
-    assert world.payments.held_for(row.id) == 0
-    assert world.shop.live_orders(row.reference) == []
-
-
-# --- the offer ----------------------------------------------------------------------------------
-
-
-async def test_a_quote_is_frozen_with_the_merchants_own_total_and_a_hash(world):
-    row = await quoted(world)
-    assert (row.state, row.revision) == ("awaiting_confirmation", 1)
-    assert row.total == 2 * 1250 + 4800 + 490 + 730
-    assert row.confirmation_hash == digest(row.confirmation)
-    assert row.confirmation["merchant_of_record"] == "Kiln & Co Ltd"
-    assert row.confirmation["cancellation_policy"] == "Free until it is shipped"
-
-
-async def test_the_sheet_adds_up_to_the_total_with_tax_delivery_and_discount(world):
-    row = await quoted(world)
-    row = await quoting.revise(
-        world.till,
-        user_id="usr_ada",
-        checkout_id=row.id,
-        changes=quoting.Changes(discount_codes=("WELCOME",)),
-    )
-    lines = sheet(row.confirmation)
-    assert sum(line["qty"] * line["unit"] for line in lines) == row.total
-    assert {"title": "Discount", "qty": 1, "unit": -500} in lines
-
-
-@pytest.mark.parametrize(
-    ("total", "expected"),
-    [(1000, [("Mug", 2, 500)]), (1100, [("Mug", 2, 500), ("Tax", 1, 100)])],
+from tests.backend.buying import (
+    again,
+    books,
+    confirmed,
+    dinner,
+    driven,
+    finished,
+    incidents,
+    nothing_moved,
+    outcome,
+    quoted,
+    sql,
 )
-def test_tax_is_a_line_only_where_it_comes_on_top(total, expected):
-    shown = {
-        "lines": [{"title": "Mug", "quantity": 2, "unit_amount": 500, "amount": 1000}],
-        "totals": [{"type": "tax", "label": "Tax", "amount": 100}],
-        "total": total,
-    }
-    assert [(line["title"], line["qty"], line["unit"]) for line in sheet(shown)] == expected
-
-
-def test_what_no_reading_explains_is_one_line_and_still_adds_up():
-    shown = {
-        "lines": [{"title": "Mug", "quantity": 3, "unit_amount": 333, "amount": 1000}],
-        "totals": [],
-        "total": 1234,
-    }
-    lines = sheet(shown)
-    assert sum(line["qty"] * line["unit"] for line in lines) == 1234
-    assert lines[-1] == {"title": "Charges and discounts", "qty": 1, "unit": 234}
-
-
-async def test_the_commission_is_in_nothing_that_is_shown(world):
-    row = await quoted(world)
-    assert row.fee == round(row.total * 0.05)
-    shown = str(document(row))
-    assert "fee_terms" not in shown
-    assert "'fee'" not in shown
-    assert "bps" not in shown
-
-
-async def test_a_booking_is_held_while_the_person_decides(world):
-    row = await dinner(world)
-    assert row.state == "awaiting_confirmation"
-    assert row.hold_expires_at is not None
-    assert row.expires_at <= row.hold_expires_at
-    assert document(row)["hold"]["expires_at"].endswith("Z")
-
-
-async def test_what_is_missing_stands_in_the_messages_and_nothing_can_be_confirmed(world):
-    world.profiles["usr_ada"] = Profile(None, HOME)
-    row = await quoted(world)
-    assert row.state == "quoted"
-    assert row.confirmation_hash is None
-    assert [note["code"] for note in row.messages] == ["missing"]
-    with pytest.raises(Conflict, match="missing"):
-        await confirmed(world, row)
-
-
-async def test_giving_what_was_missing_makes_a_new_revision_that_can_be_confirmed(world):
-    world.profiles["usr_ada"] = Profile()
-    row = await quoted(world)
-    row = await quoting.revise(
-        world.till,
-        user_id="usr_ada",
-        checkout_id=row.id,
-        changes=quoting.Changes(buyer=BUYER, address=HOME),
-    )
-    assert (row.state, row.revision) == ("awaiting_confirmation", 2)
-
-
-async def test_a_new_revision_kills_the_old_hash(world):
-    first = await quoted(world)
-    await quoting.revise(
-        world.till,
-        user_id="usr_ada",
-        checkout_id=first.id,
-        changes=quoting.Changes(lines=(("off_mug", 1),)),
-    )
-    with pytest.raises(ConfirmationMismatch):
-        await confirmed(world, first)
-    nothing_moved(world, first)
-
-
-async def test_sold_out_goods_are_quoted_with_the_reason_and_cannot_be_confirmed(world):
-    world.shop.stock["mug"] = 0
-    row = await quoted(world)
-    assert row.state == "quoted"
-    assert row.messages[0]["code"] == "out_of_stock"
-
-
-async def test_a_merchant_may_not_add_goods_that_were_not_asked_for(world):
-    world.shop.extra_lines = [("mug", 5)]
-    row = await quoted(world)
-    assert row.state == "quoted"
-    assert row.messages[-1]["code"] == "quantity_changed"
-
-
-async def test_a_repeat_of_the_same_request_is_the_same_checkout(world):
-    first, second = [
-        await quoting.quote(
-            world.till, user_id="usr_ada", lines=[("off_mug", 1)], request_key="turn_1"
-        )
-        for _ in range(2)
-    ]
-    assert first.id == second.id
-    assert world.shop.calls.count("quote") == 1
-
-
-async def test_offers_of_two_merchants_need_two_checkouts(world):
-    with pytest.raises(Unprocessable, match="several merchants"):
-        await quoted(world, ("off_mug", 1), ("off_table", 1))
-
-
-async def test_an_unknown_offer_is_not_found(world):
-    with pytest.raises(NotFound):
-        await quoted(world, ("off_nothing", 1))
-
-
-async def test_a_silent_merchant_fails_the_quote_and_leaves_nothing_confirmable(world):
-    world.shop.unreachable = {"quote"}
-    with pytest.raises(MerchantFailed):
-        await quoted(world)
-
-
-async def test_a_hand_off_merchant_gives_a_link_and_can_never_be_charged(world):
-    world.sellers["mer_site"] = replace(
-        world.sellers["mer_shop"], id="mer_site", settlement="handoff", destination=None
-    )
-    row = await quoted(world, ("off_site", 1))
-    assert row.state == "quoted"
-    assert row.handoff_url == f"https://lamps.example/lamp?ref=emptor&emptor_token={row.id}"
-    with pytest.raises(Conflict):
-        await confirmed(world, row)
-    assert world.payments.charges == {}
-
-
-# --- consent ------------------------------------------------------------------------------------
-
-
-async def test_a_purchase_is_authorised_placed_captured_and_booked(world):
-    row = await driven(world, await quoted(world))
-    status, shown = await outcome(world, row)
-    assert (status, shown["state"]) == (200, "completed")
-    assert world.payments.captured_for(row.id) == row.total
-    [order] = world.shop.live_orders(row.reference)
-    assert order.total.amount == row.total
-    cost = row.total * 29 // 1000
-    assert await books(world) == {
-        "cash:stripe_pending": row.total - cost,
-        "processor_fee:merchant:mer_shop": cost,
-        "payable:merchant:mer_shop": -(row.total - row.fee),
-        "fee_accrued:merchant:mer_shop": -row.fee,
-    }
-
-
-async def test_the_order_tells_what_its_checkout_agreed(world):
-    row = await driven(world, await quoted(world))
-    async with world.database.transaction() as session:
-        order = await orders.fetch(session, row.order_id, user_id="usr_ada")
-        history = await orders.events(session, order.id)
-    shown = orders.document(order, history)
-    assert (shown["state"], shown["total"], shown["refunded"]) == ("placed", row.total, 0)
-    assert shown["merchant_order_id"] == row.merchant_order_id
-    assert shown["lines"] == row.confirmation["lines"]
-    assert [event["type"] for event in history] == ["placed", "captured"]
-
-
-async def test_a_booking_runs_the_same_road(world):
-    row = await driven(world, await dinner(world))
-    assert row.state == "completed"
-    assert [o.total.amount for o in world.restaurant.orders.values()] == [row.total]
-    assert world.payments.captured_for(row.id) == row.total
-
-
-async def test_the_evidence_of_consent_is_kept(world):
-    row = await driven(world, await quoted(world))
-    assert row.confirmed == {
-        "hash": row.confirmation_hash,
-        "revision": 1,
-        "address": "198.51.100.7",
-        "user_agent": "pytest",
-    }
-    assert row.confirmed_at is not None
-
-
-async def test_our_fee_and_the_merchants_account_travel_with_the_charge(world):
-    row = await driven(world, await quoted(world))
-    [charge] = world.payments.charges.values()
-    assert (charge.destination, charge.fee.amount) == ("acct_kiln", row.fee)
-
-
-async def test_fifty_confirms_at_once_make_one_charge_and_one_order(database):
-    world = World.on(database, wait_s=20)
-    row = await quoted(world)
-    app = jobs.build(world.till)
-    worker = asyncio.create_task(jobs.worker(app))
-    answers = await asyncio.gather(*(confirmed(world, row) for _ in range(50)))
-    worker.cancel()
-    await asyncio.gather(worker, return_exceptions=True)
-    assert {status for status, _ in answers} == {200}
-    assert len({shown["order_id"] for _, shown in answers}) == 1
-    assert len(world.payments.charges) == 1
-    assert len(world.shop.orders) == 1
-    assert world.payments.captured_for(row.id) == row.total
-    await world.database.dispose()
-
-
-async def test_a_second_confirm_answers_with_the_same_result(world):
-    row = await driven(world, await quoted(world))
-    status, shown = await confirmed(world, row)
-    assert (status, shown["order_id"]) == (200, row.order_id)
-    assert len(world.payments.charges) == 1
-
-
-async def test_a_wrong_hash_pays_nothing_even_after_it_was_paid(world):
-    row = await quoted(world)
-    wrong = Consent("0" * 64, VISA)
-    with pytest.raises(ConfirmationMismatch):
-        await confirm(world.till, user_id="usr_ada", checkout_id=row.id, consent=wrong)
-    nothing_moved(world, row)
-    await driven(world, row)
-    with pytest.raises(ConfirmationMismatch):
-        await confirm(world.till, user_id="usr_ada", checkout_id=row.id, consent=wrong)
-
-
-@pytest.mark.parametrize(
-    "field",
-    [
-        "lines",
-        "totals",
-        "total",
-        "currency",
-        "merchant",
-        "merchant_of_record",
-        "delivery",
-        "deliver_to",
-        "buyer",
-        "booking",
-        "cancellation_policy",
-        "disclosure",
-        "expires_at",
-        "revision",
-        "settlement",
-        "kind",
-        "checkout_id",
-        "nonce",
-        "version",
-    ],
-)
-async def test_a_hash_over_any_other_field_is_refused(world, field):
-    row = await quoted(world)
-    assert field in row.confirmation
-    forged = digest({**row.confirmation, field: "something else"})
-    with pytest.raises(ConfirmationMismatch):
-        await confirm(
-            world.till, user_id="usr_ada", checkout_id=row.id, consent=Consent(forged, VISA)
-        )
-    nothing_moved(world, row)
-
-
-async def test_every_field_of_the_confirmation_is_covered_by_that_test(world):
-    row = await quoted(world)
-    marks = test_a_hash_over_any_other_field_is_refused.pytestmark
-    assert set(row.confirmation) == set(marks[0].args[1])
-
-
-def _price(shop):
-    shop.prices["mug"] += 1
-
-
-def _cheaper(shop):
-    shop.prices["mug"] -= 1
-
-
-def _tax(shop):
-    shop.tax_bps += 100
-
-
-def _currency(shop):
-    shop.currency = "USD"
-
-
-def _stock(shop):
-    shop.stock["mug"] = 0
-
-
-def _terms(shop):
-    shop.policy = "No refunds"
-
-
-def _delivery(shop):
-    shop.delivery += 100
-
-
-def _title(shop):
-    shop.titles["mug"] = "Plastic mug"
-
-
-@pytest.mark.parametrize(
-    "drift", [_price, _cheaper, _tax, _currency, _stock, _terms, _delivery, _title]
-)
-async def test_any_drift_at_the_merchant_charges_nothing_and_shows_the_new_offer(world, drift):
-    row = await quoted(world)
-    drift(world.shop)
-    with pytest.raises(OfferChanged) as raised:
-        await confirmed(world, row)
-    shown = raised.value.extra["checkout"]
-    assert shown["revision"] == 2
-    assert shown["confirmation_hash"] != row.confirmation_hash
-    assert shown["messages"]
-    nothing_moved(world, row)
-
-
-async def test_the_new_offer_can_be_confirmed_after_a_drift(world):
-    row = await quoted(world)
-    world.shop.prices["mug"] += 100
-    with pytest.raises(OfferChanged):
-        await confirmed(world, row)
-    row = await driven(world, await again(world, row))
-    assert row.state == "completed"
-    assert world.payments.captured_for(row.id) == row.total
-
-
-async def test_an_expired_offer_cannot_be_confirmed(world):
-    row = await quoted(world)
-    await _sql(world, "UPDATE checkout SET expires_at = now() - interval '1 second'")
-    with pytest.raises(OfferExpired):
-        await confirmed(world, row)
-    assert (await again(world, row)).state == "expired"
-    nothing_moved(world, row)
-
-
-async def test_an_offer_that_the_merchant_ended_is_expired(world):
-    row = await quoted(world)
-    world.shop.sessions[row.reference].status = "expired"
-    with pytest.raises(OfferExpired):
-        await confirmed(world, row)
-    nothing_moved(world, row)
-
-
-async def test_a_canceled_checkout_cannot_be_confirmed(world):
-    row = await quoted(world)
-    await consent.cancel(world.till, user_id="usr_ada", checkout_id=row.id)
-    with pytest.raises(AlreadyCanceled):
-        await confirmed(world, row)
-    await jobs.sweep(world.till)
-    assert world.shop.sessions[row.reference].status == "canceled"
-
-
-async def test_a_completed_checkout_is_not_canceled_but_its_order_is(world):
-    row = await driven(world, await quoted(world))
-    with pytest.raises(Conflict, match="order"):
-        await consent.cancel(world.till, user_id="usr_ada", checkout_id=row.id)
-
-
-async def test_a_foreign_checkout_is_not_found(world):
-    row = await quoted(world)
-    for attempt in (
-        confirm(world.till, user_id="usr_eve", checkout_id=row.id, consent=agreed(row)),
-        consent.cancel(world.till, user_id="usr_eve", checkout_id=row.id),
-        quoting.revise(
-            world.till, user_id="usr_eve", checkout_id=row.id, changes=quoting.Changes()
-        ),
-    ):
-        with pytest.raises(NotFound):
-            await attempt
-
-
-async def test_a_merchant_that_cannot_be_asked_charges_nothing_and_may_be_tried_again(world):
-    row = await quoted(world)
-    world.shop.unreachable = {"read"}
-    with pytest.raises(MerchantFailed):
-        await confirmed(world, row)
-    world.shop.unreachable = set()
-    assert (await driven(world, row)).state == "completed"
-
-
-async def test_a_charge_needs_a_payment_method(world):
-    with pytest.raises(Conflict, match="payment_method"):
-        await confirmed(world, await quoted(world), None)
-
-
-# --- how it may end otherwise -------------------------------------------------------------------
 
 
 async def test_a_declined_card_orders_nothing(world):
@@ -546,7 +72,7 @@ async def test_a_failed_answer_to_the_bank_is_a_decline(world):
 
 async def test_a_bank_that_is_never_answered_ends_with_the_offer(world):
     row = await driven(world, await quoted(world), Method("pm_card_authenticationRequired"))
-    await _sql(world, "UPDATE checkout SET expires_at = now() - interval '1 hour'")
+    await sql(world, "UPDATE checkout SET expires_at = now() - interval '1 hour'")
     row = await finished(world, row)
     assert (row.state, row.failure_code) == ("failed", "authentication_failed")
     nothing_moved(world, row)
@@ -703,7 +229,7 @@ async def test_a_stuck_purchase_is_shown_to_a_person_until_it_moves_again(world)
 
 async def test_offers_whose_time_is_up_are_swept_and_freed_at_the_merchant(world):
     row = await dinner(world)
-    await _sql(world, "UPDATE checkout SET expires_at = now() - interval '1 second'")
+    await sql(world, "UPDATE checkout SET expires_at = now() - interval '1 second'")
     await jobs.sweep(world.till)
     assert (await again(world, row)).state == "expired"
     assert world.restaurant.sessions[row.reference].status == "canceled"
@@ -719,8 +245,3 @@ async def test_an_erased_person_leaves_amounts_and_no_name(world):
     assert "Lovelace" not in left
     assert "198.51.100.7" not in left
     assert "pm_card" not in left
-
-
-async def _sql(world: World, statement: str) -> None:
-    async with world.database.transaction() as session:
-        await session.execute(text(statement))

@@ -13,13 +13,6 @@ from tests.backend.fakes_checkout import World
 from tests.servers import eventually
 
 
-@pytest.fixture
-async def world(database):
-    made = World.on(database)
-    yield made
-    await made.database.dispose()
-
-
 async def one(world: World, query: str) -> object:
     async with world.database.transaction() as session:
         return (await session.execute(text(query))).scalar_one_or_none()

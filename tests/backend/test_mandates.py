@@ -8,29 +8,18 @@ from typing import Any
 import pytest
 
 from backend import checkout, mandates, quoting
-from backend.checkout import Checkout, fetch
+from backend.checkout import Checkout
 from backend.consent import Consent, confirm
 from backend.purchase import drive
 from integrations.jws import verify_whole
 from integrations.payments import Method
 from integrations.signatures import SignatureRefused, SigningKey, public_keys
+from tests.backend.buying import again
 from tests.backend.fakes_checkout import World
 from tests.integrations.ap2_schemas import hold_to_ap2
 
 KEY = SigningKey.generate()
 URL = "https://emptor.example"
-
-
-@pytest.fixture
-async def world(database):
-    made = World.on(database)
-    yield made
-    await made.database.dispose()
-
-
-async def again(world: World, row: Checkout) -> Checkout:
-    async with world.database.transaction() as session:
-        return await fetch(session, row.id, user_id=row.user_id)
 
 
 async def agreed(world: World, card: str = "pm_card_visa", code: str = "") -> Checkout:
