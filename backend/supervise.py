@@ -30,6 +30,7 @@ from integrations.embedded.homelock import HomeTaken, sole, taken
 from integrations.embedded.llama import free_port
 from integrations.embedded.process import Command, Process, keep, start
 from integrations.embedded.weights import Store, WrongHash
+from integrations.listener import listen
 
 log = structlog.get_logger()
 READY_S = 45.0
@@ -98,9 +99,8 @@ def programs(settings: Settings, *, webhook_url: str, webhook_secret: str, key: 
 @contextmanager
 def listening(settings: Settings) -> Iterator[socket.socket]:
     """The product's own socket, taken before anything starts. Raises `StartFailed`."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        opened = socket.create_server((settings.host, settings.port), family=family, backlog=512)
+        opened = listen(settings.host, settings.port, backlog=512)
     except OSError as error:
         raise StartFailed(
             f"Port {settings.port} on {settings.host} cannot be used: "

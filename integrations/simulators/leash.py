@@ -18,6 +18,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from integrations.listener import listen
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
@@ -61,8 +63,8 @@ def parse(name: str, argv: Sequence[str] | None = None) -> Arguments:
 
 def run(arguments: Arguments, build: Callable[[str], FastAPI]) -> None:
     """Serve `build(base_url)` on loopback until told to stop. Raises `OSError` for a taken port."""
-    listener = socket.create_server(("127.0.0.1", arguments.port))
-    base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listening = listen("127.0.0.1", arguments.port)
+    base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         build(base_url),
         log_level="critical",
@@ -73,7 +75,7 @@ def run(arguments: Arguments, build: Callable[[str], FastAPI]) -> None:
     server = _Announcing(config)
     if arguments.leash:
         threading.Thread(target=_follow_stdin, args=(server,), daemon=True).start()
-    server.run(sockets=[listener])
+    server.run(sockets=[listening])
 
 
 def _follow_stdin(server: _Announcing) -> None:

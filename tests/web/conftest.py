@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
 
+from integrations.listener import listen
 from tests.web.stand_in import KEY, StandIn, application
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -51,9 +52,9 @@ def stand_in() -> Iterator[StandIn]:
 @pytest.fixture
 def base_url(stand_in: StandIn) -> Iterator[str]:
     """The stand-in on a free loopback port, for one test."""
-    config = uvicorn.Config(application(stand_in), port=0, log_level="critical", lifespan="off")
+    config = uvicorn.Config(application(stand_in), log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
-    socket = config.bind_socket()
+    socket = listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
     thread.start()
     deadline = time.monotonic() + 10

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
+from integrations.listener import listen
 from integrations.simulators.stripe.server import Server
 from integrations.simulators.stripe.store import Store
 from integrations.simulators.stripe.world import SEARCH_LAG_S, Hooks, World
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--search-lag", type=float, default=SEARCH_LAG_S)
     parser.add_argument("--leash", action="store_true", help="stop when stdin ends")
     options = parser.parse_args()
-    listening = socket.create_server(("127.0.0.1", options.port))
+    listening = listen("127.0.0.1", options.port)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     world = World(
         Store(options.home),
