@@ -55,6 +55,7 @@ def told(row: Checkout) -> Basket:
         buyer=buyer_of(row),
         address=address_of(row),
         delivery_id=row.delivery_id,
+        deliveries=row.delivery_ids,
         discount_codes=tuple(row.discount_codes),
         booking=booking_of(row),
     )

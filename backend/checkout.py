@@ -84,6 +84,7 @@ class Checkout(SQLModel, table=True):
     buyer: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     address: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     delivery_id: str | None = None
+    delivery_ids: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
     discount_codes: list[str] = Field(default_factory=list, sa_type=JSONB)
 
     reference: str | None = None

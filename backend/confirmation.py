@@ -17,7 +17,7 @@ import rfc8785
 from backend.checkout import Checkout, instant
 from backend.errors import MerchantFailed
 from integrations.money import Money
-from integrations.partner import Note, Quote
+from integrations.partner import Delivery, Note, Quote, QuotedLine
 
 # What the buyer gets off is written with either sign by merchants; we count it down.
 _REDUCTIONS = frozenset({"discount", "items_discount", "store_credit"})
@@ -55,19 +55,25 @@ def quoted(quote: Quote, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         ],
         "total": quote.total.amount,
         "currency": currency,
-        "deliveries": [
-            {
-                "id": d.id,
-                "title": d.title,
-                "amount": d.amount.amount,
-                "earliest": d.earliest.isoformat() if d.earliest else None,
-                "latest": d.latest.isoformat() if d.latest else None,
-                "selected": d.selected,
-            }
-            for d in quote.deliveries
-        ],
+        "deliveries": [_delivery(one, quote.lines) for one in quote.deliveries],
         "cancellation_policy": quote.cancellation_policy,
     }
+
+
+def _delivery(one: Delivery, lines: Sequence[QuotedLine]) -> dict[str, Any]:
+    """An option as it is stored and shown; of goods that travel apart it says which they are."""
+    stored = {
+        "id": one.id,
+        "title": one.title,
+        "amount": one.amount.amount,
+        "earliest": one.earliest.isoformat() if one.earliest else None,
+        "latest": one.latest.isoformat() if one.latest else None,
+        "selected": one.selected,
+    }
+    if not one.group:
+        return stored
+    goods = [line.title for line in lines if line.item_id in one.items]
+    return {**stored, "group": {"id": one.group, "goods": list(dict.fromkeys(goods))}}
 
 
 def snapshot(

@@ -51,12 +51,16 @@ HANDOFF_LIFE = timedelta(days=30)  # how long an order on the merchant's own sit
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a person may change before they agree. None leaves a field as it is."""
+    """What a person may change before they agree. None leaves a field as it is.
+
+    `deliveries` chooses for single groups of goods, `delivery_id` for all that have the option.
+    """
 
     lines: tuple[tuple[str, int], ...] | None = None
     buyer: Buyer | None = None
     address: Address | None = None
     delivery_id: str | None = None
+    deliveries: Mapping[str, str] | None = None
     discount_codes: tuple[str, ...] | None = None
     booking: BookingDetails | None = None
 
@@ -192,7 +196,8 @@ async def revise(till: Till, *, user_id: str, checkout_id: str, changes: Changes
         )
     if moved is None:
         raise Conflict("This checkout was changed at the same time; read it again")
-    return await ask(till, moved, seller)
+    named = changes.delivery_id is not None or changes.deliveries is not None
+    return await ask(till, moved, seller, insists=named)
 
 
 def _changeable(row: Checkout) -> None:
@@ -217,7 +222,11 @@ async def _changed(till: Till, row: Checkout, changes: Changes) -> dict[str, Any
     if changes.address is not None:
         values["address"] = asdict(changes.address)
     if changes.delivery_id is not None:
-        values["delivery_id"] = changes.delivery_id
+        values |= {"delivery_id": changes.delivery_id, "delivery_ids": {}}
+    if changes.deliveries is not None:
+        _offered(row, changes.deliveries)
+        kept = row.delivery_ids if changes.delivery_id is None else {}
+        values["delivery_ids"] = {**kept, **changes.deliveries}
     if changes.discount_codes is not None:
         values["discount_codes"] = list(changes.discount_codes)
     if changes.booking is not None:
@@ -225,8 +234,23 @@ async def _changed(till: Till, row: Checkout, changes: Changes) -> dict[str, Any
     return values
 
 
-async def ask(till: Till, row: Checkout, seller: Seller) -> Checkout:
-    """The merchant's answer to this revision, held where it can be and frozen."""
+def _offered(row: Checkout, deliveries: Mapping[str, str]) -> None:
+    """Raises `Unprocessable` unless these groups and their options are what was shown."""
+    shown = (row.quote or {}).get("deliveries", [])
+    pairs = {(one["group"]["id"], one["id"]) for one in shown if one.get("group")}
+    if not set(deliveries.items()) <= pairs:
+        raise Unprocessable(
+            "Choose a group and one of its options from fulfilment_options",
+            code="unknown_delivery",
+        )
+
+
+async def ask(till: Till, row: Checkout, seller: Seller, *, insists: bool = True) -> Checkout:
+    """The merchant's answer to this revision, held where it can be and frozen.
+
+    A delivery chosen earlier may not be on offer for what is asked now, such as for another
+    country: unless the person `insists` on it, the merchant is asked again without one.
+    """
     partner = await till.partner_for(row.merchant_id)
     key = f"purchase:{row.id}:quote:{row.revision}"
     try:
@@ -236,6 +260,8 @@ async def ask(till: Till, row: Checkout, seller: Seller) -> Checkout:
             answer = await partner.revise(row.reference, told(row), key=key)
         answer = await _held(partner, row, answer)
     except PartnerRefused as refused:
+        if refused.code == "unknown_delivery" and not insists:
+            return await _without_delivery(till, row, seller)
         return await _noted(till, row, refused)
     except PartnerError as lost:
         raise MerchantFailed(extra={"checkout_id": row.id}) from lost
@@ -244,6 +270,17 @@ async def ask(till: Till, row: Checkout, seller: Seller) -> Checkout:
     if frozen is None:
         raise Conflict("This checkout was changed at the same time; read it again")
     return frozen
+
+
+async def _without_delivery(till: Till, row: Checkout, seller: Seller) -> Checkout:
+    """Ask as a revision of its own: what was asked with the key of this one is already said."""
+    async with till.database.transaction() as session:
+        moved = await move(
+            session, row, revision=row.revision + 1, delivery_id=None, delivery_ids={}
+        )
+    if moved is None:
+        raise Conflict("This checkout was changed at the same time; read it again")
+    return await ask(till, moved, seller)
 
 
 async def _held(partner: Partner, row: Checkout, answer: Quote) -> Quote:

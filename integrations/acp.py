@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from integrations.acp_delivery import missing, selections
 from integrations.acp_session import VERSIONS, order_of, quote_of
 from integrations.answers import as_asked, may_place, offered, placed
 from integrations.cancellations import cancellation_of
@@ -71,19 +72,26 @@ class AcpPartner:
             "locale": self._locale,
             "affiliate_attribution": self._attribution(key, "first"),
         }
-        made = self._offer(await self._wire.post(_SESSIONS, body, key=key))
-        wanted = basket.delivery_id
-        if wanted and all(option.id != wanted or not option.selected for option in made.deliveries):
-            return await self.revise(made.reference, basket, key=f"{key}:delivery")
-        return as_asked(made, basket)
+        return await self._chosen(await self._wire.post(_SESSIONS, body, key=key), basket, key)
 
     async def revise(self, reference: str, basket: Basket, *, key: str) -> Quote:
         path = f"{_SESSIONS}/{segment(reference)}"
         body = _contents(basket)
-        if basket.delivery_id:
-            session = await self._wire.get(path)
-            body["selected_fulfillment_options"] = [_selection(session, basket)]
-        return as_asked(self._offer(await self._wire.post(path, body, key=key)), basket)
+        if basket.delivery_id or basket.deliveries:
+            chosen = selections(await self._wire.get(path), basket)
+            if chosen:
+                body["selected_fulfillment_options"] = chosen
+        return await self._chosen(await self._wire.post(path, body, key=key), basket, key)
+
+    async def _chosen(self, session: Mapping[str, Any], basket: Basket, key: str) -> Quote:
+        """The session with the wanted deliveries, which the merchant may not have taken yet."""
+        made = self._offer(session)
+        open_still = made.status in ("incomplete", "ready")
+        if open_still and (wanted := missing(session, basket)):
+            path = f"{_SESSIONS}/{segment(made.reference)}"
+            body = {**_contents(basket), "selected_fulfillment_options": wanted}
+            made = self._offer(await self._wire.post(path, body, key=f"{key}:delivery"))
+        return as_asked(made, basket)
 
     async def read(self, reference: str) -> Quote:
         return self._quote(await self._wire.get(f"{_SESSIONS}/{segment(reference)}"))
@@ -248,18 +256,6 @@ def _fulfillment(basket: Basket) -> Mapping[str, Any]:
         if basket.buyer.phone:
             lines["phone_number"] = basket.buyer.phone
     return lines
-
-
-def _selection(session: Mapping[str, Any], basket: Basket) -> Mapping[str, Any]:
-    """The wanted delivery as the session names it. Raises `PartnerRefused` if it is not there."""
-    for option in objects_at(session, "fulfillment_options"):
-        if option.get("id") == basket.delivery_id:
-            return {
-                "type": text_at(option, "type", 40),
-                "option_id": basket.delivery_id,
-                "item_ids": list(dict.fromkeys(item for item, _ in basket.lines)),
-            }
-    raise PartnerRefused("that delivery is not on offer", code="unknown_delivery")
 
 
 def _payment_data(session: Mapping[str, Any], payment: PartnerPayment) -> Mapping[str, Any]:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from integrations.acp_delivery import UnknownGrouping, deliveries_of, groups_of
 from integrations.answers import (
     Inconsistent,
-    day_at,
     hold_against,
     notes_of,
     order_at,
@@ -21,7 +21,6 @@ from integrations.answers import (
 )
 from integrations.money import Money, MoneyError
 from integrations.partner import (
-    Delivery,
     Note,
     PartnerOrder,
     Quote,
@@ -77,12 +76,14 @@ def quote_of(session: Mapping[str, Any], *, base_url: str) -> Quote:
     if said and said not in VERSIONS:
         notes.append(Note("error", "version_unsupported", f"the answer is ACP {said}"))
     continue_url = link_at(session, "continue_url", base_url=base_url)
+    grouped = _grouped(session, notes)
     status = status_of(
         text_at(session, "status", 60),
         STATUSES,
         order=order,
         continue_url=continue_url,
         notes=notes,
+        personal=not grouped,
         harmless=_NOT_BLOCKING,
     )
     try:
@@ -91,6 +92,7 @@ def quote_of(session: Mapping[str, Any], *, base_url: str) -> Quote:
         total = stated_total(totals)
         totals = _shipping_before_discount(session, lines, totals, total)
         wrong = _contradiction(lines, totals, total)
+        deliveries = tuple(deliveries_of(session, currency)) if grouped else ()
     except MoneyError as error:
         raise Inconsistent(str(error)) from error
     hold_against(wrong, status, notes)
@@ -101,7 +103,7 @@ def quote_of(session: Mapping[str, Any], *, base_url: str) -> Quote:
         totals=totals,
         total=total,
         expires_at=_expiry(session),
-        deliveries=tuple(_deliveries(session, currency)),
+        deliveries=deliveries,
         cancellation_policy=_returns(session, base_url),
         notes=tuple(notes),
         continue_url=continue_url,
@@ -190,27 +192,14 @@ def _shipping_before_discount(
     )
 
 
-def _deliveries(session: Mapping[str, Any], currency: str) -> Sequence[Delivery]:
-    chosen = {
-        entry.get("option_id") for entry in objects_at(session, "selected_fulfillment_options")
-    }
-    found = []
-    for option in objects_at(session, "fulfillment_options"):
-        amounts = {t.get("type"): t for t in objects_at(option, "totals")}
-        priced = amounts.get("total") or amounts.get("fulfillment")
-        if priced is None or not text_at(option, "id", 200):
-            continue
-        found.append(
-            Delivery(
-                id=text_at(option, "id", 200),
-                title=text_at(option, "title", 100),
-                amount=Money(integer_at(priced, "amount"), currency),
-                earliest=day_at(option, "earliest_delivery_time"),
-                latest=day_at(option, "latest_delivery_time"),
-                selected=option.get("id") in chosen,
-            )
-        )
-    return found
+def _grouped(session: Mapping[str, Any], notes: list[Note]) -> bool:
+    """Whether we know what travels together. If not, the person goes on at the merchant's page."""
+    try:
+        groups_of(session)
+    except UnknownGrouping as unknown:
+        notes.append(Note("error", "unknown_grouping", unknown.detail))
+        return False
+    return True
 
 
 def _expiry(session: Mapping[str, Any]) -> datetime | None:

@@ -92,7 +92,11 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One way to receive the goods; `selected` is the one in the totals."""
+    """One way to receive the goods; `selected` is the one in the totals.
+
+    Goods that travel apart are chosen for apart: `group` names which, `items` are their item ids.
+    Without a group an option is for the whole basket.
+    """
 
     id: str
     title: str
@@ -100,6 +104,8 @@ class Delivery:
     earliest: date | None = None
     latest: date | None = None
     selected: bool = False
+    group: str = ""
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +179,17 @@ class BookingDetails:
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """All a merchant needs to quote: item ids and quantities, and who it is for."""
+    """All a merchant needs to quote: item ids and quantities, and who it is for.
+
+    `deliveries`: the option wanted for a group. `delivery_id`: for all that have it.
+    """
 
     lines: tuple[tuple[str, int], ...]
     currency: str
     buyer: Buyer | None = None
     address: Address | None = None
     delivery_id: str | None = None
+    deliveries: Mapping[str, str] = field(default_factory=dict)
     discount_codes: tuple[str, ...] = ()
     booking: BookingDetails | None = None
 

@@ -24,13 +24,14 @@ from integrations.partner import (
     Basket,
     Buyer,
     CancellationQuote,
+    PartnerError,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
     Quote,
 )
 from integrations.signatures import SigningKey
-from integrations.ucp_profile import CANCELLATION, ORDER, Business, Directory
+from integrations.ucp_profile import CANCELLATION, CART, ORDER, Business, Directory
 from integrations.ucp_session import order_of, quote_of, refusal_of
 from integrations.ucp_signing import signed
 from integrations.wire import Sign, Wire, text_at
@@ -100,11 +101,29 @@ class UcpPartner:
         return made, business
 
     async def quote(self, basket: Basket, *, key: str, cart_id: str | None = None) -> Quote:
+        """A checkout of `cart_id`, or of a cart made for several things where carts are kept.
+
+        The cart's contents win at the business; what is not in it as asked is not ready.
+        """
         wire, business = await self.wire()
         credit = self._attribution(key, "first")
+        name = key
+        if cart_id is None and (cart_id := await self._cart(wire, business, basket, key)):
+            name = f"{key}:of-cart"  # another body than without one: another request
         body = requests.creation(basket, business, credit, cart_id=cart_id)
-        session = await wire.post(_SESSIONS, body, key=key_of(key))
+        session = await wire.post(_SESSIONS, body, key=key_of(name))
         return await self._selected(wire, business, session, basket, key)
+
+    async def _cart(self, wire: Wire, business: Business, basket: Basket, key: str) -> str | None:
+        """None where the business keeps no carts, or not this one: a checkout needs none."""
+        if CART not in business.active or len(basket.lines) < 2:
+            return None
+        try:
+            body = requests.contents(basket, business)
+            answer = await wire.post("/carts", body, key=key_of(f"{key}:cart"))
+            return text_at(self._checked(answer, wire), "id", 200) or None
+        except PartnerError:
+            return None
 
     async def revise(self, reference: str, basket: Basket, *, key: str) -> Quote:
         wire, business = await self.wire()
@@ -119,7 +138,8 @@ class UcpPartner:
     ) -> Quote:
         """The checkout with place and delivery chosen, which a business may leave to us."""
         made = self._offer(session, wire, business)
-        if made.status in ("incomplete", "ready"):
+        # Choosing writes the goods again: never over others that the business has put there.
+        if made.status in ("incomplete", "ready") and as_asked(made, basket) is made:
             body = requests.selection(basket, business, session)
             if body is not None:
                 path = f"{_SESSIONS}/{path_id(made.reference)}"

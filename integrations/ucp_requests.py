@@ -9,7 +9,7 @@ from typing import Any
 
 from integrations.partner import Address, Basket, Buyer, PartnerPayment, PartnerRefused
 from integrations.ucp_profile import DISCOUNT, FULFILLMENT, HANDLER, Business
-from integrations.ucp_session import option_cost
+from integrations.ucp_session import option_cost, package_name
 from integrations.wire import object_at, objects_at, text_at
 
 OLD = "2026-01-11"
@@ -81,12 +81,12 @@ def selection(
 ) -> dict[str, Any] | None:
     """The change that chooses where to and how; None when nothing is left to choose.
 
-    The wanted delivery in the one package that has it, in all others what is chosen already, or
+    What is wanted of a package, or of all that have it; in the others what is chosen already, or
     the cheapest. Raises `PartnerRefused` for a wanted delivery that is not on offer.
     """
     if FULFILLMENT not in business.active:
         return None
-    methods = [_chosen(method, basket.delivery_id) for method in _methods(session)]
+    methods = [_chosen(method, basket) for method in _methods(session)]
     offered = {
         option.get("id")
         for method in _methods(session)
@@ -94,7 +94,7 @@ def selection(
         for option in objects_at(group, "options")
     }
     if basket.delivery_id and basket.delivery_id not in offered:
-        raise PartnerRefused("that delivery is not on offer", code="unknown_delivery")
+        raise _not_offered()
     if not any(changed for _, changed in methods):
         return None
     body = change(basket, business, session, {})
@@ -106,13 +106,19 @@ def _methods(session: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return objects_at(object_at(session, "fulfillment"), "methods")
 
 
-def _chosen(method: Mapping[str, Any], wanted: str | None) -> tuple[dict[str, Any], bool]:
-    """The method with everything in it chosen, and whether that changes it."""
+def _chosen(method: Mapping[str, Any], basket: Basket) -> tuple[dict[str, Any], bool]:
+    """The method with everything in it chosen, and whether that changes it.
+
+    Raises `PartnerRefused` for a delivery wanted of a package that has no such option.
+    """
     places = [text_at(place, "id", 200) for place in objects_at(method, "destinations")]
     place = method.get("selected_destination_id") or (places[0] if places else None)
     groups, changed = [], place != method.get("selected_destination_id")
     for group in objects_at(method, "groups"):
-        option = _option(group, wanted)
+        wanted = basket.deliveries.get(package_name(method, group))
+        option = _option(group, wanted or basket.delivery_id)
+        if wanted and option != wanted:
+            raise _not_offered()
         changed = changed or option != group.get("selected_option_id")
         groups.append({"id": text_at(group, "id", 200), "selected_option_id": option})
     made: dict[str, Any] = {
@@ -123,6 +129,10 @@ def _chosen(method: Mapping[str, Any], wanted: str | None) -> tuple[dict[str, An
         "selected_destination_id": place,
     }
     return (made | {"groups": groups} if groups else made), changed
+
+
+def _not_offered() -> PartnerRefused:
+    return PartnerRefused("that delivery is not on offer", code="unknown_delivery")
 
 
 def _option(group: Mapping[str, Any], wanted: str | None) -> str | None:

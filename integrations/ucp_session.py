@@ -154,12 +154,6 @@ def _contradiction(lines: Sequence[QuotedLine], totals: Sequence[Total], total: 
     return ""
 
 
-def groups_of(session: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Every package of every way to receive the goods."""
-    methods = objects_at(object_at(session, "fulfillment"), "methods")
-    return [group for method in methods for group in objects_at(method, "groups")]
-
-
 def option_cost(option: Mapping[str, Any]) -> int | None:
     """What a way of delivery costs, in minor units; None when it does not say."""
     amounts = {t.get("type"): t for t in objects_at(option, "totals")}
@@ -167,27 +161,48 @@ def option_cost(option: Mapping[str, Any]) -> int | None:
     return integer_at(priced, "amount") if priced is not None else None
 
 
+def package_name(method: Mapping[str, Any], group: Mapping[str, Any]) -> str:
+    """A package by a name of its own: the business's id is one within its method only."""
+    return f"{text_at(method, 'id', 90)}/{text_at(group, 'id', 90)}"
+
+
 def _deliveries(session: Mapping[str, Any], currency: str) -> Sequence[Delivery]:
-    """The choices where there is one package. Of several, each has the one that is selected."""
-    groups = groups_of(session)
-    if len(groups) != 1:
-        return ()
-    found = []
-    for option in objects_at(groups[0], "options"):
-        amount, identifier = option_cost(option), text_at(option, "id", 200)
-        if amount is None or not identifier:
-            continue
-        found.append(
-            Delivery(
-                id=identifier,
-                title=text_at(option, "title", 100),
-                amount=Money(amount, currency),
-                earliest=day_at(option, "earliest_fulfillment_time"),
-                latest=day_at(option, "latest_fulfillment_time"),
-                selected=groups[0].get("selected_option_id") == identifier,
-            )
-        )
+    """The choices for the one package, or for each of several."""
+    packages = {
+        package_name(method, group): group
+        for method in objects_at(object_at(session, "fulfillment"), "methods")
+        for group in objects_at(method, "groups")
+    }
+    goods = {
+        text_at(line, "id", 200): text_at(object_at(line, "item"), "id", 200)
+        for line in objects_at(session, "line_items")
+    }
+    found: list[Delivery] = []
+    for name, group in packages.items():
+        apart = name if len(packages) > 1 else ""
+        held = group.get("line_item_ids") if apart else None
+        items = tuple(goods[i] for i in held if i in goods) if isinstance(held, list) else ()
+        found += _choices(group, currency, group_name=apart, items=items)
     return found
+
+
+def _choices(
+    group: Mapping[str, Any], currency: str, *, group_name: str, items: tuple[str, ...]
+) -> Sequence[Delivery]:
+    return [
+        Delivery(
+            id=text_at(option, "id", 200),
+            title=text_at(option, "title", 100),
+            amount=Money(amount, currency),
+            earliest=day_at(option, "earliest_fulfillment_time"),
+            latest=day_at(option, "latest_fulfillment_time"),
+            selected=group.get("selected_option_id") == option.get("id"),
+            group=group_name,
+            items=items,
+        )
+        for option in objects_at(group, "options")
+        if text_at(option, "id", 200) and (amount := option_cost(option)) is not None
+    ]
 
 
 def _policy(session: Mapping[str, Any], base_url: str) -> str:

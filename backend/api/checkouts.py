@@ -107,12 +107,17 @@ class NewCheckout(Strict):
 
 
 class CheckoutChanges(Strict):
-    """What is left out stays as it is."""
+    """What is left out stays as it is.
+
+    Goods that travel apart have options with a `group`: `fulfilment_option_ids` chooses by group
+    (`{group id: option id}`), `fulfilment_option_id` for every group that has the option.
+    """
 
     lines: Annotated[list[Line], Field(min_length=1, max_length=50)] | None = None
     buyer: Buyer | None = None
     address: Address | None = None
     fulfilment_option_id: Text | None = None
+    fulfilment_option_ids: Annotated[dict[Text, Text], Field(max_length=50)] | None = None
     discount_codes: Annotated[list[Text], Field(max_length=10)] | None = None
     booking: Booking | None = None
 
@@ -122,6 +127,7 @@ class CheckoutChanges(Strict):
             buyer=partner.Buyer(**self.buyer.model_dump()) if self.buyer else None,
             address=partner.Address(**self.address.model_dump()) if self.address else None,
             delivery_id=self.fulfilment_option_id,
+            deliveries=self.fulfilment_option_ids,
             discount_codes=tuple(self.discount_codes) if self.discount_codes is not None else None,
             booking=self.booking.details() if self.booking else None,
         )

@@ -1,14 +1,11 @@
 """A person's own corner: sign in, preferences, allowance, search, export, erasure."""
 
 import asyncio
-from dataclasses import replace
-from datetime import date, datetime, time
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from limits import RateLimitItem, RateLimitItemPerMinute
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -18,14 +15,8 @@ from backend.api import guests
 from backend.api.strict import Strict
 from backend.auth import AnyKey, Principal, UserAccount, UserKey
 from backend.database import Database, Session
-from backend.errors import BadRequest, Forbidden, Unauthenticated
-from backend.tally import cards_as_json
+from backend.errors import Forbidden, Unauthenticated
 from backend.turn import Chat
-from graphs.memory import Draft
-from graphs.outings import suits
-from graphs.state import Cards, Wish
-from graphs.wishes import missing, read, wish
-from integrations.money import Money
 
 router = APIRouter(prefix="/api", tags=["Person"])
 SIGN_INS: tuple[RateLimitItem, ...] = (RateLimitItemPerMinute(20),)
@@ -196,82 +187,6 @@ async def read_quota(who: UserKey, request: Request, session: Session) -> dict[s
     return await allowances.meter(
         session, subject=row.id, plan=chat.plan_of(row), timezone=row.timezone
     )
-
-
-class Looking(BaseModel):
-    """What to look for. What is given here counts before what the words say."""
-
-    q: str = Field(min_length=1, max_length=500)
-    kind: Literal["purchase", "booking"] = "purchase"
-    max_price: int | None = Field(None, ge=1, le=2**53)
-    currency: str = Field("EUR", pattern="^[A-Z]{3}$")
-    day: date | None = Field(None, alias="date")
-    until: date | None = None
-    hour: time | None = Field(None, alias="time")
-    party: int | None = Field(None, ge=1, le=100)
-    nights: int | None = Field(None, ge=1, le=90)
-    place: str = Field("", max_length=100)
-    limit: int = Field(6, ge=1, le=20)
-
-    def onto(self, draft: Draft) -> Draft:
-        """The draft with what was given."""
-        return replace(
-            draft,
-            day=self.day or draft.day,
-            until=self.until or draft.until,
-            hour=self.hour or draft.hour,
-            party=self.party or draft.party,
-            nights=self.nights or draft.nights,
-            place=self.place or draft.place,
-        )
-
-
-@router.get("/search")
-async def search(
-    who: UserKey, request: Request, asked: Annotated[Looking, Query()]
-) -> dict[str, Any]:
-    """Offers for the words, best first. Bookings are understood as a message would be; `date`,
-    `until`, `time`, `party`, `nights` and `place` may be given apart from the words."""
-    chat: Chat = request.app.state.chat
-    if "\x00" in asked.q + asked.place:
-        raise BadRequest("q, place: text must not contain NUL")
-    try:
-        budget = Money(asked.max_price, asked.currency) if asked.max_price else None
-    except ValueError as error:
-        raise BadRequest(f"currency: {error}") from error
-    wanted = await _wish(request, who, asked)
-    wanted = wanted if budget is None else replace(wanted, max_total=budget)
-    offers = await chat.shelf.search(wanted, limit=asked.limit)
-    if asked.kind == "purchase" and (asked.day or asked.place):
-        day, until = asked.day, asked.until or asked.day
-        offers = [o for o in offers if suits(o, day=day, until=until, origin="", place=asked.place)]
-    cards = Cards("product-list" if asked.kind == "purchase" else "booking-options", tuple(offers))
-    return {"data": cards_as_json(cards)["items"], "next_cursor": None}
-
-
-async def _wish(request: Request, who: Principal, asked: Looking) -> Wish:
-    """The words, read as a message would be; what a booking needs and they lack is refused."""
-    database: Database = request.app.state.database
-    async with database.transaction() as session:
-        zone = (await auth.user(session, who.user_id)).timezone
-    chinese = any("\u4e00" <= c <= "\u9fff" for c in asked.q)
-    language: Literal["en", "zh"] = "zh" if chinese else "en"
-    today = datetime.now(ZoneInfo(zone)).date()
-    draft = asked.onto(read(asked.q, today=today, language=language).draft)
-    if asked.kind == "purchase":
-        return Wish(
-            "product",
-            asked.q,
-            language,
-            quantity=draft.quantity or 1,
-            date=asked.day,
-            until=asked.until,
-        )
-    draft = draft if draft.vertical in ("table", "room") else replace(draft, vertical="table")
-    lacking = missing(draft, today=today)
-    if lacking:
-        raise BadRequest(f"q: a booking needs its {lacking}; say it in words", param="q")
-    return wish(draft, language=language)
 
 
 @router.get("/export")

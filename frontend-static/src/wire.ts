@@ -199,6 +199,8 @@ export interface Delivery {
   title: string;
   amount: number;
   selected: boolean;
+  /** Goods that travel apart from the rest and are chosen for apart; absent: the whole basket. */
+  group?: { id: string; goods: string[] };
 }
 
 export type CheckoutState =

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from integrations.simulators.goods import CURRENCY, availability
-from integrations.simulators.pricing import CODES, Delivery, Price, PricedLine
+from integrations.simulators.pricing import CODES, Price, PricedLine
+from integrations.simulators.sending import Part, Way
 from integrations.simulators.store import Document, rfc3339
 
 VERSION = "2026-04-17"
@@ -88,17 +89,37 @@ def totals(price: Price) -> list[Document]:
     return parts
 
 
-def option(way: Delivery, now: datetime) -> Document:
-    return {
-        "type": "shipping",
+def sent(parts: Sequence[Part], made: datetime) -> Document:
+    """The options, what goes by which, and the groups where there are two."""
+    found: Document = {"fulfillment_options": [option(w, made) for p in parts for w in p.ways]}
+    if any(part.ways for part in parts):
+        found["selected_fulfillment_options"] = [
+            {"type": part.kind, "option_id": part.option, "item_ids": list(part.items)}
+            for part in parts
+        ]
+    if len(parts) > 1:
+        found["fulfillment_groups"] = [
+            {"id": part.id, "item_ids": list(part.items), "destination_type": part.kind}
+            for part in parts
+        ]
+    return found
+
+
+def option(way: Way, made: datetime) -> Document:
+    first, last = (
+        rfc3339(made + timedelta(days=days)) for days in (way.earliest_days, way.latest_days)
+    )
+    shown: Document = {
+        "type": way.kind,
         "id": way.id,
         "title": way.title,
         "description": f"{way.earliest_days} to {way.latest_days} days",
-        "carrier": "Postillion",
-        "earliest_delivery_time": rfc3339(now + timedelta(days=way.earliest_days)),
-        "latest_delivery_time": rfc3339(now + timedelta(days=way.latest_days)),
         "totals": [total("total", way.title, way.amount)],
     }
+    if way.kind == "local_delivery":
+        return shown | {"delivery_window": {"start": first, "end": last}}
+    times = {"earliest_delivery_time": first, "latest_delivery_time": last}
+    return shown | {"carrier": "Postillion", **times}
 
 
 def discounts(codes: Sequence[str], price: Price) -> Document:

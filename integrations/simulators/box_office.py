@@ -1,4 +1,4 @@
-"""The demo box office's checkout: sessions, carts, seats, completion, orders, cancellation.
+"""The demo box office's checkout: sessions, seats, completion, orders, and carts made into one.
 
 A session keeps what the buyer wants; prices are worked out anew when it is asked for and frozen
 with the order. Seats are taken at completion, in the same transaction.
@@ -10,11 +10,12 @@ from typing import Any
 
 from integrations.money import Money
 from integrations.simulators import ucp_view as view
+from integrations.simulators.box_carts import cart_of
 from integrations.simulators.events import CURRENCY, Evening, evening, on_sale
 from integrations.simulators.merchant import Answer, Call, Merchant, Refusal
 from integrations.simulators.store import Document, new_id, rfc3339
 from integrations.simulators.ucp_gate import Agent
-from integrations.ucp_profile import CART, DISCOUNT, FULFILLMENT, HANDLER
+from integrations.ucp_profile import DISCOUNT, FULFILLMENT, HANDLER
 
 SESSION_MINUTES = 45
 CANCELLATION_MINUTES = 30
@@ -76,11 +77,11 @@ class BoxOffice:
 
     def _from_cart(self, cart_id: str, call: Call, agent: Agent) -> Answer:
         """The cart's contents win; a second conversion answers with the same open checkout."""
-        cart = self._cart(cart_id)
+        cart = cart_of(self._store, cart_id)
         known = self._store.get("session", str(cart.get("checkout")))
         if known is not None and known["state"] not in _FINAL:
             return 201, self._view(known, agent)
-        session = self._new(agent)
+        session = {**self._new(agent), "cart": cart_id}
         own: Document = {n: cart[n] for n in ("line_items", "buyer", "discounts") if n in cart}
         self._merge(session, {**call.body, **own}, agent)
         self._store.put("cart", cart_id, {**cart, "checkout": session["id"]})
@@ -157,7 +158,7 @@ class BoxOffice:
     def _merge(self, session: Document, body: Mapping[str, Any], agent: Agent) -> None:
         """What the request says replaces what the session holds. Raises `Refusal` 400."""
         if "line_items" in body:
-            session["lines"] = self._lines(body["line_items"])
+            session["lines"] = self.lines(body["line_items"])
         if isinstance(body.get("buyer"), dict):
             session["buyer"] = body["buyer"]
         if DISCOUNT in agent.active and isinstance(body.get("discounts"), dict):
@@ -183,7 +184,7 @@ class BoxOffice:
                 raise Refusal(400, "invalid", "There is no such delivery")
             session["option"] = group["selected_option_id"]
 
-    def _lines(self, entries: Any) -> dict[str, int]:
+    def lines(self, entries: Any) -> dict[str, int]:
         today = self._house.clock.now().date()
         lines: dict[str, int] = {}
         for entry in entries if isinstance(entries, list) else []:
@@ -198,7 +199,7 @@ class BoxOffice:
             raise Refusal(400, "missing", "Name at least one evening")
         return lines
 
-    def _wanted(self, session: Document) -> list[tuple[Evening, int, int]]:
+    def wanted(self, session: Document) -> list[tuple[Evening, int, int]]:
         """Evening, seats and the price of one now."""
         drift = self._house.faults.strikes("price_drift", "price")
         today, wanted = self._house.clock.now().date(), []
@@ -213,7 +214,7 @@ class BoxOffice:
 
     def _messages(self, session: Document, agent: Agent) -> list[Document]:
         said = []
-        for place, (one, quantity, _) in enumerate(self._wanted(session)):
+        for place, (one, quantity, _) in enumerate(self.wanted(session)):
             left = self.left(one, besides=session["id"])
             path = f"$.line_items[{place}]"
             if left < quantity:
@@ -234,7 +235,7 @@ class BoxOffice:
 
     def _discount(self, session: Document) -> int:
         bps = next((CODES[c.upper()] for c in session["codes"] if c.upper() in CODES), 0)
-        seats = sum(unit * quantity for _, quantity, unit in self._wanted(session))
+        seats = sum(unit * quantity for _, quantity, unit in self.wanted(session))
         return Money(seats, CURRENCY).share(bps=bps).amount
 
     def _problem(self, session: Document, token: str) -> Document | None:
@@ -257,6 +258,7 @@ class BoxOffice:
             "totals": seen["totals"],
             "adjustments": [],
             "attribution": session["attribution"],
+            "cart_id": session.get("cart"),
             "webhook_url": session["webhook_url"],
             "profile": session["profile"],
             "meta": {k: v for k, v in seen["ucp"].items() if k != "payment_handlers"},
@@ -274,7 +276,7 @@ class BoxOffice:
         if "frozen" in session:
             frozen: Document = session["frozen"]
             return frozen
-        wanted, base_url = self._wanted(session), self._house.base_url
+        wanted, base_url = self.wanted(session), self._house.base_url
         delivered = view.has_delivery(agent, session)
         posting = next((cost for name, _, cost, _ in view.OPTIONS if name == session["option"]), 0)
         lines = [view.line_item(*entry, base_url=base_url) for entry in wanted]
@@ -336,48 +338,6 @@ class BoxOffice:
             body.pop("continue_url")
             return {**body, "status": "requires_escalation"}
         return body
-
-    # --- carts -------------------------------------------------------------------------------
-
-    def create_cart(self, call: Call, agent: Agent) -> Answer:
-        if CART not in agent.active:
-            raise Refusal(404, "not_found", "Carts were not agreed on")
-        return 201, self._keep_cart({"id": new_id("cart")}, call, agent)
-
-    def update_cart(self, identifier: str, call: Call, agent: Agent) -> Answer:
-        return 200, self._keep_cart(self._cart(identifier), call, agent)
-
-    def _keep_cart(self, cart: Document, call: Call, agent: Agent) -> Document:
-        lines = self._lines(call.body.get("line_items"))
-        cart["line_items"] = [{"item": {"id": i}, "quantity": n} for i, n in lines.items()]
-        cart |= {n: call.body[n] for n in ("buyer", "discounts") if n in call.body}
-        self._store.put("cart", cart["id"], cart)
-        return self.read_cart(cart["id"], agent)
-
-    def read_cart(self, identifier: str, agent: Agent) -> Document:
-        """The goods without the booking fee: what a checkout adds is not known before it is one."""
-        cart, base_url = self._cart(identifier), self._house.base_url
-        wanted = self._wanted({"lines": self._lines(cart["line_items"])})
-        seats = sum(unit * quantity for _, quantity, unit in wanted)
-        return {
-            "ucp": view.meta(agent),
-            "id": identifier,
-            "line_items": [view.line_item(*entry, base_url=base_url) for entry in wanted],
-            "currency": CURRENCY,
-            "totals": view.totals(seats, 0, 0, 0, version=agent.version)[0],
-            "continue_url": f"{base_url}/continue/{identifier}",
-        }
-
-    def cancel_cart(self, identifier: str, agent: Agent) -> Answer:
-        seen = self.read_cart(identifier, agent)
-        self._store.put("cart", identifier, {**self._cart(identifier), "gone": True})
-        return 200, seen
-
-    def _cart(self, identifier: str) -> Document:
-        found = self._store.get("cart", identifier)
-        if found is None or found.get("gone"):
-            raise Refusal(404, "not_found", "There is no such cart")
-        return found
 
 
 def _token(body: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 CURRENCY = "EUR"
 LOW_STOCK = 3
+BULKY_KG = 9.0
 _CATALOGUE = Path(__file__).parent / "catalogue"
 
 
@@ -31,6 +32,11 @@ class Product:
     @property
     def reduced_tax(self) -> bool:
         return self.category in ("books", "food", "flowers")
+
+    @property
+    def bulky(self) -> bool:
+        """Too heavy for a parcel."""
+        return float(self.tags.get("weight_kg", 0)) >= BULKY_KG
 
 
 def load(folder: Path = _CATALOGUE) -> Mapping[str, Product]:

@@ -10,13 +10,7 @@ from datetime import datetime
 
 from integrations.money import Money
 from integrations.simulators.goods import CURRENCY, Product
-
-_EU = frozenset(
-    "AT BE BG HR CY CZ DK EE FI FR GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()  # noqa: SIM905
-)
-HOME = "DE"
-FREE_DELIVERY_FROM = 6000
-EXPRESS_EXTRA = 800
+from integrations.simulators.sending import EU
 
 # Basis points: (standard, reduced for books, food and flowers). Elsewhere goods leave untaxed.
 _TAX_BPS: Mapping[str, tuple[int, int]] = {
@@ -43,15 +37,6 @@ CODES: Mapping[str, Code] = {
     "FIVE": Code("5 euros off from 30 euros", amount=500, minimum=3000),
     "SUMMER24": Code("Summer sale", bps=2500, ends=datetime.fromisoformat("2024-09-01T00:00:00Z")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    id: str
-    title: str
-    amount: int
-    earliest_days: int
-    latest_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,22 +75,6 @@ class Price:
         return self.items - self.discount + self.delivery + self.tax
 
 
-def deliveries(country: str, goods: int, days: int) -> Sequence[Delivery]:
-    """Ways to send goods worth `goods` cents that need `days` to be made ready."""
-    if country == HOME:
-        standard, away = (0 if goods >= FREE_DELIVERY_FROM else 490), 0
-    elif country in _EU:
-        standard, away = 990, 2
-    elif country in ("GB", "CH", "NO"):
-        standard, away = 1490, 3
-    else:
-        standard, away = 2490, 6
-    return (
-        Delivery("standard", "Standard", standard, days + away, days + away + 2),
-        Delivery("express", "Express", standard + EXPRESS_EXTRA, 1 + away // 2, 2 + away // 2),
-    )
-
-
 def price(
     wanted: Sequence[tuple[Product, int]],
     *,
@@ -138,7 +107,7 @@ def price(
 def _tax_bps(country: str | None) -> tuple[int, int]:
     if country is None:
         return (0, 0)
-    return _TAX_BPS.get(country, _TAX_BPS_EU if country in _EU else (0, 0))
+    return _TAX_BPS.get(country, _TAX_BPS_EU if country in EU else (0, 0))
 
 
 def _discounts(

@@ -13,7 +13,8 @@ from typing import Any
 from integrations.simulators import acp_view as view
 from integrations.simulators.goods import CURRENCY, LOW_STOCK, Product
 from integrations.simulators.merchant import Answer, Call, Merchant, Refusal
-from integrations.simulators.pricing import Delivery, Price, deliveries, price
+from integrations.simulators.pricing import Price, price
+from integrations.simulators.sending import FIRST, Part, chosen, parts
 from integrations.simulators.store import Document, new_id, rfc3339
 
 SESSION_MINUTES = 60
@@ -24,10 +25,10 @@ _NOT_SHIPPED = ("created", "confirmed", "processing")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A session as it stands now: price, ways to send it, messages, state."""
+    """A session as it stands now: price, how its parts travel, messages, state."""
 
     price: Price
-    ways: Sequence[Delivery]
+    parts: Sequence[Part]
     messages: Sequence[Document]
     status: str
 
@@ -54,7 +55,7 @@ class Seller:
             "id": new_id("cs"),
             "state": "open",
             "lines": {},
-            "option": "standard",
+            "options": dict(FIRST),
             "codes": [],
             "attribution": [],
             "created_at": rfc3339(now),
@@ -178,13 +179,8 @@ class Seller:
             session["codes"] = [str(code) for code in body["discounts"].get("codes", [])]
         if isinstance(body.get("affiliate_attribution"), dict):
             session["attribution"].append(body["affiliate_attribution"])
-        chosen = body.get("selected_fulfillment_options") or []
-        if chosen:
-            option = chosen[0].get("option_id")
-            if option not in ("standard", "express"):
-                param = "$.selected_fulfillment_options[0].option_id"
-                raise Refusal(400, "invalid", "There is no such delivery", param=param)
-            session["option"] = option
+        goods = {item: self._products[item] for item in session["lines"]}
+        session["options"] |= chosen(body.get("selected_fulfillment_options"), goods)
 
     def _lines(self, entries: Any) -> Mapping[str, int]:
         """Units by item: n entries of one item are n units, as the schema has no quantity."""
@@ -204,14 +200,11 @@ class Seller:
         wanted = [(self._products[item], n) for item, n in session["lines"].items()]
         drift = self._shop.faults.strikes("price_drift", "price")
         now = self._shop.clock.now()
-        goods = sum(product.price * n for product, n in wanted)
-        days = max(product.days for product, _ in wanted)
-        ways = deliveries(country, goods, days) if country else ()
-        sending = next((way.amount for way in ways if way.id == session["option"]), 0)
+        sent = parts(wanted, country, session["options"])
         priced = price(
             wanted,
             country=country,
-            delivery=sending,
+            delivery=sum(part.way.amount for part in sent if part.way),
             codes=session["codes"],
             drift_bps=int(drift.value) if drift else 0,
             now=now,
@@ -221,7 +214,7 @@ class Seller:
             messages.append(
                 view.message("error", "missing", "Where to?", "$.fulfillment_details.address")
             )
-        return _Seen(priced, ways, messages, self._status(session, messages))
+        return _Seen(priced, sent, messages, self._status(session, messages))
 
     def _status(self, session: Document, messages: Sequence[Document]) -> str:
         if session["state"] in _FINAL:
@@ -258,9 +251,11 @@ class Seller:
         return None
 
     def _order(self, session: Document, seen: _Seen) -> Document:
-        way = next(way for way in seen.ways if way.id == session["option"])
         made = datetime.fromisoformat(session["created_at"])
-        days = (made + timedelta(days=way.earliest_days), made + timedelta(days=way.latest_days))
+        ways = [part.way for part in seen.parts if part.way is not None]
+        first = min(way.earliest_days for way in ways)
+        last = max(way.latest_days for way in ways)
+        days = (made + timedelta(days=first), made + timedelta(days=last))
         base_url = self._shop.base_url
         order = view.order(new_id("ord"), session["id"], seen.price, base_url=base_url, days=days)
         self._store.put("order", order["id"], order)
@@ -296,7 +291,7 @@ class Seller:
                 for line in seen.price.lines
             ],
             "totals": view.totals(seen.price),
-            "fulfillment_options": [view.option(way, made) for way in seen.ways],
+            **view.sent(seen.parts, made),
             "messages": messages,
             "links": view.links(base_url),
             "discounts": view.discounts(session["codes"], seen.price),
@@ -305,9 +300,6 @@ class Seller:
             "expires_at": session["expires_at"],
         }
         body |= {n: session[n] for n in ("buyer", "fulfillment_details") if n in session}
-        if seen.ways:
-            chosen = {"type": "shipping", "option_id": session["option"]}
-            body["selected_fulfillment_options"] = [{**chosen, "item_ids": list(session["lines"])}]
         if session["state"] == "completed":
             body["order"] = self.order(session["order"])
         return self._escalated(session, body)

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from integrations.signatures import SigningKey
 from integrations.simulators import leash, ucp_view
+from integrations.simulators.box_carts import BoxCarts
 from integrations.simulators.box_office import BoxOffice
 from integrations.simulators.box_orders import BoxOrders
 from integrations.simulators.events import feed_row, programme
@@ -60,7 +61,7 @@ def build(arguments: leash.Arguments, base_url: str) -> FastAPI:
         _checkouts(router, house, office, gate)
         _orders(router, house, orders, gate)
         if version == VERSIONS[0]:
-            _carts(router, house, office, gate)
+            _shelves(router, house, office, gate)
         app.include_router(router)
     return app
 
@@ -136,28 +137,29 @@ def _checkouts(router: APIRouter, house: Merchant, office: BoxOffice, gate: Gate
         return house.once(call, "cancel", lambda: office.cancel(identifier, agent))
 
 
-def _carts(router: APIRouter, house: Merchant, office: BoxOffice, gate: Gate) -> None:
+def _shelves(router: APIRouter, house: Merchant, office: BoxOffice, gate: Gate) -> None:
+    carts = BoxCarts(house, office)
     Write = Annotated[tuple[Call, Agent], Depends(gate.write)]  # noqa: N806 (a type)
     Ask = Annotated[tuple[Document, Agent], Depends(gate.ask)]  # noqa: N806 (a type)
 
     @router.post("/carts")
     def create(sent: Write) -> Response:
         call, agent = sent
-        return house.once(call, "create_cart", lambda: office.create_cart(call, agent))
+        return house.once(call, "create_cart", lambda: carts.create(call, agent))
 
     @router.get("/carts/{identifier}")
     def read(identifier: str, sent: Ask) -> Response:
-        return house.read("read_cart", lambda: office.read_cart(identifier, sent[1]))
+        return house.read("read_cart", lambda: carts.read(identifier, sent[1]))
 
     @router.put("/carts/{identifier}")
     def update(identifier: str, sent: Write) -> Response:
         call, agent = sent
-        return house.once(call, "update_cart", lambda: office.update_cart(identifier, call, agent))
+        return house.once(call, "update_cart", lambda: carts.update(identifier, call, agent))
 
     @router.post("/carts/{identifier}/cancel")
     def cancel(identifier: str, sent: Write) -> Response:
         call, agent = sent
-        return house.once(call, "cancel_cart", lambda: office.cancel_cart(identifier, agent))
+        return house.once(call, "cancel_cart", lambda: carts.cancel(identifier, agent))
 
     @router.post("/catalog/search")
     def search(sent: Ask) -> Response:

@@ -34,7 +34,9 @@ export function PartView({ purchase, basket }: PartProps) {
         <DeliveryPicker
           checkout={checkout}
           busy={basket.busy}
-          choose={(id) => purchase.revise({ fulfilment_option_id: id })}
+          choose={({ id, group }) =>
+            purchase.revise(group ? { fulfilment_option_ids: { [group.id]: id } } : { fulfilment_option_id: id })
+          }
         />
       )}
       {open && checkout?.handoff_url && <Handoff checkout={checkout} />}
