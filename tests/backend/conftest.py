@@ -1,8 +1,18 @@
-"""A till with its fake merchants and payments, on a database of its own."""
+"""A till with its fake merchants and payments, and the same behind a server."""
+
+import asyncio
 
 import pytest
+from fastapi import FastAPI
 
+from backend import auth
+from backend.api import checkouts, problems, webhooks
+from backend.auth import UserAccount
+from backend.vault import Vault
+from integrations.payments import Method
 from tests.backend.fakes_checkout import World
+from tests.backend.place import Place, work
+from tests.servers import serving
 
 
 @pytest.fixture
@@ -10,3 +20,38 @@ async def world(database):
     made = World.on(database)
     yield made
     await made.database.dispose()
+
+
+@pytest.fixture(scope="module")
+async def served():
+    """One server for all tests here; each puts its own world behind it."""
+    app = FastAPI()
+    problems.install(app)
+    app.include_router(checkouts.router)
+    app.include_router(webhooks.router)
+    async with serving(app) as url:
+        yield app, url
+
+
+@pytest.fixture
+async def place(database, served, tmp_path):
+    app, url = served
+    world = World.on(database, wait_s=20)
+    world.saved["usr_ada", "sav_1"] = Method("pm_card_visa", "cus_ada")
+    keys = {}
+    async with database.transaction() as session:
+        session.add_all([UserAccount(id=who, name=who) for who in ("usr_ada", "usr_eve")])
+        await session.flush()
+        for who in ("usr_ada", "usr_eve"):
+            keys[who] = await auth.create_key(session, role="user", user_id=who)
+        keys["mer_shop"] = await auth.create_key(session, role="merchant", merchant_id="mer_shop")
+    app.state.database, app.state.till = database, world.till
+    app.state.vault = Vault.at(tmp_path)
+    worker = asyncio.create_task(work(world))
+    made = Place(world, url, keys)
+    yield made
+    for client in made.clients.values():
+        await client.aclose()
+    worker.cancel()
+    await asyncio.gather(worker, return_exceptions=True)
+    await world.database.dispose()

@@ -1,0 +1,113 @@
+"""What Stripe and merchants tell is taken in once, and only from them."""
+
+import hashlib
+import hmac
+import json
+import time
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from tests.backend.place import JSON
+
+
+async def test_a_forged_stripe_event_is_refused_and_wakes_nothing(place):
+    answer = await place.ada.post(
+        "/webhooks/stripe", content=b'{"id":"evt_1"}', headers={"Stripe-Signature": "forged"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_signature")
+
+
+async def test_a_stripe_event_is_taken_in_once(place):
+    event = {"id": "evt_9", "type": "charge.succeeded", "payment": "pi_unknown"}
+    said = [
+        await place.ada.post(
+            "/webhooks/stripe", content=json.dumps(event), headers={"Stripe-Signature": "good"}
+        )
+        for _ in range(3)
+    ]
+    assert [a.json()["duplicate"] for a in said] == [False, True, True]
+
+
+async def test_a_dispute_marks_the_order_and_calls_for_a_person(place):
+    order = await place.bought()
+    event = {"id": "evt_d", "type": "charge.dispute.created", "payment": "pi_1"}
+    await place.ada.post(
+        "/webhooks/stripe", content=json.dumps(event), headers={"Stripe-Signature": "good"}
+    )
+    shown = (await place.ada.get(f"/api/orders/{order['id']}")).json()
+    assert shown["state"] == "disputed"
+    assert shown["events"][-1]["type"] == "dispute.created"
+
+
+def signed(place, order: dict, data: dict, *, at: float | None = None, by="mer_shop"):
+    checkout = place.world.shop.orders[order["merchant_order_id"]].reference
+    body = json.dumps(
+        {"type": "order_update", "data": {"checkout_session_id": checkout, **data}}
+    ).encode()
+    moment = int(at or time.time())
+    made = hmac.new(
+        f"whsec_{by}".encode(), f"{moment}.".encode() + body, hashlib.sha256
+    ).hexdigest()
+    return body, f"t={moment},v1={made}"
+
+
+async def tell(place, body: bytes, signature: str) -> httpx.Response:
+    return await place.ada.post(
+        "/agentic_checkout/webhooks/order_events",
+        content=body,
+        headers={"Merchant-Signature": signature, **JSON},
+    )
+
+
+async def test_a_merchants_delivery_fulfils_the_order_and_earns_the_fee_once(place):
+    order = await place.bought()
+    for _ in range(2):
+        assert (await tell(place, *signed(place, order, {"status": "shipped"}))).is_success
+    shown = (await place.ada.get(f"/api/orders/{order['id']}")).json()
+    assert shown["state"] == "fulfilled"
+    async with place.world.database.transaction() as session:
+        query = text("SELECT count(*) FROM ledger_transaction WHERE kind = 'recognised'")
+        assert (await session.execute(query)).scalar_one() == 1
+
+
+async def test_a_repeated_merchant_event_is_one_event(place):
+    order = await place.bought()
+    event = signed(place, order, {"status": "processing"})
+    said = [(await tell(place, *event)).json() for _ in range(2)]
+    assert [one["duplicate"] for one in said] == [False, True]
+
+
+@pytest.mark.parametrize("kind", ["forged", "stale", "future", "altered", "none", "other_merchant"])
+async def test_a_merchant_event_that_is_not_its_own_changes_nothing(place, kind):
+    order = await place.bought()
+    now = time.time()
+    made = {
+        "forged": lambda: signed(place, order, {"status": "shipped"}, by="guess"),
+        "stale": lambda: signed(place, order, {"status": "shipped"}, at=now - 301),
+        "future": lambda: signed(place, order, {"status": "shipped"}, at=now + 302),
+        "other_merchant": lambda: signed(place, order, {"status": "shipped"}, by="mer_table"),
+    }.get(kind, lambda: signed(place, order, {"status": "shipped"}))
+    body, signature = made()
+    if kind == "altered":
+        body = body.replace(b"shipped", b"refunded")
+    answer = await tell(place, body, "" if kind == "none" else signature)
+    assert answer.status_code == 401
+    shown = (await place.ada.get(f"/api/orders/{order['id']}")).json()
+    assert shown["state"] == "placed"
+
+
+async def test_a_merchants_own_cancellation_moves_no_money_and_calls_for_a_person(place):
+    order = await place.bought()
+    assert (await tell(place, *signed(place, order, {"status": "canceled"}))).is_success
+    shown = (await place.ada.get(f"/api/orders/{order['id']}")).json()
+    assert (shown["state"], shown["refunded"]) == ("placed", 0)
+    async with place.world.database.transaction() as session:
+        kinds = (await session.execute(text("SELECT kind FROM incident"))).scalars().all()
+    assert kinds == ["merchant_canceled"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"type":1,"data":{}}', b"\xff"])
+async def test_a_merchant_event_of_another_shape_is_refused(place, body):
+    assert (await tell(place, body, "t=1,v1=" + "0" * 64)).status_code == 400
