@@ -20,7 +20,8 @@ from backend.refunding import drive_refund
 from backend.refunds import OrderRefund
 from integrations.partner import PartnerRefused
 from integrations.payments import Method
-from tests.backend.fakes_checkout import Crash, World
+from tests.backend.fakes_checkout import World
+from tests.backend.fakes_gate import Crash
 
 CRASHES = ("crash_before", "crash_after")
 LOSSES = ("lost_before", "lost_after", "unreachable")
