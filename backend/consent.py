@@ -87,6 +87,8 @@ async def _stands(till: Till, row: Checkout) -> None:
     When someone else's confirm moved the row meanwhile, the row's own story is told instead.
     """
     await _lapse(till, row, col(Checkout.expires_at) <= func.now())
+    if not (await till.seller_for(row.merchant_id)).open:
+        return await _lapse(till, row, true(), f"{row.merchant_name} does not sell here any more")
     partner = await till.partner_for(row.merchant_id)
     try:
         now = await partner.read(row.reference or "")
@@ -111,7 +113,7 @@ async def _still_open(till: Till, row: Checkout) -> bool:
         return (await fetch(session, row.id, user_id=row.user_id)).state in OPEN
 
 
-async def _lapse(till: Till, row: Checkout, when: ColumnElement[bool]) -> None:
+async def _lapse(till: Till, row: Checkout, when: ColumnElement[bool], why: str = "") -> None:
     """Ends the offer if `when` holds and nobody moved it; raises `OfferExpired` if it did so."""
     async with till.database.transaction() as session:
         query = select(col(Checkout.id)).where(col(Checkout.id) == row.id, when).with_for_update()
@@ -119,7 +121,7 @@ async def _lapse(till: Till, row: Checkout, when: ColumnElement[bool]) -> None:
             return
         over = await move(session, row, state="expired", release_at=func.now())
     if over is not None:
-        raise OfferExpired(extra={"checkout": document(over)})
+        raise OfferExpired(why, extra={"checkout": document(over)})
 
 
 async def _change(till: Till, row: Checkout, now: Quote, changes: list[Note]) -> None:

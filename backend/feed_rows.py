@@ -8,14 +8,20 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from babel.numbers import list_currencies
+from babel.core import get_global
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from integrations.money import AMOUNT_MAX
 from integrations.partner import clean_text
 
 ATTRIBUTES_MAX = 30
-_CURRENCIES = frozenset(list_currencies())
+# What is legal tender somewhere today: nobody can be charged in marks, in gold or in "no currency".
+_CURRENCIES = frozenset(
+    code
+    for listed in get_global("territory_currencies").values()
+    for code, _, until, tender in listed
+    if until is None and tender
+)
 _NUMBERS = {"price_amount": int, "delivery_days": int, "rating": float}
 _ATTRIBUTE = "attribute:"
 
@@ -63,7 +69,7 @@ class FeedRow(BaseModel):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in _CURRENCIES:
-            raise ValueError("is not an ISO 4217 code")
+            raise ValueError("is not the ISO 4217 code of money in use")
         return value
 
     @field_validator("image_url")
@@ -95,6 +101,8 @@ def from_csv(cells: Mapping[str | None, Any]) -> dict[str, Any]:
     attributes: dict[str, str] = {}
     for name, value in cells.items():
         given = str(value).strip()
+        if any("\udc80" <= c <= "\udcff" for c in given):  # bytes that the reader could not read
+            raise ValueError(f"{name} is not UTF-8")
         if not given or name is None:
             continue
         if name.startswith(_ATTRIBUTE):

@@ -6,13 +6,11 @@ A row that is wrong is reported and left out; a feed without one good row change
 """
 
 import asyncio
-import csv
-import io
 import json
 import tempfile
-from collections.abc import AsyncIterable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend import products
 from backend.catalogue import Catalogue
 from backend.errors import Conflict, PayloadTooLarge, Unprocessable
-from backend.feed_rows import FeedRow, from_csv
+from backend.feed_readers import READERS, Format, Raw
+from backend.feed_rows import FeedRow
 from backend.ids import new_id
 from backend.products import literal, offer_id
 from integrations.partner import clean_text
 
-Format = Literal["jsonl", "csv"]
 FEED_BYTES_MAX = 256 * 2**20
 PATCH_BYTES_MAX = 2**20
-ROW_BYTES_MAX = 64 * 1024
 ERRORS_SHOWN = 1000
 _BATCH = 256
 # The encoder is one for all: a feed asks it for little at a time, so that a chat turn that must be
@@ -147,7 +144,7 @@ async def _take_in(
     seen: set[str] = set()
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
         await _spool(content, file, bytes_max)
-        rows = _READERS[format](file)
+        rows = READERS[format](file)
         while batch := await asyncio.to_thread(_next, rows, _BATCH):
             if merge:
                 batch = await _merged(catalogue, merchant_id, batch)
@@ -175,69 +172,11 @@ async def _chunks(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]
         yield chunk
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """A row as it was read: its fields, or why there are none."""
-
-    number: int
-    fields: Mapping[str, Any] | None
-    problem: str = ""
-
-
-def _jsonl(file: IO[bytes]) -> Iterator[_Raw]:
-    number = 0
-    while line := file.readline(ROW_BYTES_MAX + 1):
-        if len(line) > ROW_BYTES_MAX and not line.endswith(b"\n"):
-            while (rest := file.readline(ROW_BYTES_MAX)) and not rest.endswith(b"\n"):
-                pass
-            number += 1
-            yield _Raw(number, None, f"a row has at most {ROW_BYTES_MAX // 1024} KiB")
-            continue
-        if not line.strip():
-            continue
-        number += 1
-        yield _json_row(number, line)
-
-
-def _json_row(number: int, line: bytes) -> _Raw:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return _Raw(number, None, f"not JSON: {type(error).__name__}")
-    if not isinstance(value, dict):
-        return _Raw(number, None, "not a JSON object")
-    return _Raw(number, value)
-
-
-def _csv(file: IO[bytes]) -> Iterator[_Raw]:
-    lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
-    reader = csv.DictReader(lines)
-    number = 0
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            number += 1
-            yield _Raw(number, None, f"not CSV: {error}")
-            continue
-        number += 1
-        try:
-            yield _Raw(number, from_csv(row))
-        except ValueError as error:
-            yield _Raw(number, None, str(error))
-    lines.detach()
-
-
-_READERS: Mapping[Format, Callable[[IO[bytes]], Iterator[_Raw]]] = {"jsonl": _jsonl, "csv": _csv}
-
-
-def _next(rows: Iterator[_Raw], count: int) -> list[_Raw]:
+def _next(rows: Iterator[Raw], count: int) -> list[Raw]:
     return [row for _, row in zip(range(count), rows, strict=False)]
 
 
-def _checked(batch: Sequence[_Raw], seen: set[str], taken: Taken) -> list[FeedRow]:
+def _checked(batch: Sequence[Raw], seen: set[str], taken: Taken) -> list[FeedRow]:
     good: list[FeedRow] = []
     for raw in batch:
         if raw.fields is None:
@@ -262,7 +201,7 @@ def _checked(batch: Sequence[_Raw], seen: set[str], taken: Taken) -> list[FeedRo
     return good
 
 
-async def _merged(catalogue: Catalogue, merchant_id: str, batch: Sequence[_Raw]) -> list[_Raw]:
+async def _merged(catalogue: Catalogue, merchant_id: str, batch: Sequence[Raw]) -> list[Raw]:
     """Rows completed from the product that they change."""
     ids = {
         offer_id(merchant_id, str(raw.fields["item_id"])): raw
@@ -274,12 +213,12 @@ async def _merged(catalogue: Catalogue, merchant_id: str, batch: Sequence[_Raw])
     async with catalogue.database.transaction() as session:
         stored = await session.execute(query, {"ids": list(ids)})
         known = {row["id"]: dict(row) for row in stored.mappings()}
-    merged: list[_Raw] = []
+    merged: list[Raw] = []
     for raw in batch:
         item = raw.fields.get("item_id") if raw.fields is not None else None
         base = known.get(offer_id(merchant_id, str(item)), {})
         old = {name: base[name] for name in FeedRow.model_fields if name in base}
-        merged.append(_Raw(raw.number, old | dict(raw.fields)) if raw.fields is not None else raw)
+        merged.append(Raw(raw.number, old | dict(raw.fields)) if raw.fields is not None else raw)
     return merged
 
 

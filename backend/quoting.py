@@ -183,6 +183,8 @@ async def revise(till: Till, *, user_id: str, checkout_id: str, changes: Changes
     _changeable(row)
     values = await _changed(till, row, changes)
     seller = await till.seller_for(row.merchant_id)
+    if not seller.open:
+        raise OfferExpired(f"{seller.name} does not sell here any more")
     async with till.database.transaction() as session:
         moved = await move(
             session,

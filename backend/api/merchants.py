@@ -13,7 +13,8 @@ from backend.auth import MerchantKey
 from backend.catalogue import Catalogue
 from backend.database import Session
 from backend.errors import BadRequest, Unprocessable
-from backend.feeds import FEED_BYTES_MAX, PATCH_BYTES_MAX, Format
+from backend.feed_readers import Format
+from backend.feeds import FEED_BYTES_MAX, PATCH_BYTES_MAX
 from backend.till import Till
 
 router = APIRouter(prefix="/merchant/v1", tags=["Merchant"])
@@ -126,6 +127,10 @@ def _media_type(request: Request) -> str:
 
 
 def _format(request: Request) -> Format:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Unprocessable(
+            "Content-Encoding: send the feed as it is, not compressed", code="unsupported_feed_type"
+        )
     try:
         return _FORMATS[_media_type(request)]
     except KeyError as error:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -226,29 +227,46 @@ def app(duffel: Duffel) -> FastAPI:
     return made
 
 
+def _one_of(made: FastAPI, path: str, held: Callable[[], dict[str, Any]], said: Any) -> None:
+    @made.get(f"{path}/{{identifier}}")
+    async def one(identifier: str) -> Any:
+        if identifier not in held():
+            raise Refused(404, "not_found", f"No such thing under {path}")
+        return said(held()[identifier])
+
+
+def _kept(
+    made: FastAPI,
+    path: str,
+    every: Callable[[], Any],
+    make: Callable[[Any], Any],
+    find: Callable[[str], Any],
+    body: Any,
+    said: Any,
+) -> None:
+    """What is bought under an address: all of it, one more, and one by its id."""
+
+    @made.get(path)
+    async def all_of_it() -> Any:
+        return said(every())
+
+    @made.post(path, status_code=201)
+    async def one_more(request: Request) -> Any:
+        return said(make(await body(request)))
+
+    @made.get(f"{path}/{{identifier}}")
+    async def one(identifier: str) -> Any:
+        return said(find(identifier))
+
+
 def _flights(made: FastAPI, duffel: Duffel, body: Any, said: Any) -> None:
     @made.post("/air/offer_requests")
     async def search(request: Request) -> Any:
         await body(request)
         return said(published("create-offer-request") | {"offers": list(duffel.offers.values())})
 
-    @made.get("/air/offers/{identifier}")
-    async def offer(identifier: str) -> Any:
-        if identifier not in duffel.offers:
-            raise Refused(404, "not_found", "No such offer")
-        return said(duffel.offers[identifier])
-
-    @made.get("/air/orders")
-    async def orders() -> Any:
-        return said(duffel.orders)
-
-    @made.post("/air/orders", status_code=201)
-    async def order(request: Request) -> Any:
-        return said(duffel.ordered(await body(request)))
-
-    @made.get("/air/orders/{identifier}")
-    async def read(identifier: str) -> Any:
-        return said(duffel.order(identifier))
+    _one_of(made, "/air/offers", lambda: duffel.offers, said)
+    _kept(made, "/air/orders", lambda: duffel.orders, duffel.ordered, duffel.order, body, said)
 
     @made.post("/air/payments", status_code=201)
     async def pay(request: Request) -> Any:
@@ -286,23 +304,10 @@ def _stays(made: FastAPI, duffel: Duffel, body: Any, said: Any) -> None:
     async def quote(request: Request) -> Any:
         return said(duffel.stay_quote(await body(request)))
 
-    @made.get("/stays/quotes/{identifier}")
-    async def quoted(identifier: str) -> Any:
-        if identifier not in duffel.quotes:
-            raise Refused(404, "not_found", "No such quote")
-        return said(duffel.quotes[identifier])
-
-    @made.get("/stays/bookings")
-    async def bookings() -> Any:
-        return said(duffel.bookings)
-
-    @made.post("/stays/bookings", status_code=201)
-    async def book(request: Request) -> Any:
-        return said(duffel.booked(await body(request)))
-
-    @made.get("/stays/bookings/{identifier}")
-    async def booking(identifier: str) -> Any:
-        return said(duffel.booking(identifier))
+    _one_of(made, "/stays/quotes", lambda: duffel.quotes, said)
+    _kept(
+        made, "/stays/bookings", lambda: duffel.bookings, duffel.booked, duffel.booking, body, said
+    )
 
     @made.post("/stays/bookings/{identifier}/actions/cancel")
     async def cancel(identifier: str) -> Any:

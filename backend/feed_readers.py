@@ -1,0 +1,97 @@
+"""A feed's bytes as rows: JSON lines or CSV, UTF-8, read one at a time at any length."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Literal
+
+from backend.errors import Unprocessable
+from backend.feed_rows import from_csv
+
+Format = Literal["jsonl", "csv"]
+ROW_BYTES_MAX = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A row as it was read: its fields, or why there are none."""
+
+    number: int
+    fields: Mapping[str, Any] | None
+    problem: str = ""
+
+
+def _jsonl(file: IO[bytes]) -> Iterator[Raw]:
+    number = 0
+    while line := file.readline(ROW_BYTES_MAX + 1):
+        if len(line) > ROW_BYTES_MAX and not line.endswith(b"\n"):
+            while (rest := file.readline(ROW_BYTES_MAX)) and not rest.endswith(b"\n"):
+                pass
+            number += 1
+            yield Raw(number, None, f"a row has at most {ROW_BYTES_MAX // 1024} KiB")
+            continue
+        if not line.strip():
+            continue
+        number += 1
+        yield _json_row(number, line)
+
+
+def _json_row(number: int, line: bytes) -> Raw:
+    try:
+        value = json.loads(line, object_pairs_hook=_once)
+    except _Twice as twice:
+        return Raw(number, None, str(twice))
+    except (ValueError, RecursionError) as error:
+        return Raw(number, None, f"not JSON: {type(error).__name__}")
+    if not isinstance(value, dict):
+        return Raw(number, None, "not a JSON object")
+    return Raw(number, value)
+
+
+class _Twice(ValueError):
+    """A field given twice: nobody knows which one is meant."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _Twice("a field occurs twice")
+    return made
+
+
+def _csv(file: IO[bytes]) -> Iterator[Raw]:
+    """Raises `Unprocessable` for a header that no row can be read by."""
+    lines = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    reader = csv.DictReader(lines)
+    number = 0
+    _check_header(reader.fieldnames or ())
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            number += 1
+            yield Raw(number, None, f"not CSV: {error}")
+            continue
+        number += 1
+        try:
+            yield Raw(number, from_csv(row))
+        except ValueError as error:
+            yield Raw(number, None, str(error))
+    lines.detach()
+
+
+def _check_header(names: Sequence[str]) -> None:
+    stripped = [name.strip() for name in names]
+    if any("\udc80" <= c <= "\udcff" for name in names for c in name):
+        raise Unprocessable("The header is not UTF-8")
+    if len(set(stripped)) != len(stripped):
+        raise Unprocessable("The header names a column twice")
+    if names and "item_id" not in stripped:
+        raise Unprocessable("The header has no item_id; columns are separated by commas")
+
+
+READERS: Mapping[Format, Callable[[IO[bytes]], Iterator[Raw]]] = {"jsonl": _jsonl, "csv": _csv}
