@@ -70,6 +70,7 @@ from integrations.stripe_payments import StripePayments
 from integrations.ucp import Platform
 from integrations.ucp_profile import WELL_KNOWN, Directory
 from quotas import packs
+from quotas.clerk import Clerk
 from quotas.plans import Plans
 
 log = structlog.get_logger()
@@ -158,9 +159,7 @@ async def _build(
     stack.push_async_callback(state.database.dispose)
     state.vault = Vault.at(settings.home)
     state.limiter = FixedWindowRateLimiter(MemoryStorage())
-    router = (
-        await asyncio.to_thread(Router.load, settings.policies_file) if ready is None else ready
-    )
+    router = ready or await asyncio.to_thread(Router.load, settings.policies_file)
     state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
     _build_commerce(state, settings, parts, router, stack)
@@ -176,6 +175,7 @@ async def _build(
         shelf=state.shelf,
         desk=_desks(state.till),
         watch=_watch(state.database, state.routers),
+        clerk=Clerk(state.database.transaction),
         judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
     )
     state.counter = Counter(
