@@ -135,6 +135,7 @@ def create_app(
         max_body_size=BODY_BYTES_MAX,
     )
     app.state.settings = settings
+    app.state.limiter = FixedWindowRateLimiter(MemoryStorage())
     problems.install(app)
     for surface in SURFACES:
         app.include_router(surface.router)
@@ -158,8 +159,9 @@ async def _build(
     state.database = Database(parts.database_url)
     stack.push_async_callback(state.database.dispose)
     state.vault = Vault.at(settings.home)
-    state.limiter = FixedWindowRateLimiter(MemoryStorage())
-    router = ready or await asyncio.to_thread(Router.load, settings.policies_file)
+    router = (
+        await asyncio.to_thread(Router.load, settings.policies_file) if ready is None else ready
+    )
     state.models = ChatModels(catalogue, base_url=parts.model_base_url, api_key=parts.model_api_key)
     stack.push_async_callback(state.models.close)
     _build_commerce(state, settings, parts, router, stack)

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0009_quotas"
-down_revision = "0008_search"
+down_revision = "0011_protocols"
 branch_labels = None
 depends_on = None
 
