@@ -70,6 +70,7 @@ from integrations.stripe_payments import StripePayments
 from integrations.ucp import Platform
 from integrations.ucp_profile import WELL_KNOWN, Directory
 from quotas import packs
+from quotas.clerk import Clerk
 from quotas.plans import Plans
 
 log = structlog.get_logger()
@@ -134,6 +135,7 @@ def create_app(
         max_body_size=BODY_BYTES_MAX,
     )
     app.state.settings = settings
+    app.state.limiter = FixedWindowRateLimiter(MemoryStorage())
     problems.install(app)
     for surface in SURFACES:
         app.include_router(surface.router)
@@ -157,7 +159,6 @@ async def _build(
     state.database = Database(parts.database_url)
     stack.push_async_callback(state.database.dispose)
     state.vault = Vault.at(settings.home)
-    state.limiter = FixedWindowRateLimiter(MemoryStorage())
     router = (
         await asyncio.to_thread(Router.load, settings.policies_file) if ready is None else ready
     )
@@ -176,6 +177,7 @@ async def _build(
         shelf=state.shelf,
         desk=_desks(state.till),
         watch=_watch(state.database, state.routers),
+        clerk=Clerk(state.database.transaction),
         judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
     )
     state.counter = Counter(

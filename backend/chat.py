@@ -5,11 +5,11 @@ the turn (an answer, an error, a client that left), it is closed exactly once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import func, update
@@ -17,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-import quotas.usage as allowances
 from backend import decisions, incidents, metrics, threads
 from backend.errors import AppError, ModelFailed, Unavailable
 from backend.gate import Gate
@@ -37,6 +36,7 @@ from integrations.models import (
     cost,
     token_bound,
 )
+from quotas.many import Ending
 from quotas.plans import Unit
 
 log = structlog.get_logger()
@@ -183,8 +183,7 @@ def _model_failed(error: ModelUnavailable) -> AppError:
 
 async def _start(chat: Chat, tally: Tally) -> None:
     """From the first visible piece on, a crash is charged: the person has had something."""
-    async with chat.database.transaction() as session:
-        await allowances.start(session, tally.turn_id)
+    await chat.clerk.start(tally.turn_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,20 +265,14 @@ def _counted(turn: Turn, tally: Tally) -> Usage:
 async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: str) -> Closed:
     """Settle or release, write what was used, give the thread back: one transaction."""
     bill = _bill(chat, turn, tally, state)
-    async with chat.database.transaction() as session:
-        quota = await _end_allowance(session, chat, request, tally, state, bill)
-        for call, price in bill.calls:
-            session.add(_call_row(tally.turn_id, call, price))
-            if price.usd_micros is None:
-                detail = f"no price is known for {call.model}; put one into the models file"
-                await incidents.report(session, "price_unknown", subject=call.model, detail=detail)
-        await session.execute(
-            update(TurnRow)
-            .where(col(TurnRow.id) == tally.turn_id, col(TurnRow.state) == "open")
-            .values(state=state, quota=quota, **_written(tally, bill, quota))
-        )
-        if request.thread is not None:
-            await threads.leave(session, request.thread.id, tally.turn_id)
+
+    async def write(session: AsyncSession, quota: dict[str, Any]) -> None:
+        if quota["served_role"] is None and tally.routed is not None:  # it took no allowance
+            quota["requested_role"] = tally.routed.route.role
+            quota["served_role"] = tally.routed.admission.role
+        await _write(session, request, tally, bill, state, quota)
+
+    quota = await chat.clerk.end(_ending(chat, request, tally, state, bill), write)
     metrics.turn_ended(tally, state, bill.usd_micros)
     return Closed(
         tally.turn_id,
@@ -292,28 +285,35 @@ async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: 
     )
 
 
-async def _end_allowance(
-    session: AsyncSession, chat: Chat, request: Request, tally: Tally, state: str, bill: Bill
-) -> dict[str, Any]:
+async def _write(
+    session: AsyncSession,
+    request: Request,
+    tally: Tally,
+    bill: Bill,
+    state: str,
+    quota: dict[str, Any],
+) -> None:
+    for call, price in bill.calls:
+        session.add(_call_row(tally.turn_id, call, price))
+        if price.usd_micros is None:
+            detail = f"no price is known for {call.model}; put one into the models file"
+            await incidents.report(session, "price_unknown", subject=call.model, detail=detail)
+    await session.execute(
+        update(TurnRow)
+        .where(col(TurnRow.id) == tally.turn_id, col(TurnRow.state) == "open")
+        .values(state=state, quota=quota, **_written(tally, bill, quota))
+    )
+    if request.thread is not None:
+        await threads.leave(session, request.thread.id, tally.turn_id)
+
+
+def _ending(chat: Chat, request: Request, tally: Tally, state: str, bill: Bill) -> Ending:
     """Charge what the person had of the turn: all of it, what came before they left, or nothing."""
     seen = tally.first_token_ms is not None
     refused = tally.reason == "content_filter"
-    if state != "failed" and seen and not refused and not request.free:
-        spent = {} if bill.usd_micros is None else {"micro_usd": bill.usd_micros}
-        await allowances.settle(session, tally.turn_id, spent=cast(Mapping[Unit, int], spent))
-    else:
-        await allowances.release(session, tally.turn_id)
-    quota = await allowances.meter(
-        session,
-        subject=request.user.id,
-        plan=chat.plan_of(request.user),
-        timezone=request.user.timezone,
-        turn_id=tally.turn_id,
-    )
-    if quota["served_role"] is None and tally.routed is not None:  # it took no allowance
-        quota["requested_role"] = tally.routed.route.role
-        quota["served_role"] = tally.routed.admission.role
-    return quota
+    counted = state != "failed" and seen and not refused and not request.free
+    spent: dict[Unit, int] = {} if bill.usd_micros is None else {"micro_usd": bill.usd_micros}
+    return Ending(tally.turn_id, chat.viewer(request.user), counted=counted, spent=spent)
 
 
 def _written(tally: Tally, bill: Bill, quota: dict[str, Any]) -> dict[str, Any]:

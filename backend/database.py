@@ -31,12 +31,12 @@ def libpq_url(url: str) -> str:
 class Database:
     """One engine a process. `transaction()` is for code outside a request."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, max_overflow: int | None = None) -> None:
         self.url = libpq_url(url)
         self.engine = create_async_engine(
             async_url(url),
             pool_size=pool_size,
-            max_overflow=pool_size,
+            max_overflow=pool_size if max_overflow is None else max_overflow,
             pool_pre_ping=True,
             connect_args={
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"

@@ -8,7 +8,6 @@ from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-import quotas.usage as allowances
 from backend.checkout import MOVING, Checkout
 from backend.errors import Forbidden, QuotaExhausted
 from backend.seats import Seat
@@ -16,14 +15,16 @@ from backend.threads import TurnRow
 from backend.turn import Chat, Request
 from graphs.state import Admission, Role, Route, Turn
 from integrations.models import Capability, conversation_bound, needs
+from quotas.many import Ask
 from quotas.plans import Plan
 from quotas.plans import Role as PlanRole
+from quotas.usage import Allowance
 
 PURCHASE_LASTS = timedelta(minutes=30)
 
 
 class Gate:
-    """The graph's `Allowances` port for one turn: reserves in a transaction of its own."""
+    """The graph's `Allowances` port for one turn: it reserves before anything is said."""
 
     def __init__(self, chat: Chat, request: Request, turn: Turn) -> None:
         self._chat = chat
@@ -48,33 +49,30 @@ class Gate:
                 )
             role = chat.seats.role_of(pinned, route.role)
         if self._turn.housekeeping:
-            seat = chat.seats.take("light_mini", tokens, needs=asks)
-            async with chat.database.transaction() as session:
-                return await self._admitted(session, route, seat, None, {})
+            return await self._free(route, chat.seats.take("light_mini", tokens, needs=asks), {})
         # Too long is refused before it is counted.
         wanted = chat.seats.take(role, tokens, pinned=pinned, needs=asks)
-        async with chat.database.transaction() as session:
-            buying = await self._buying(session)
-            allowance = await allowances.reserve(
-                session,
-                turn_id=self._turn.id,
-                subject=request.user.id,
-                plan=plan,
-                role=role,
-                timezone=request.user.timezone,
-                ceilings=self._ceilings(plan, wanted, tokens, asks),
-                among=() if buying else chat.seats.able(tokens, asks),
-            )
-            if not allowance.granted or allowance.served_role is None:
-                if buying:
-                    return await self._admitted(session, route, wanted, None, allowance.quota)
-                raise _exhausted(allowance)
-            seat = wanted
-            if allowance.served_role != role:
-                seat = chat.seats.take(allowance.served_role, tokens, needs=asks)
-            return await self._admitted(
-                session, route, seat, allowance.downgrade_reason, allowance.quota
-            )
+        ceilings = self._ceilings(plan, wanted, tokens, asks)
+        viewer = chat.viewer(request.user)
+        allowance, seat = Allowance(self._turn.id, role, granted=False), wanted
+
+        async def write(session: AsyncSession, given: Allowance) -> None:
+            nonlocal seat
+            if given.served_role not in (None, role):
+                seat = chat.seats.take(given.served_role, tokens, needs=asks)
+            await self._write(session, route, seat, given.downgrade_reason)
+
+        # Nearly everybody gets what they asked for. Only who does not is asked about a purchase.
+        for among in ((), chat.seats.able(tokens, asks)):
+            ask = Ask(self._turn.id, viewer, role, ceilings=ceilings, among=among)
+            allowance = await chat.clerk.reserve(ask, write)
+            if allowance.granted:
+                break
+            if among == () and await self._buying():
+                return await self._free(route, wanted, allowance.quota)
+        if not allowance.granted:
+            raise _exhausted(allowance)
+        return self._admission(route, seat, allowance.downgrade_reason, allowance.quota)
 
     def _pinned(
         self, plan: Plan, route: Route, tokens: int, asks: frozenset[Capability]
@@ -89,7 +87,7 @@ class Gate:
         heard = named is not None and plan.may_pin(named) and seats.serves(named, tokens, asks)
         return named if heard else None
 
-    async def _buying(self, session: AsyncSession) -> bool:
+    async def _buying(self) -> bool:
         """Between a confirmation and its receipt nobody is cut off or handed a smaller model.
 
         A turn without an allowance is then free. The time limit keeps a purchase whose outcome
@@ -103,7 +101,8 @@ class Gate:
         )
         if thread is not None:
             moving = moving.where(col(Checkout.thread_id) == thread.id)
-        return bool((await session.execute(select(moving))).scalar_one())
+        async with self._chat.database.transaction() as session:
+            return bool((await session.execute(select(moving))).scalar_one())
 
     def _ceilings(
         self, plan: Plan, wanted: Seat, tokens: int, asks: frozenset[Capability]
@@ -122,15 +121,15 @@ class Gate:
             if role == wanted.role or role in able
         }
 
-    async def _admitted(
-        self,
-        session: AsyncSession,
-        route: Route,
-        seat: Seat,
-        reason: str | None,
-        quota: Mapping[str, Any],
-    ) -> Admission:
-        plan = self._chat.plan_of(self._request.user)
+    async def _free(self, route: Route, seat: Seat, quota: Mapping[str, Any]) -> Admission:
+        """Admitted without an allowance."""
+        async with self._chat.database.transaction() as session:
+            await self._write(session, route, seat, None)
+        return self._admission(route, seat, None, quota)
+
+    async def _write(
+        self, session: AsyncSession, route: Route, seat: Seat, reason: str | None
+    ) -> None:
         await session.execute(
             update(TurnRow)
             .where(col(TurnRow.id) == self._turn.id)
@@ -148,6 +147,11 @@ class Gate:
                 downgrade_reason=reason,
             )
         )
+
+    def _admission(
+        self, route: Route, seat: Seat, reason: str | None, quota: Mapping[str, Any]
+    ) -> Admission:
+        plan = self._chat.plan_of(self._request.user)
         return Admission(
             role=cast(Role, seat.role),
             model=seat.model,
@@ -160,7 +164,7 @@ class Gate:
         )
 
 
-def _exhausted(allowance: allowances.Allowance) -> QuotaExhausted:
+def _exhausted(allowance: Allowance) -> QuotaExhausted:
     quota, wait = allowance.quota, allowance.retry_after_s
     ways = [f"wait {wait} s"] if wait else []
     ways += ["buy credits"]

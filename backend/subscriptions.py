@@ -29,6 +29,7 @@ from quotas.plans import Plan, Plans
 log = structlog.get_logger()
 _AGAIN = timedelta(seconds=30)
 _TRIES = 10
+_MONTH = timedelta(days=27)
 FREE = "free"
 
 
@@ -241,12 +242,14 @@ async def _apply(
     session: AsyncSession, counter: Counter, row: Subscriber, account: Account
 ) -> str | None:
     """Write what was read. None: somebody wrote meanwhile, read again; else "" or the id of a
-    subscription whose grace is over and which must end."""
+    subscription whose grace is over, or whose money went back, and which must end."""
     live = [s for s in account.subscriptions if s.standing != "over"]
     chosen = live[0] if live else None
     now = (await session.execute(select(func.now()))).scalar_one()
     since = (row.past_due_at or now) if chosen and chosen.standing == "past_due" else None
-    over = since is not None and now >= since + GRACE
+    over = chosen is not None and (
+        (since is not None and now >= since + GRACE) or _given_back(account, chosen.id)
+    )
     granted = chosen.plan if chosen is not None and not over else ""
     unknown = bool(chosen) and not over and granted not in counter.plans.by_name
     granted = row.granted if unknown else granted
@@ -272,6 +275,14 @@ async def _apply(
         others = ", ".join(s.id for s in live[1:])
         await _report(session, row, "subscription_doubled", f"also pays {others}")
     return chosen.id if chosen is not None and over else ""
+
+
+def _given_back(account: Account, subscription: str) -> bool:
+    """Whether all that was paid for the running month was refunded: then it is over. A month's
+    first payment and a change within it lie closer together than two months do."""
+    paid = [p for p in account.payments if p.subscription == subscription]
+    newest = max((p.at for p in paid), default=None)
+    return newest is not None and all(p.given_back for p in paid if p.at > newest - _MONTH)
 
 
 def _next(now: datetime, since: datetime | None, *, soon: bool) -> datetime | None:

@@ -12,6 +12,8 @@ from backend.rollout import Serving
 from backend.seats import Seats
 from graphs.state import Desk, Effort, Event, JudgePort, Models, Shelf
 from integrations.usage import Usage
+from quotas.clerk import Clerk
+from quotas.many import Viewer
 from quotas.plans import Plan, Plans, UnknownPlan
 
 
@@ -87,7 +89,12 @@ class Chat:
     shelf: Shelf
     desk: Callable[[UserAccount, str | None], Desk]
     watch: Callable[[], Awaitable[object]]
+    clerk: Clerk
     judge: JudgePort | None = None
+
+    def viewer(self, user: UserAccount) -> Viewer:
+        """Whose allowance a turn of this person uses."""
+        return Viewer(user.id, self.plan_of(user), user.timezone)
 
     def plan_of(self, user: UserAccount) -> Plan:
         """Raises `Conflict` (`plan_unknown`) when the plans file no longer has this plan."""

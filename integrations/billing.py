@@ -49,6 +49,7 @@ class Paid:
     """Money that arrived. `ref` is the invoice of a plan, or our own order of a credit pack.
 
     `fee` is the processor's, None while it is not known yet; its currency may be another one.
+    `subscription` is what a plan's invoice was for.
     """
 
     id: str
@@ -59,6 +60,12 @@ class Paid:
     fee: Money | None
     refunds: tuple[Refunded, ...]
     at: datetime
+    subscription: str | None = None
+
+    @property
+    def given_back(self) -> bool:
+        """Whether nothing is left of it."""
+        return sum(refund.amount.amount for refund in self.refunds) >= self.amount.amount > 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,7 @@ class StripeBilling:
                 what = _bought(charge, by_intent)
                 if what is not None and charge["captured"] and charge["paid"]:
                     refunds = await self._refunds(charge)
-                    payments.append(_paid(charge, what, refunds))
+                    payments.append(_paid(charge, what, refunds, by_intent))
         found = sorted(
             (_subscription(_dict(one)) for one in listed.data),
             key=lambda s: s.created_at,
@@ -278,9 +278,14 @@ def _bought(
 
 
 def _paid(
-    charge: Mapping[str, Any], what: tuple[Bought, str, int], refunds: tuple[Refunded, ...]
+    charge: Mapping[str, Any],
+    what: tuple[Bought, str, int],
+    refunds: tuple[Refunded, ...],
+    by_intent: Mapping[str, Mapping[str, Any]],
 ) -> Paid:
     bought, ref, tax = what
+    invoice = by_intent.get(str(charge.get("payment_intent"))) or {}
+    of = (invoice.get("parent") or {}).get("subscription_details") or {}
     code = charge["currency"]
     entry = charge.get("balance_transaction")
     fee: Money | None = None
@@ -295,6 +300,7 @@ def _paid(
         fee=fee,
         refunds=refunds,
         at=_moment(charge["created"]),
+        subscription=of.get("subscription"),
     )
 
 

@@ -87,7 +87,7 @@ BEGIN
       END IF;
     END IF;
     IF window_start IS NULL AND p_policies[i] = 'calendar' THEN
-      SELECT {closing("a", "b").replace(":timezone", "p_timezone")} INTO resets_at
+      SELECT {closing("a", "b", "p_timezone")} INTO resets_at
         FROM (SELECT p_policies[i] AS policy, p_windows[i] AS window_s, p_spans[i] AS span) a,
         {_CLOCK} k;
     END IF;

@@ -254,13 +254,13 @@ owing AS (
 SELECT (SELECT count(*) FROM closed) AS ended, (SELECT count(*) FROM moved) AS moved
 """)  # noqa: S608 - built from constants; every value is bound
 
-HOLD = text("""
-SELECT h.subject, h.plan, h.requested_role, h.served_role, h.binding, h.state,
+HOLD_OF = """
+SELECT h.turn_id, h.subject, h.plan, h.requested_role, h.served_role, h.binding, h.state,
   ARRAY(SELECT b.name FROM unnest(h.bucket_ids) WITH ORDINALITY AS u(id, place)
     JOIN quota_bucket b ON b.id = u.id ORDER BY u.place) AS names,
   COALESCE(h.spent, h.amounts) AS charged
-FROM quota_hold h WHERE h.turn_id = :turn_id
-""")
+FROM quota_hold h"""
+HOLD = text(HOLD_OF + " WHERE h.turn_id = :turn_id")
 
 OVERDUE = text(f"""
 WITH {CLOCK}

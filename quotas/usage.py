@@ -188,7 +188,7 @@ async def meter(
         full = next((level.bucket.name for level in now if not level.remaining), None)
         return quota_object(plan, now, None, None, full, {})
     return quota_object(
-        plan, now, hold.requested_role, hold.served_role, hold.binding, _charged(hold)
+        plan, now, hold.requested_role, hold.served_role, hold.binding, charged_by(hold)
     )
 
 
@@ -273,5 +273,6 @@ def _binding(rows: Sequence[Any]) -> str | None:
     return next((r.name for r in rows if r.rung == 1 and r.room is False), None)
 
 
-def _charged(hold: Any) -> dict[str, int]:
+def charged_by(hold: Any) -> dict[str, int]:
+    """Units by bucket of a hold's row: what it counts, or what it has taken so far."""
     return {n: int(c) for n, c in zip(hold.names, hold.charged, strict=True) if c}

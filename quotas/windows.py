@@ -46,7 +46,7 @@ def opening(plan: str) -> str:
         ELSE k.t END"""
 
 
-def closing(plan: str, row: str) -> str:
+def closing(plan: str, row: str, zone: str = ":timezone") -> str:
     """When a window that opens now ends: at a whole second, and never for a rolling one.
 
     A person who changes the time zone gets no second day out of it: the first window in the new
@@ -56,28 +56,31 @@ def closing(plan: str, row: str) -> str:
         WHEN 'session'
           THEN date_trunc('second', k.t + make_interval(secs => {plan}.window_s + 0.999999))
         WHEN 'calendar' THEN (date_trunc({plan}.span, (CASE
-            WHEN {row}.timezone <> :timezone AND {row}.after_at IS NOT NULL THEN
+            WHEN {row}.timezone <> {zone} AND {row}.after_at IS NOT NULL THEN
               GREATEST(k.t, {row}.after_at + make_interval(secs => {plan}.window_s - 0.000001))
-            ELSE k.t END) AT TIME ZONE :timezone)
-          + CAST('1 ' || {plan}.span AS interval)) AT TIME ZONE :timezone
+            ELSE k.t END) AT TIME ZONE {zone})
+          + CAST('1 ' || {plan}.span AS interval)) AT TIME ZONE {zone}
       END"""
 
 
 # The database's clock. `at` is for the seeded simulation, which owns time; nobody else passes it.
 CLOCK = "clock AS (SELECT COALESCE(CAST(:at AS timestamptz), now()) AS t)"
+# Whose bucket, in whose time zone: a meter is read for many people at once.
 ASKED = """asked AS (
   SELECT * FROM unnest(
     CAST(:names AS text[]), CAST(:rungs AS int[]), CAST(:caps AS bigint[]),
     CAST(:costs AS bigint[]), CAST(:units AS text[]), CAST(:policies AS text[]),
-    CAST(:windows AS bigint[]), CAST(:spans AS text[])
-  ) WITH ORDINALITY AS a(name, rung, cap, cost, unit, policy, window_s, span, place)
+    CAST(:windows AS bigint[]), CAST(:spans AS text[]), CAST(:subjects AS text[]),
+    CAST(:timezones AS text[])
+  ) WITH ORDINALITY
+    AS a(name, rung, cap, cost, unit, policy, window_s, span, subject, timezone, place)
 )"""
 PURSE = f"""purse AS MATERIALIZED (
-  SELECT g.bucket, g.ordinal, g.remaining FROM quota_grant g CROSS JOIN clock k
-  WHERE g.subject = :subject AND {LIVE}
+  SELECT g.subject, g.bucket, g.ordinal, g.remaining FROM quota_grant g CROSS JOIN clock k
+  WHERE g.subject = ANY (CAST(:subjects AS text[])) AND {LIVE}
 )"""  # noqa: S608 - built from a constant
 LAST = """LEFT JOIN LATERAL (
-    SELECT * FROM quota_bucket b WHERE b.subject = :subject AND b.name = a.name
+    SELECT * FROM quota_bucket b WHERE b.subject = a.subject AND b.name = a.name
     ORDER BY b.ordinal DESC LIMIT 1
   ) q"""
 USABLE = """q.unit = a.unit AND (
@@ -93,12 +96,13 @@ NEWEST = f"""newest AS (
   SELECT a.*, q.id, q.window_start, q.slots, COALESCE(q.held, 0) AS held,
     COALESCE(q.drawn, 0) AS drawn, COALESCE({used("q", "a.window_s")}, {OWED}) AS used,
     COALESCE(q.carried, {OWED}) AS carried,
-    COALESCE((SELECT sum(p.remaining) FROM purse p WHERE p.bucket = a.name AND (p.ordinal IS NULL
-      OR p.ordinal = COALESCE(q.ordinal, z.ordinal + 1, 1))), 0) AS granted,
+    COALESCE((SELECT sum(p.remaining) FROM purse p WHERE p.subject = a.subject
+      AND p.bucket = a.name
+      AND (p.ordinal IS NULL OR p.ordinal = COALESCE(q.ordinal, z.ordinal + 1, 1))), 0) AS granted,
     CASE WHEN q.window_start IS NULL THEN a.policy ELSE q.policy END AS open_policy,
     CASE WHEN q.window_start IS NULL THEN a.window_s ELSE q.window_s END AS open_window_s,
     COALESCE(q.resets_at, CASE WHEN q.window_start IS NULL AND a.policy = 'calendar'
-      THEN {closing("a", "q")} END) AS resets_at
+      THEN {closing("a", "q", "a.timezone")} END) AS resets_at
   FROM asked a CROSS JOIN clock k {LAST.replace(") q", ") z")} ON true
   LEFT JOIN LATERAL (SELECT z.*) q ON {USABLE}
 )"""  # noqa: S608 - built from the constants above; every value is bound
@@ -156,6 +160,8 @@ def arguments(
         "policies": [b.policy for b in plan.buckets],
         "windows": [b.window for b in plan.buckets],
         "spans": [b.span for b in plan.buckets],
+        "subjects": [subject] * len(plan.buckets),
+        "timezones": [timezone] * len(plan.buckets),
         "first": [place for _, place in sorted(first)],
     }
 

@@ -1,7 +1,8 @@
 """Which reading of the processor counts: the newest, however many read at once."""
 
 import asyncio
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,30 @@ async def test_any_number_of_readings_books_a_payment_and_its_refunds_once(count
         )
         await asyncio.gather(*(subscriptions.sync(counter, "usr_1") for _ in range(3)))
     assert await incomes(counter) == [-2000, 500, 700]
+
+
+async def test_a_plan_ends_when_all_of_its_month_was_refunded_and_not_before(counter: Counter):
+    def account(*payments: Paid) -> Account:
+        return Account(
+            (subscription(),), tuple(replace(p, subscription="sub_plus") for p in payments)
+        )
+
+    processor = counter.billing
+    assert isinstance(processor, Processor)
+    first = payment(refunds=(2000,))
+    change = replace(payment(500), id="pi_2", at=AT + timedelta(days=5))
+    renewed = replace(payment(), id="pi_3", at=AT + timedelta(days=30))
+    for kept in (
+        account(payment(refunds=(1999,))),
+        account(first, change),
+        account(first, renewed),
+    ):
+        processor.account = kept
+        await subscriptions.sync(counter, "usr_1")
+        assert (await plan(counter), processor.ended) == ("plus", [])
+    processor.account = account(first)
+    await subscriptions.sync(counter, "usr_1")
+    assert (await plan(counter), processor.ended) == ("free", ["sub_plus"])
 
 
 async def test_a_payment_waits_for_its_fee_and_the_reading_comes_again(counter: Counter):

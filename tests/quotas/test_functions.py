@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from backend.database import Database
-from quotas import functions, usage
+from quotas import functions, together, usage
 from quotas.plans import Plan
 from quotas.windows import arguments
 from tests.quotas.fakes_plans import DAY, HOUR, light, plan
@@ -15,9 +15,9 @@ from tests.quotas.test_usage import NOON, counts, seconds, settle, shown, take
 async def test_the_schema_has_the_functions_that_the_code_says(database: Database):
     async with database.transaction() as session:
         rows = await session.execute(
-            text("SELECT prosrc FROM pg_proc WHERE proname IN ('quota_take', 'quota_give')")
+            text("SELECT prosrc FROM pg_proc WHERE proname ~ '^quota_(take|give)(_all)?$'")
         )
-    bodies = {ddl.split("$$")[1] for ddl in functions.FUNCTION_DDL}
+    bodies = {ddl.split("$$")[1] for ddl in (*functions.FUNCTION_DDL, *together.TOGETHER_DDL)}
     assert {row.prosrc for row in rows} == bodies
 
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from sqlalchemy import text
 
 from backend.database import Database
-from quotas import grants, usage
+from quotas import grants, many, usage
 from quotas.plans import Plan
 from tests.quotas.fakes_model import Model
 from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
@@ -118,6 +118,51 @@ class Allowances(RuleBasedStateMachine):
             assert given.retry_after_s is not None
             assert given.retry_after_s > 0
         return [turn] if given.granted else []
+
+    @rule(
+        target=turns,
+        roles=st.lists(
+            st.sampled_from(["light", "light", "reasoning", "light_mini"]), min_size=2, max_size=5
+        ),
+    )
+    def reserve_together(self, roles: list[str]) -> Any:
+        """A batch; what it leaves undecided goes alone after it, as the clerk has it."""
+        by = many.Viewer(self.subject, self.plan)
+        asks = [many.Ask(f"trn_{secrets.token_hex(8)}", by, role) for role in roles]
+        given = self.call(many.reserve, asks)
+        kept = []
+        for ask, allowance in sorted(zip(asks, given, strict=True), key=lambda g: g[1] is None):
+            expected = self.model.reserve(ask.turn_id, self.plan, ask.role, self.at)
+            decided = allowance or self.call(
+                usage.reserve,
+                turn_id=ask.turn_id,
+                subject=self.subject,
+                plan=self.plan,
+                role=ask.role,
+            )
+            assert decided.served_role == expected
+            kept += [ask.turn_id] if decided.granted else []
+        return multiple(*kept)
+
+    @rule(over=st.lists(turns, min_size=2, max_size=4), counted=st.booleans())
+    def end_together(self, over: list[str], *, counted: bool) -> None:
+        by = many.Viewer(self.subject, self.plan)
+        endings = [many.Ending(turn, by, counted=counted) for turn in over]
+        states = "settled" if counted else "released"
+        single = usage.settle if counted else usage.release
+        ended = self.call(many.end, endings)
+        for turn, end in sorted(zip(over, ended, strict=True), key=lambda e: e[1] is None):
+            expected = self.model.end(turn, states, counted=counted)
+            assert (self.call(single, turn) if end is None else end) == expected
+        shown = self.call(many.quotas, dict.fromkeys(over, by))
+        for turn in over:
+            read = self.call(usage.meter, self.subject, self.plan, turn_id=turn)
+            assert shown[turn] == read
+
+    @rule(begun=st.lists(turns, min_size=2, max_size=4, unique=True))
+    def start_together(self, begun: list[str]) -> None:
+        said = self.call(many.start, begun)
+        assert said == [self.model.start(turn, self.at) for turn in begun]
 
     @rule(turn=turns)
     def reserve_again(self, turn: str) -> None:

@@ -1,0 +1,133 @@
+"""Turns that arrive together: one commit for all, and each is decided as if it were alone."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backend.database import Database
+from quotas import usage
+from quotas.clerk import Clerk
+from quotas.many import Ask, Ending, Viewer
+from quotas.plans import Plan, UnknownRole
+from tests.quotas.fakes_plans import light, plan
+
+
+class Office:
+    """A clerk at a database that counts commits. A closed door keeps a batch from committing."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.commits = 0
+        self.inside = asyncio.Event()
+        self.door = asyncio.Event()
+        self.door.set()
+        self.clerk = Clerk(self.transaction)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        async with self.database.transaction() as session:
+            yield session
+            self.inside.set()
+            await self.door.wait()
+        self.commits += 1
+
+    async def take(self, n: int, allowance: Plan, *, subject: str = "u") -> list[str | None]:
+        by = Viewer(subject, allowance)
+        asks = (self.clerk.reserve(Ask(f"t{i}", by, "light")) for i in range(n))
+        return [given.served_role for given in await asyncio.gather(*asks)]
+
+
+@pytest.fixture
+async def office(database: Database) -> Office:
+    return Office(database)
+
+
+async def warmed(office: Office, allowance: Plan) -> None:
+    """A window that is open; a batch leaves the first turn of one to go alone."""
+    await office.clerk.reserve(Ask("first", Viewer("u", allowance), "light"))
+
+
+async def test_turns_that_arrive_together_share_a_commit(office: Office):
+    allowance = plan(light(50))
+    await warmed(office, allowance)
+    before = office.commits
+    by = Viewer("u", allowance)
+    assert await office.take(20, allowance) == ["light"] * 20
+    assert office.commits - before == 1
+    assert await asyncio.gather(*(office.clerk.start(f"t{n}") for n in range(20))) == [True] * 20
+    endings = (Ending(f"t{n}", by, counted=n % 2 == 0) for n in range(20))
+    quotas = await asyncio.gather(*(office.clerk.end(ending) for ending in endings))
+    assert office.commits - before == 3
+    (bucket, *_) = quotas[0]["buckets"]
+    assert (bucket["used"], bucket["held"]) == (10, 1)
+    assert [quota["charged"] for quota in quotas[:2]] == [{"light": 1}, {}]
+
+
+async def test_what_a_batch_has_no_room_for_is_answered_by_the_fallback(office: Office):
+    allowance = plan(light(6))
+    await warmed(office, allowance)
+    assert Counter(await office.take(12, allowance)) == {"light": 5, "light_mini": 7}
+
+
+async def test_a_turn_that_comes_twice_at_once_is_counted_once(office: Office):
+    allowance = plan(light(6))
+    await warmed(office, allowance)
+    by = Viewer("u", allowance)
+    asks = [Ask("same", by, "light"), Ask("same", by, "light"), Ask("other", by, "light")]
+    one, two, other = await asyncio.gather(*(office.clerk.reserve(ask) for ask in asks))
+    assert (one.replayed, two.replayed, other.replayed) == (False, True, False)
+    assert two.quota["buckets"][0]["held"] == 3
+    with pytest.raises(UnknownRole):
+        await office.clerk.reserve(Ask("wrong", by, "poet"))
+
+
+async def test_a_turn_whose_writing_fails_sinks_none_of_its_neighbours(office: Office):
+    allowance = plan(light(50))
+    await warmed(office, allowance)
+    await office.take(3, allowance)
+    by = Viewer("u", allowance)
+
+    def writes(n: int) -> Any:
+        async def write(session: AsyncSession, _quota: dict[str, Any]) -> None:
+            await session.execute(text("SELECT 1 / :n"), {"n": n})
+
+        return write
+
+    ends = (
+        office.clerk.end(Ending(f"t{n}", by, counted=True), writes(n % 2 + n)) for n in range(3)
+    )
+    said = await asyncio.gather(*ends, return_exceptions=True)
+    assert [isinstance(each, Exception) for each in said] == [True, False, False]
+    async with office.database.transaction() as session:
+        (bucket, *_) = (await usage.meter(session, "u", allowance))["buckets"]
+    assert (bucket["used"], bucket["held"]) == (2, 2)
+
+
+async def test_nobody_hears_before_the_commit_and_who_waits_may_leave(office: Office):
+    allowance = plan(light(50))
+    await warmed(office, allowance)
+    office.inside.clear()
+    office.door.clear()
+    by = Viewer("u", allowance)
+    ahead = asyncio.create_task(office.clerk.reserve(Ask("ahead", by, "light")))
+    await office.inside.wait()
+    waits = asyncio.create_task(office.clerk.reserve(Ask("waits", by, "light")))
+    stays = asyncio.create_task(office.clerk.reserve(Ask("stays", by, "light")))
+    await asyncio.sleep(0)
+    waits.cancel()  # still in the queue: nothing is taken for it
+    ahead.cancel()  # under way: it hears how that ends, so that its release finds the hold
+    await asyncio.wait([waits])
+    assert not ahead.done()
+    office.door.set()
+    assert (await stays).granted
+    await asyncio.wait([ahead])
+    assert ahead.cancelled()
+    async with office.database.transaction() as session:
+        assert await usage.release(session, "ahead")
+        assert not await usage.release(session, "waits")
