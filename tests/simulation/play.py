@@ -3,22 +3,27 @@
 `python -m tests.simulation SEED` plays one again and prints every step.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.simulation import invariants
-from tests.simulation.people import Courier, Person, Staff, Worker, answer_the_bank
+from tests.simulation.people import Person, answer_the_bank
+from tests.simulation.staff import Courier, Staff, Worker
 from tests.simulation.world import PEOPLE, World, opened
 
 STEPS_MAX = 60_000
 # Seconds that pass after a step, now and then: within a request, a lease, an offer, a day.
-_LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.002, 400.0), (0.0005, 4000.0))
+_LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.001, 400.0), (0.0002, 4000.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a seed came to. `purchases` were agreed to and taken; `confirmed` counts the clicks."""
+    """What a seed came to. `purchases` were agreed to and taken; `confirmed` counts the clicks.
+
+    `fates` counts what went wrong by its name, `partners` the purchases by the merchant.
+    """
 
     seed: int
     steps: int
@@ -26,6 +31,8 @@ class Played:
     confirmed: int
     faults: int
     states: Mapping[str, int]
+    fates: Mapping[str, int]
+    partners: Mapping[str, int]
     trace: tuple[str, ...]
 
 
@@ -64,15 +71,20 @@ async def play(
             error.trace = world.stage.trace  # type: ignore[attr-defined]
             raise
         states = await world.rows("SELECT state, count(*) AS n FROM checkout GROUP BY state")
-        [taken] = await world.rows("SELECT count(confirmed_at) AS n FROM checkout")
+        taken = await world.rows(
+            "SELECT merchant_id AS id, count(confirmed_at) AS n FROM checkout GROUP BY merchant_id"
+        )
         trace = tuple(world.stage.trace)
+    fates = Counter(line.rpartition(" ")[2] for line in trace if line.startswith("  "))
     return Played(
         seed,
         steps,
-        taken["n"],
+        sum(row["n"] for row in taken),
         sum(person.confirmed for person in buyers),
-        sum(line.startswith("  ") for line in trace),
+        fates.total(),
         {row["state"]: row["n"] for row in states},
+        fates,
+        {row["id"]: row["n"] for row in taken},
         trace,
     )
 
@@ -82,7 +94,9 @@ async def _storm(world: World, every: int) -> int:
     for step in range(STEPS_MAX):
         if not world.stage.present("person"):
             return step
-        await world.stage.turn()
+        if await world.stage.turn() is None:
+            world.clock.move(0.5)
+            continue
         world.clock.move(0.001)
         chance, leap = world.stage.random.random(), 0.0
         for share, seconds in _LEAPS:

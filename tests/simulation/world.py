@@ -6,8 +6,6 @@ own SDK run. What is ours is the wire between them, the database's commits and t
 
 import asyncio
 import base64
-import json
-import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -45,9 +43,11 @@ from integrations.simulators.stripe.store import Store
 from integrations.simulators.stripe.world import Hooks
 from integrations.simulators.stripe.world import World as Bank
 from integrations.stripe_payments import StripePayments
+from tests.simulation.audience import Audience, Book
 from tests.simulation.clock import BEGINNING, Clock, use_now
 from tests.simulation.lots import Lots
-from tests.simulation.outside import StagedDatabase, Wire
+from tests.simulation.outside import Wire
+from tests.simulation.records import StagedDatabase
 from tests.simulation.stage import Stage
 
 KEY = "key-of-the-merchants"
@@ -79,7 +79,10 @@ def _vector(name: str) -> Any:
 
 @dataclass
 class World:
-    """`offers` by merchant; `keys` of people and merchants; `seen`: the states of the last look."""
+    """`offers` by merchant; `keys` of people and merchants.
+
+    `seen` are the rows of the last look, `seen_at` what had been written by then.
+    """
 
     stage: Stage
     clock: Clock
@@ -91,7 +94,10 @@ class World:
     staff: Mapping[str, httpx.AsyncClient]
     offers: Mapping[str, Sequence[str]]
     keys: Mapping[str, str]
-    seen: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    audience: Audience
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seen_at: tuple[int, ...] = ()
+    seen_xid: int = 0
 
     def client(self, who: str) -> httpx.AsyncClient:
         """Somebody in front of our API. An error of ours that is no answer is raised as it is."""
@@ -102,24 +108,14 @@ class World:
         )
 
     def bank_things(self, kind: str) -> list[dict[str, Any]]:
-        return _documents(self.home / "stripe" / "stripe.sqlite3", "thing", kind)
+        return self.audience.books["stripe"].every(kind)
 
     def merchant_orders(self, seller: str) -> list[dict[str, Any]]:
-        return _documents(self.home / seller / "state.sqlite", "document", "order")
+        return self.audience.books[seller].every("order")
 
-    async def rows(self, query: str, **values: Any) -> list[Mapping[str, Any]]:
+    async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         """What the database holds now, read outside of the stage."""
-        async with Database.transaction(self.database) as session:
-            return list((await session.execute(text(query), values)).mappings())
-
-
-def _documents(path: Path, table: str, kind: str) -> list[dict[str, Any]]:
-    with sqlite3.connect(path) as books:
-        order = {"thing": "seq", "document": "made"}[table]
-        query = f"SELECT body FROM {table} WHERE kind = ? ORDER BY {order}"  # noqa: S608
-        found = books.execute(query, (kind,)).fetchall()
-    books.close()
-    return [json.loads(row[0]) for row in found]
+        return self.audience.rows(query, **values)
 
 
 async def furnish(url: str) -> dict[str, Any]:
@@ -231,8 +227,7 @@ async def opened(
             for name in SELLERS
         }
         wire = Wire(stage, {"stripe": bank.app(), **houses}, _stored_500(bank))
-        database = StagedDatabase(url, pool_size=6)
-        database.stage, database.clock = stage, clock
+        database = StagedDatabase(url, stage, clock)
         app, till = _application(database, httpx.AsyncClient(transport=wire))
         staff = {
             name: httpx.AsyncClient(
@@ -242,13 +237,17 @@ async def opened(
             )
             for name, house in houses.items()
         }
+        books = {name: Book(home / name / "state.sqlite", "document") for name in SELLERS}
+        books["stripe"] = Book(home / "stripe" / "stripe.sqlite3", "thing")
+        audience = Audience(url, books)
         try:
             yield World(
                 stage, clock, database, till, app, home, bank, staff,
-                furniture["offers"], furniture["keys"],
+                furniture["offers"], furniture["keys"], audience,
             )  # fmt: skip
         finally:
             await stage.kill()
+            audience.close()
             await database.dispose()
             await asyncio.to_thread(bank.world.store.close)
 
