@@ -96,8 +96,9 @@ def _collect(results: "multiprocessing.Queue[Result]", wanted: int, until: float
             found.append(results.get(timeout=1.0))
         except Empty:
             continue
-        if len(found) % 20 == 0:
-            print(f"{sum(one.purchases for one in found):,} purchases so far", flush=True)
+        if len(found) % 10 == 0:
+            purchases = sum(one.purchases for one in found)
+            print(f"{len(found)} worlds, {purchases:,} purchases so far", flush=True)
         if found[-1].failure:
             print(f"seed {found[-1].seed} failed: {found[-1].failure}")
             print(f"again: python -m tests.simulation {found[-1].seed} --errands {ERRANDS}"

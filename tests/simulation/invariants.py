@@ -9,12 +9,18 @@ from typing import Any
 
 from backend import ledger, reconciling
 from backend.database import Database
-from tests.simulation.world import SELLERS, World
+from tests.simulation.world import World
 
 ENDED = frozenset({"completed", "failed", "canceled", "expired"})
 MINUTE_S = 60
 _LONG = frozenset({"confirmation", "confirmation_hash", "lines", "totals", "confirmed"})
-_SESSION = {"shop": "checkout_session_id", "record": "checkout_session_id", "tables": "quote_id"}
+_SESSION = {
+    "shop": "checkout_session_id",
+    "record": "checkout_session_id",
+    "tables": "quote_id",
+    "box": "checkout_id",
+    "oldbox": "checkout_id",
+}
 
 _UNBALANCED = """
 SELECT transaction_id, currency, sum(amount) AS off FROM ledger_entry
@@ -33,7 +39,7 @@ WHERE (c.state = 'completed') <> (o.id IS NOT NULL)
 # What a person agreed to on one of their days, less what failed, is within the day's limit.
 _OVERSPENT = """
 SELECT u.id, sum(c.total) AS spent, u.limits FROM user_account u JOIN checkout c ON c.user_id = u.id
-WHERE jsonb_exists(u.limits, 'operator')
+WHERE jsonb_exists(u.limits, 'operator') AND c.confirmed_at IS NOT NULL
   AND c.state IN ('authorising', 'placing', 'outcome_unknown', 'completed')
 GROUP BY u.id, date_trunc('day', c.confirmed_at AT TIME ZONE u.timezone)
 HAVING sum(c.total) > CAST(u.limits -> 'operator' ->> 'amount' AS bigint)
@@ -140,7 +146,7 @@ def _goods(world: World, checkouts: Mapping[str, Mapping[str, Any]]) -> None:
         for row in checkouts.values()
         if row["reference"] is not None
     }
-    for seller in SELLERS:
+    for seller in _SESSION:
         sessions: set[str] = set()
         for order in world.merchant_orders(seller):
             session = order[_SESSION[seller]]
@@ -197,15 +203,38 @@ async def settled(world: World) -> None:
             continue
         due = order["total"] - order["refunded"] if row["settlement"] == "platform" else 0
         _hold(net == due, "the charge is not the order", row=dict(row), net=net, due=due)
+        if row["settlement"] == "handoff":
+            _sent_there(world, row, order)
+            continue
         wanted = 0 if order["state"] == "canceled" else 1
         _hold(placed == wanted, "the merchant's order is not ours", order=dict(order))
         _hold(order["returned"] == order["refunded"], "refunds differ", order=dict(order))
+    for theirs in world.merchant_orders("airline"):
+        row = checkouts[_sent(theirs)]
+        known = row["order_id"] is not None or row["state"] in ENDED
+        _hold(known, "an order of the airline is not booked", row=dict(row))
     await _books(world)
+
+
+def _sent_there(world: World, row: Mapping[str, Any], order: Mapping[str, Any]) -> None:
+    """What we book of a hand-off is an order that the merchant has, at what it took for it."""
+    theirs = [o for o in world.merchant_orders("airline") if o["id"] == order["merchant_order_id"]]
+    _hold(len(theirs) == 1, "a hand-off's order is not the merchant's", row=dict(row))
+    _hold(
+        [t["amount"] for t in theirs[0]["totals"]] == [order["total"]]
+        and _sent(theirs[0]) == row["id"],
+        "a hand-off's order is another one", row=dict(row), theirs=theirs,
+    )  # fmt: skip
+
+
+def _sent(order: Mapping[str, Any]) -> str:
+    """The checkout that the airline's order names: its token is the id with our mark behind it."""
+    return str(order["affiliate_attribution"]["token"]).partition(".")[0]
 
 
 def _live_orders(world: World) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
-    for seller in SELLERS:
+    for seller in _SESSION:
         for order in world.merchant_orders(seller):
             key = (f"mer_{seller}", order[_SESSION[seller]])
             found[key] = found.get(key, 0) + (order["status"] != "canceled")

@@ -48,6 +48,9 @@ class Person:
         made = await self._create()
         if made is None:
             return
+        if made["settlement"] == "handoff":
+            await self._leave_for(made["handoff_url"])
+            return
         story = self.random.choices(
             (self._buy, self._buy_twice, self._change_and_buy, self._buy_the_old, self._cancel,
              self._leave, self._buy_and_cancel),
@@ -61,7 +64,7 @@ class Person:
         seller = self.random.choice(SELLERS)
         shelf = self.world.offers[seller]
         lines = [{"offer_id": self.random.choice(shelf), "quantity": self.random.choice((1, 1, 2))}]
-        if seller == "tables":
+        if seller in ("tables", "airline"):
             lines[0]["quantity"] = 1
         elif self.random.random() < 0.3:
             other = self.random.choice(shelf)
@@ -120,6 +123,13 @@ class Person:
 
     async def _leave(self, _checkout: dict[str, Any]) -> dict[str, Any] | None:
         return None
+
+    async def _leave_for(self, page: str) -> None:
+        """Buys on the merchant's own page, or thinks better of it there, or clicks twice."""
+        for _ in range(self.random.choice((0, 1, 1, 1, 2))):
+            await self.world.stage.gate("looks at the airline")
+            ref = httpx.URL(page).params["ref"]
+            await self.world.staff["airline"].post(httpx.URL(page).path, data={"ref": ref})
 
     async def _authenticate(self, checkout_id: str) -> None:
         """The card holder answers the bank, or never does."""

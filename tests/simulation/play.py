@@ -5,9 +5,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from backend.till import Till
 from tests.simulation import invariants
 from tests.simulation.people import Person, answer_the_bank
 from tests.simulation.staff import Courier, Staff, Worker
@@ -45,16 +46,14 @@ async def play(
     errands: int = 6,
     rate: float = 0.03,
     every: int = 1,
-    payments: Callable[[Any], Any] = lambda real: real,
+    change: Callable[[Till], Till] = lambda till: till,
 ) -> Played:
     """`errands` for each person; `every` that many steps the invariants are looked at.
 
-    `payments` may put something between the product and its processor.
+    `change` may put something between the product and the outside.
     """
     async with opened(url, furniture, seed, rate=rate) as world:
-        world.till = world.app.state.till = replace(
-            world.till, payments=payments(world.till.payments)
-        )
+        world.till = world.app.state.till = change(world.till)
         buyers = [Person(world, f"person{n}", errands) for n in range(people)]
         for person in buyers:
             world.stage.enter(person.who, person.live())
@@ -118,6 +117,7 @@ async def _calm(world: World) -> None:
     world.bank.faults.planned.clear()
     while await world.stage.turn("late"):
         pass
+    await Staff(world).tell_again()
     worker = Worker(world)
     for row in await world.rows("SELECT id FROM checkout WHERE step = 'authenticate'"):
         answer_the_bank(world, row["id"], passed=world.stage.random.random() < 0.5)

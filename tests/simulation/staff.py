@@ -164,10 +164,30 @@ class Staff:
             fault = {"times": 1} | dict(random.choice(self.SPOILED))
             await self.world.staff[seller].post("/_sim/faults", json={"faults": [fault]})
         found = self.world.merchant_orders(seller)
-        if seller != "tables" and found and random.random() < 0.3:
-            await self._tell(random.choice(found), random.choice(("shipped", "delivered", "odd")))
+        if seller in ("shop", "record", "airline") and found and random.random() < 0.3:
+            await self.tell(random.choice(found), random.choice(("shipped", "delivered", "odd")))
+        if self.world.letters and random.random() < 0.5:
+            await self._bring()
 
-    async def _tell(self, order: dict[str, Any], status: str) -> None:
+    async def tell_again(self) -> None:
+        """The airline repeats its orders until they are taken."""
+        async with self.world.client("nobody") as self.http:
+            for order in self.world.merchant_orders("airline"):
+                await self.tell(order, order["status"])
+
+    async def _bring(self) -> None:
+        """An event of a box office: in any order, twice, or never."""
+        random, letters = self.stage.random, self.world.letters
+        letter = random.choice(letters[:6])
+        if random.random() < 0.8:
+            letters.remove(letter)
+        if random.random() < 0.1:
+            return
+        url, body, vouched = letter
+        answer = await self.http.post(httpx.URL(url).path, content=body, headers=vouched())
+        assert answer.status_code < 500, answer.text
+
+    async def tell(self, order: dict[str, Any], status: str) -> None:
         data = order | {"status": status}
         body = json.dumps({"type": "order_update", "data": data}).encode()
         at = int(self.world.clock.now().timestamp())
