@@ -26,7 +26,7 @@ from tests.simulation.play import Played
 
 PROCESSES = 2
 ERRANDS = 8
-EVERY = 1
+TURNS = 12
 RATES = (0.02, 0.04, 0.08, 0.15)
 
 
@@ -52,7 +52,7 @@ def player(
         seed = number
         while time.time() < until and not enough.is_set():
             rate = RATES[seed // step % len(RATES)]
-            got = asyncio.run(one(server, furniture, seed, errands=ERRANDS, rate=rate, every=EVERY))
+            got = asyncio.run(one(server, furniture, seed, errands=ERRANDS, turns=TURNS, rate=rate))
             results.put(_result(seed, rate, got))
             seed += step
 
@@ -102,7 +102,7 @@ def _collect(results: "multiprocessing.Queue[Result]", wanted: int, until: float
         if found[-1].failure:
             print(f"seed {found[-1].seed} failed: {found[-1].failure}")
             print(f"again: python -m tests.simulation {found[-1].seed} --errands {ERRANDS}"
-                  f" --rate {found[-1].rate} --every {EVERY}", flush=True)  # fmt: skip
+                  f" --turns {TURNS} --rate {found[-1].rate}", flush=True)  # fmt: skip
     return found
 
 

@@ -12,6 +12,7 @@ from backend.database import Database
 from tests.simulation.world import World
 
 ENDED = frozenset({"completed", "failed", "canceled", "expired"})
+HELD = frozenset({"reserved", "in_flight"})
 MINUTE_S = 60
 _LONG = frozenset({"confirmation", "confirmation_hash", "lines", "totals", "confirmed"})
 _SESSION = {
@@ -44,6 +45,14 @@ WHERE jsonb_exists(u.limits, 'operator') AND c.confirmed_at IS NOT NULL
 GROUP BY u.id, date_trunc('day', c.confirmed_at AT TIME ZONE u.timezone)
 HAVING sum(c.total) > CAST(u.limits -> 'operator' ->> 'amount' AS bigint)
 """
+# The meter's counters are the sum of the open holds, and never more than the cap.
+_MISCOUNTED = """
+SELECT b.id, b.subject, b.name, b.used, b.held, b.cap, sum(h.amount) AS promised
+FROM quota_bucket b LEFT JOIN (
+  SELECT unnest(bucket_ids) AS id, unnest(amounts) AS amount FROM quota_hold
+  WHERE state IN ('reserved', 'in_flight')) h ON h.id = b.id
+GROUP BY b.id HAVING b.held <> coalesce(sum(h.amount), 0) OR b.used + b.held > b.cap
+"""
 _CHECKOUTS = """
 SELECT id, state, step, merchant_id, settlement, total, currency, lines, reference, confirmed,
   confirmation, confirmation_hash, payment_id, order_id, merchant_order_id, failure_code
@@ -65,12 +74,16 @@ _WRONG = {
     "unbalanced": "a ledger transaction does not sum to zero",
     "overspent": "more was agreed to than a day's limit",
     "torn": "checkout, order and ledger disagree",
+    "miscounted": "what is held is not what was promised, or more than the cap",
 }
 # What is wrong now, and the checkouts that were written since the last look.
 _LOOK = f"""
 SELECT (SELECT json_agg(w) FROM ({_UNBALANCED}) w) AS unbalanced,
   (SELECT json_agg(w) FROM ({_OVERSPENT}) w) AS overspent,
   (SELECT json_agg(w) FROM ({_TORN}) w) AS torn,
+  (SELECT json_agg(w) FROM ({_MISCOUNTED}) w) AS miscounted,
+  (SELECT json_agg(w) FROM (SELECT turn_id AS id, state FROM quota_hold
+    WHERE xmin::text::bigint >= %(since)s) w) AS holds,
   (SELECT json_agg(w) FROM ({_CHECKOUTS} WHERE xmin::text::bigint >= %(since)s) w) AS rows,
   pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS xid
 """  # noqa: S608  (made of constants)
@@ -112,6 +125,10 @@ async def during(world: World) -> None:
             "what had ended moved again", before=before, now=row,
         )  # fmt: skip
         world.seen[row["id"]] = row
+    for hold in look["holds"] or []:
+        before = world.held.get(hold["id"], "reserved")
+        _hold(before in HELD, "a hold ended and moved again", before=before, now=hold)
+        world.held[hold["id"]] = hold["state"]
     world.seen_at, world.seen_xid = written, look["xid"]
     _charges(world, world.seen)
     _goods(world, world.seen)
@@ -132,6 +149,10 @@ def _charges(world: World, checkouts: Mapping[str, Mapping[str, Any]]) -> None:
         _hold(
             intent["amount"] == row["confirmation"]["total"] == row["total"],
             "a charge of another amount than was agreed", intent=intent["id"], row=dict(row),
+        )  # fmt: skip
+        _hold(
+            not intent["amount_received"] or row["merchant_order_id"] is not None,
+            "captured before the merchant had the order", intent=intent["id"], row=dict(row),
         )  # fmt: skip
         captured[purchase] = captured.get(purchase, 0) + (intent["amount_received"] > 0)
         _hold(row["settlement"] == "platform", "we charged for a merchant of record", row=dict(row))

@@ -7,7 +7,7 @@ soon: a change of the world moves what a seed meets.
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -19,7 +19,7 @@ from tests.simulation.invariants import Violated
 from tests.simulation.play import Played, play
 
 # Small and full of faults, so that a mistake costs seconds to find.
-SMALL: Mapping[str, Any] = {"rate": 0.15, "people": 3, "errands": 3}
+SMALL: dict[str, Any] = {"rate": 0.15, "people": 3, "errands": 3}
 
 
 class _Payments:
@@ -60,31 +60,8 @@ class _CapturesFirst(_Payments):
         return made
 
 
-class _RefundsAnew(_Payments):
-    async def refund(self, payment_id: str, amount: Money, *, with_fee: bool, key: str) -> Any:
-        self._calls += 1
-        return await self._inner.refund(
-            payment_id, amount, with_fee=with_fee, key=f"{key}:{self._calls}"
-        )
-
-
-class _SaysItIsUndone(_Payments):
-    """A partner: the merchant is never told that its order will not be paid, or goes back."""
-
-    async def confirm_cancellation(self, order_id: str, quote: Any, *, key: str) -> Any:
-        del quote, key
-        return replace(await self._inner.order(order_id), status="canceled")
-
-
 def _payments(kind: Callable[[Any], Any]) -> Callable[[Till], Till]:
     return lambda till: replace(till, payments=kind(till.payments))
-
-
-def _partner(till: Till) -> Till:
-    async def partner_for(merchant_id: str) -> Any:
-        return _SaysItIsUndone(await till.partner_for(merchant_id))
-
-    return replace(till, partner_for=partner_for)
 
 
 def _as_it_is(till: Till) -> Till:
@@ -99,33 +76,52 @@ CREATE TRIGGER mistaken BEFORE INSERT ON ledger_transaction FOR EACH ROW
   WHEN (NEW.kind = 'captured') EXECUTE FUNCTION mistaken();
 """
 
-MISTAKES: Mapping[str, tuple[Callable[[Till], Till], str]] = {
-    "a new key at every try": (_payments(_NewKeys), ""),
-    "another amount": (_payments(_AnotherAmount), ""),
-    "a forgotten void": (_payments(_NeverVoids), ""),
-    "the capture before the order": (_payments(_CapturesFirst), ""),
-    "a refund with a new key at every try": (_payments(_RefundsAnew), ""),
-    "an order that is not canceled at the merchant": (_partner, ""),
-    "an order without its entry in the ledger": (_as_it_is, _UNBOOKED),
+# What an allowance shows if a hold that ends gives nothing back.
+_KEPT = """
+CREATE FUNCTION mistaken() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN NEW.held := OLD.held; RETURN NEW; END $$;
+CREATE TRIGGER mistaken BEFORE UPDATE ON quota_bucket FOR EACH ROW
+  WHEN (NEW.held < OLD.held) EXECUTE FUNCTION mistaken();
+"""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """How the product is broken, in Python or in its database, and the world that shows it."""
+
+    change: Callable[[Till], Till] = _as_it_is
+    spoil: str = ""
+    world: dict[str, Any] = field(default_factory=dict)
+
+
+MISTAKES: Mapping[str, Mistake] = {
+    "the capture before the order": Mistake(_payments(_CapturesFirst)),
+    "an order without its entry in the ledger": Mistake(spoil=_UNBOOKED),
+    "a hold that gives nothing back": Mistake(spoil=_KEPT, world={"turns": 6}),
+    "another amount": Mistake(_payments(_AnotherAmount)),
+    "a forgotten void": Mistake(_payments(_NeverVoids)),
+    "a new key at every try": Mistake(_payments(_NewKeys)),
 }
 
 
 async def seek(server: str, template: str, furniture: Any, mistake: str, seed: int) -> Played:
     """Play a small world with this mistake. Raises `Violated`, with the trace, where it shows."""
-    change, spoil = MISTAKES[mistake]
+    made = MISTAKES[mistake]
     with fresh_database(server, template) as url:
-        if spoil:
+        if made.spoil:
             with psycopg.connect(url, autocommit=True) as admin:
-                admin.execute(spoil)
-        return await play(url, furniture, seed, change=change, **SMALL)
+                admin.execute(made.spoil)
+        return await play(url, furniture, seed, change=made.change, **SMALL | made.world)
 
 
 def main() -> None:
     from tests.simulation.__main__ import TEMPLATE, prepared
 
+    """`SEEDS [WORDS]`: only the mistakes that are named with these words."""
     first, _, last = sys.argv[1].partition("-")
+    words = " ".join(sys.argv[2:])
     with prepared() as (server, furniture):
-        for mistake in MISTAKES:
+        for mistake in (name for name in MISTAKES if words in name):
             found: list[str] = []
             for seed in range(int(first), int(last or first) + 1):
                 try:

@@ -12,6 +12,7 @@ from backend.till import Till
 from tests.simulation import invariants
 from tests.simulation.people import Person, answer_the_bank
 from tests.simulation.staff import Courier, Staff, Worker
+from tests.simulation.talkers import Talker, let_go
 from tests.simulation.world import PEOPLE, World, opened
 
 STEPS_MAX = 60_000
@@ -44,11 +45,13 @@ async def play(
     *,
     people: int = PEOPLE,
     errands: int = 6,
+    turns: int = 0,
     rate: float = 0.03,
     every: int = 1,
     change: Callable[[Till], Till] = lambda till: till,
 ) -> Played:
-    """`errands` for each person; `every` that many steps the invariants are looked at.
+    """`errands` for each person, `turns` for each of two who talk; `every` that many steps the
+    invariants are looked at.
 
     `change` may put something between the product and the outside.
     """
@@ -57,6 +60,9 @@ async def play(
         buyers = [Person(world, f"person{n}", errands) for n in range(people)]
         for person in buyers:
             world.stage.enter(person.who, person.live())
+        for n in range(2 * (turns > 0)):
+            talker = Talker(world, f"talker{n}", turns)
+            world.stage.enter(f"person-{talker.who}", talker.live(), often=0.5)
         for n in range(2):
             world.stage.enter(f"worker{n}", Worker(world).live(), often=0.8)
         world.stage.enter("courier", Courier(world).live(), often=0.4)
@@ -66,6 +72,7 @@ async def play(
             await _calm(world)
             await invariants.during(world)
             await invariants.settled(world)
+            await let_go(world)
         except BaseException as error:
             error.trace = world.stage.trace  # type: ignore[attr-defined]
             raise

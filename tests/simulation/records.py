@@ -65,7 +65,7 @@ class StagedDatabase(Database):
 
         @event.listens_for(self.engine.sync_engine, "before_cursor_execute")
         def count(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            self.writes += _SILENT.match(statement) is None
+            self.writes += _SILENT.match(statement) is None or "quota_" in statement
             self.queued += "procrastinate_defer" in statement
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from backend.checkout import expire_due
 from backend.purchase import drive
 from backend.refunding import drive_refund
 from integrations.simulators.stripe.webhooks import signature
+from quotas import usage as allowances
 from tests.simulation.stage import Crash, Stage
 from tests.simulation.world import HOOK_SECRET, ORDERS_SECRET, SELLERS, World
 
@@ -93,6 +94,7 @@ class Worker:
         async with till.database.transaction() as session:
             await expire_due(session)
             await idempotency.forget_old(session)
+            await allowances.sweep(session)
         for row_id in await release.due(till):
             await release.release(till, row_id)
 

@@ -97,7 +97,8 @@ Letter = tuple[str, bytes, Vouch]  # an order event of a box office: address, bo
 class World:
     """`offers` by merchant; `keys` of people and merchants; `letters` that nobody brought yet.
 
-    `seen` are the rows of the last look, `seen_at` what had been written by then.
+    `seen` and `held` are the checkouts and holds of the last look, `seen_at` what was written by
+    then.
     """
 
     stage: Stage
@@ -113,6 +114,7 @@ class World:
     audience: Audience
     letters: list[Letter]
     seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
     seen_at: tuple[int, ...] = ()
     seen_xid: int = 0
 
