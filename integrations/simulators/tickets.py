@@ -62,15 +62,7 @@ def build(
     _profiles(app, base_url, key)
     _pages(app)
 
-    @app.get("/feed.jsonl")
-    def feed() -> Response:
-        with house.store.transaction():
-            rows = [
-                feed_row(one, left=office.left(one), base_url=base_url) for one in office.evenings()
-            ]
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        return Response(text, media_type="application/jsonl")
-
+    _feed(app, house, office, base_url)
     for version in VERSIONS:
         router = APIRouter(prefix=f"/ucp/{version}")
         _checkouts(router, house, office, gate)
@@ -92,6 +84,17 @@ def _profiles(app: FastAPI, base_url: str, key: SigningKey) -> None:
         if version not in VERSIONS:
             raise Refusal(404, "not_found", "There is no such version")
         return ucp_view.profile(version, base_url=base_url, key=key)
+
+
+def _feed(app: FastAPI, house: Merchant, office: BoxOffice, base_url: str) -> None:
+    @app.get("/feed.jsonl")
+    def feed() -> Response:
+        with house.store.transaction():
+            rows = [
+                feed_row(one, left=office.left(one), base_url=base_url) for one in office.evenings()
+            ]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return Response(text, media_type="application/jsonl")
 
 
 def _pages(app: FastAPI) -> None:
