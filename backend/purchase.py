@@ -204,14 +204,22 @@ async def _settle(till: Till, work: Checkout) -> Checkout | None:
 
 
 async def _void(till: Till, work: Checkout) -> Checkout | None:
-    """Let the money go, then end. A void that is refused because it is done already is done."""
+    """Let the money go, then end. A void that is refused because it is done already is done.
+
+    A repeat looks first: where the processor stored the failure of a void that it did, its key
+    answers that failure for a day.
+    """
     if work.payment_id is None:
         return await _end(till, work)
     intent = await intend(till, work, "void")
     if intent is None:
         return None
     try:
-        payment = await till.payments.void(work.payment_id, key=intent.key)
+        seen = await till.payments.read(work.payment_id) if intent.maybe else None
+        if seen is not None and seen.status in {"voided", "declined", "captured"}:
+            payment = seen
+        else:
+            payment = await till.payments.void(work.payment_id, key=intent.key)
     except PaymentRefused:
         found = await _after_refusal(till, work.payment_id)
         if found is None:

@@ -6,6 +6,7 @@ nobody takes it, with the same `Webhook-Id`, so that who hears it twice can tell
 
 import json
 import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -22,11 +23,18 @@ CANCELLATION_MINUTES = 30
 TRIES = 4
 _PAUSES_S = (0.2, 1.0, 5.0, 0.0)
 
+# An event's headers, signed anew at each try; and who brings it: address, body, headers.
+Vouch = Callable[[], Mapping[str, str]]
+Deliver = Callable[[str, bytes, Vouch], None]
+
 
 class BoxOrders:
     """Works inside the merchant's transaction, except `tell`, which has threads of its own."""
 
-    def __init__(self, merchant: Merchant, key: SigningKey) -> None:
+    def __init__(
+        self, merchant: Merchant, key: SigningKey, *, deliver: Deliver | None = None
+    ) -> None:
+        self._deliver = deliver or _by_thread
         self._house = merchant
         self._store = merchant.store
         self._key = key
@@ -100,19 +108,31 @@ class BoxOrders:
             "Webhook-Timestamp": str(int(now.timestamp())),
         }
         body = json.dumps(said, ensure_ascii=False).encode()
-        version = order["meta"]["version"]
-        sent = (version, url, headers, body)
-        threading.Thread(target=self._send, args=sent, daemon=True).start()
 
-    def _send(self, version: str, url: str, headers: dict[str, str], body: bytes) -> None:
-        for pause_s in _PAUSES_S:
-            vouched = signed(version, self._key, method="POST", url=url, headers=headers, body=body)
-            try:
-                answer = httpx.post(
-                    url, content=body, headers={**headers, **vouched}, timeout=5, trust_env=False
-                )
-            except httpx.HTTPError:
-                answer = None
-            if answer is not None and answer.status_code < 500:
-                return
-            threading.Event().wait(pause_s)
+        def vouched() -> Mapping[str, str]:
+            made = signed(
+                order["meta"]["version"],
+                self._key,
+                method="POST",
+                url=url,
+                headers=headers,
+                body=body,
+            )
+            return {**headers, **made}
+
+        self._deliver(url, body, vouched)
+
+
+def _by_thread(url: str, body: bytes, vouched: Vouch) -> None:
+    threading.Thread(target=_send, args=(url, body, vouched), daemon=True).start()
+
+
+def _send(url: str, body: bytes, vouched: Vouch) -> None:
+    for pause_s in _PAUSES_S:
+        try:
+            answer = httpx.post(url, content=body, headers=vouched(), timeout=5, trust_env=False)
+        except httpx.HTTPError:
+            answer = None
+        if answer is not None and answer.status_code < 500:
+            return
+        threading.Event().wait(pause_s)

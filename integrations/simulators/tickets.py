@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
@@ -16,7 +17,7 @@ from integrations.signatures import SigningKey
 from integrations.simulators import leash, ucp_view
 from integrations.simulators.box_carts import BoxCarts
 from integrations.simulators.box_office import BoxOffice
-from integrations.simulators.box_orders import BoxOrders
+from integrations.simulators.box_orders import BoxOrders, Deliver
 from integrations.simulators.events import feed_row, programme
 from integrations.simulators.merchant import Call, Merchant, Refusal, merchant_app
 from integrations.simulators.store import Document
@@ -26,11 +27,25 @@ from integrations.ucp_profile import VERSIONS, WELL_KNOWN
 NAME = "Vorhang auf! Tickets"
 
 
-def build(arguments: leash.Arguments, base_url: str) -> FastAPI:
-    """The application, with its state and its signing key under `arguments.home`."""
+def build(
+    arguments: leash.Arguments,
+    base_url: str,
+    *,
+    http: httpx.AsyncClient | None = None,
+    deliver: Deliver | None = None,
+) -> FastAPI:
+    """The application, with its state and its signing key under `arguments.home`.
+
+    `http` reads platforms' profiles and `deliver` brings them order events, where neither goes by
+    the network.
+    """
     house = Merchant(NAME, home=arguments.home, key=arguments.key, base_url=base_url, raw_keys=True)
     key = _key(arguments.home / "signing.pem")
-    office, orders, gate = BoxOffice(house), BoxOrders(house, key), Gate(house)
+    office, orders, gate = (
+        BoxOffice(house),
+        BoxOrders(house, key, deliver=deliver),
+        Gate(house, http),
+    )
 
     def picture(item: str) -> tuple[str, str] | None:
         found = programme().get(item)
@@ -47,15 +62,7 @@ def build(arguments: leash.Arguments, base_url: str) -> FastAPI:
     _profiles(app, base_url, key)
     _pages(app)
 
-    @app.get("/feed.jsonl")
-    def feed() -> Response:
-        with house.store.transaction():
-            rows = [
-                feed_row(one, left=office.left(one), base_url=base_url) for one in office.evenings()
-            ]
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        return Response(text, media_type="application/jsonl")
-
+    _feed(app, house, office, base_url)
     for version in VERSIONS:
         router = APIRouter(prefix=f"/ucp/{version}")
         _checkouts(router, house, office, gate)
@@ -77,6 +84,17 @@ def _profiles(app: FastAPI, base_url: str, key: SigningKey) -> None:
         if version not in VERSIONS:
             raise Refusal(404, "not_found", "There is no such version")
         return ucp_view.profile(version, base_url=base_url, key=key)
+
+
+def _feed(app: FastAPI, house: Merchant, office: BoxOffice, base_url: str) -> None:
+    @app.get("/feed.jsonl")
+    def feed() -> Response:
+        with house.store.transaction():
+            rows = [
+                feed_row(one, left=office.left(one), base_url=base_url) for one in office.evenings()
+            ]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return Response(text, media_type="application/jsonl")
 
 
 def _pages(app: FastAPI) -> None:

@@ -41,8 +41,9 @@ class Agent:
 class Gate:
     """Lets a request in, or raises the `Refusal` that the protocol has for it."""
 
-    def __init__(self, merchant: Merchant) -> None:
+    def __init__(self, merchant: Merchant, http: httpx.AsyncClient | None = None) -> None:
         self._merchant = merchant
+        self._http = http or httpx.AsyncClient(trust_env=False, timeout=5)
         self._known: dict[str, tuple[float, Document]] = {}
 
     async def write(self, request: Request) -> tuple[Call, Agent]:
@@ -90,8 +91,7 @@ class Gate:
         if seen is not None and time.monotonic() - seen[0] < _FRESH_S:
             return seen[1]
         try:
-            async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
-                answer = await http.get(url)
+            answer = await self._http.get(url)
             document = answer.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             raise Refusal(424, "profile_unreachable", "Your profile cannot be read") from error

@@ -45,6 +45,7 @@ class FakePayments:
         self.capture_refused = False
         self.blind = False  # look-ups lag behind, as a search index does
         self.forgetful = False  # keys are forgotten, as after a day
+        self.void_answers_500 = False  # it is done, and its key answers the failure ever after
         self._numbers = itertools.count(1)
 
     async def _act(self, name: str, effect: Callable[[], Payment | None]) -> Any:
@@ -148,7 +149,10 @@ class FakePayments:
             charge.status = "voided"
             return self._view(charge)
 
-        return await self._act("void", lambda: self._once(key, payment_id, effect))
+        payment = await self._act("void", lambda: self._once(key, payment_id, effect))
+        if self.void_answers_500:
+            raise PaymentUnknown("500, stored under its key")
+        return payment
 
     async def refund(self, payment_id: str, amount: Money, *, with_fee: bool, key: str) -> Payment:
         def effect() -> Payment:

@@ -141,6 +141,17 @@ async def test_where_keys_are_forgotten_the_look_ups_keep_it_one_charge_and_one_
     assert ends == {"completed"}
 
 
+async def test_a_void_whose_failure_is_stored_under_its_key_is_seen_to_be_done(world):
+    world.payments.void_answers_500 = True
+    world.shop.place_refused = PartnerRefused("sold out", code="out_of_stock")
+    story = Story(world, 1, token="pm_card_visa")
+    with contextlib.suppress(AppError):
+        await story.once()
+    row = await story.to_the_end()
+    await agree(world, row)
+    assert row.state == "failed"
+
+
 @pytest.mark.parametrize("mode", CRASHES)
 async def test_a_booking_survives_a_kill_at_any_point(world, mode):
     points, ends = await every_point(

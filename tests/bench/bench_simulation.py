@@ -1,14 +1,17 @@
 """Ten thousand faulted purchases over many seeds, and how many a minute this machine plays.
 
-`python tests/bench/bench_simulation.py [PURCHASES [MINUTES]]` plays worlds of the simulation in two
-processes until so many purchases were confirmed while things failed (10,000), or the time (10
-minutes) is over; it says which. Every seed that fails is named with the command that repeats it.
+`python tests/bench/bench_simulation.py [PURCHASES [MINUTES [PROCESSES]]]` plays worlds of the
+simulation in two processes until so many purchases were confirmed while things failed (10,000), or
+the time (10 minutes) is over; it says which. Every seed that fails is named with the command that
+repeats it.
 """
 
 import asyncio
 import multiprocessing
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
@@ -23,7 +26,7 @@ from tests.simulation.play import Played
 
 PROCESSES = 2
 ERRANDS = 8
-EVERY = 40
+TURNS = 12
 RATES = (0.02, 0.04, 0.08, 0.15)
 
 
@@ -37,36 +40,39 @@ class Result:
     faults: int
     steps: int
     failure: str
+    fates: Mapping[str, int]
+    partners: Mapping[str, int]
 
 
 def player(
-    number: int, until: float, enough: Any, results: "multiprocessing.Queue[Result]"
+    number: int, step: int, until: float, enough: Any, results: "multiprocessing.Queue[Result]"
 ) -> None:
-    """Seeds `number`, `number` + PROCESSES, …, on a server of its own, until the time is over."""
+    """Seeds `number`, `number` + `step`, …, on a server of its own, until the time is over."""
     with prepared() as (server, furniture):
         seed = number
         while time.time() < until and not enough.is_set():
-            rate = RATES[seed // PROCESSES % len(RATES)]
-            got = asyncio.run(one(server, furniture, seed, errands=ERRANDS, rate=rate, every=EVERY))
+            rate = RATES[seed // step % len(RATES)]
+            got = asyncio.run(one(server, furniture, seed, errands=ERRANDS, turns=TURNS, rate=rate))
             results.put(_result(seed, rate, got))
-            seed += PROCESSES
+            seed += step
 
 
 def _result(seed: int, rate: float, got: Played | BaseException) -> Result:
     if isinstance(got, BaseException):
-        return Result(seed, rate, 0, 0, 0, f"{type(got).__name__}: {got}"[:1500])
-    return Result(seed, rate, got.purchases, got.faults, got.steps, "")
+        return Result(seed, rate, 0, 0, 0, f"{type(got).__name__}: {got}"[:1500], {}, {})
+    return Result(seed, rate, got.purchases, got.faults, got.steps, "", got.fates, got.partners)
 
 
 def main() -> int:
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    minutes = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
+    wanted, minutes, processes = _asked(sys.argv[1:])
     began = time.time()
     results: multiprocessing.Queue[Result] = multiprocessing.Queue()
     enough = multiprocessing.Event()
     players = [
-        multiprocessing.Process(target=player, args=(n, began + minutes * 60, enough, results))
-        for n in range(PROCESSES)
+        multiprocessing.Process(
+            target=player, args=(n, processes, began + minutes * 60, enough, results)
+        )
+        for n in range(processes)
     ]
     for process in players:
         process.start()
@@ -78,6 +84,11 @@ def main() -> int:
     return told
 
 
+def _asked(arguments: list[str]) -> tuple[int, float, int]:
+    given = dict(enumerate(arguments))
+    return int(given.get(0, 10_000)), float(given.get(1, 10.0)), int(given.get(2, PROCESSES))
+
+
 def _collect(results: "multiprocessing.Queue[Result]", wanted: int, until: float) -> list[Result]:
     found: list[Result] = []
     while sum(one.purchases for one in found) < wanted and time.time() < until:
@@ -85,10 +96,13 @@ def _collect(results: "multiprocessing.Queue[Result]", wanted: int, until: float
             found.append(results.get(timeout=1.0))
         except Empty:
             continue
+        if len(found) % 10 == 0:
+            purchases = sum(one.purchases for one in found)
+            print(f"{len(found)} worlds, {purchases:,} purchases so far", flush=True)
         if found[-1].failure:
             print(f"seed {found[-1].seed} failed: {found[-1].failure}")
             print(f"again: python -m tests.simulation {found[-1].seed} --errands {ERRANDS}"
-                  f" --rate {found[-1].rate} --every {EVERY}", flush=True)  # fmt: skip
+                  f" --turns {TURNS} --rate {found[-1].rate}", flush=True)  # fmt: skip
     return found
 
 
@@ -98,6 +112,11 @@ def _told(found: list[Result], wanted: int, spent_s: float) -> int:
     print(f"{purchases:,} purchases under {faults:,} faults in {len(found)} worlds, "
           f"{sum(r.steps for r in found):,} steps, {spent_s:.0f} s: "
           f"{purchases / spent_s * 60:,.0f} a minute; {failed} failed")  # fmt: skip
+    print(f"seeds {min(r.seed for r in found)}-{max(r.seed for r in found)}; the invariants were"
+          " looked at after every step")  # fmt: skip
+    for what in ("partners", "fates"):
+        counts = sum((Counter(getattr(r, what)) for r in found), Counter[str]())
+        print(f"{what}: " + ", ".join(f"{name} {n:,}" for name, n in counts.most_common()))
     if purchases < wanted:
         print(f"the time was over before {wanted:,}: give more minutes as the second argument")
     return int(failed > 0)

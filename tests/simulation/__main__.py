@@ -64,12 +64,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("seeds", help="7, or 1-200")
     parser.add_argument("--errands", type=int, default=6, help="of each person")
+    parser.add_argument("--turns", type=int, default=12, help="of each of two who only talk")
     parser.add_argument("--rate", type=float, default=0.03, help="of faults at each gate")
     parser.add_argument("--every", type=int, default=1, help="steps between two looks")
     parser.add_argument("--steps", type=int, default=40, help="last steps shown of a failed seed")
     given = parser.parse_args()
     first, _, last = given.seeds.partition("-")
-    how = {"errands": given.errands, "rate": given.rate, "every": given.every}
+    how = {n: getattr(given, n) for n in ("errands", "turns", "rate", "every")}
     failed, confirmed, faults, began = 0, 0, 0, time.perf_counter()
     with prepared() as (server, furniture):
         for seed in range(int(first), int(last or first) + 1):
@@ -91,7 +92,9 @@ def _explain(error: BaseException, seed: int, given: argparse.Namespace) -> None
     sys.stdout.write("".join(traceback.format_exception(error)))
     trace = getattr(error, "trace", [])
     sys.stdout.write("\n".join(trace[-given.steps :]) + "\n")
-    again = f"--errands {given.errands} --rate {given.rate} --every {given.every}"
+    again = (
+        f"--errands {given.errands} --turns {given.turns} --rate {given.rate} --every {given.every}"
+    )
     sys.stdout.write(f"again: .venv/bin/python -m tests.simulation {seed} {again}\n")
     sys.stdout.flush()
 

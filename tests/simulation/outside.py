@@ -7,17 +7,11 @@ until nobody waits any more, and kills whoever sent them.
 
 import itertools
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend.database import Database
-from tests.simulation.clock import Clock
 from tests.simulation.stage import Stage
 
 FATES = (
@@ -34,7 +28,6 @@ FATES = (
     "twice",  # the wire delivers the request two times
 )
 WRITES_ONLY = ("late", "error_after", "replayed_500", "twice")
-COMMIT_FATES = ("crash_before", "crash_after", "not_committed", "answer_lost")
 _IDS = re.compile(r"/[a-z]{1,5}_[A-Za-z0-9]{8,}")
 
 
@@ -112,33 +105,3 @@ def _copy(request: httpx.Request) -> httpx.Request:
     return httpx.Request(
         request.method, request.url, headers=request.headers, content=request.content
     )
-
-
-class StagedDatabase(Database):
-    """A database whose transactions are steps of the stage, on the world's clock."""
-
-    stage: Stage
-    clock: Clock
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        await self.stage.gate("transaction")
-        fate = self.stage.fate(COMMIT_FATES)
-        async with super().transaction() as session:
-            await session.execute(
-                text("SELECT set_config('world.now', :now, true)"),
-                {"now": self.clock.now().isoformat()},
-            )
-            yield session
-            if fate == "crash_before":
-                self.stage.die("commit")
-            if fate == "not_committed":
-                self._unlucky()
-        if fate == "crash_after":
-            self.stage.die("commit")
-        if fate == "answer_lost":
-            self._unlucky()
-
-    def _unlucky(self) -> None:
-        self.stage.mark_unlucky()
-        raise OperationalError("COMMIT", {}, ConnectionError("the database is gone"))

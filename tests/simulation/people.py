@@ -1,12 +1,9 @@
-"""Who acts: people who buy, hesitate and change their minds, merchants' staff, workers, couriers.
+"""People who buy, hesitate and change their minds, in one tab or in two.
 
 Each is one actor of the stage. A request whose process was killed or whose database failed is sent
 again with the same key, as a browser does; what a person gives up stays for the workers to end.
 """
 
-import hashlib
-import hmac
-import json
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +11,8 @@ from typing import Any
 import httpx
 from sqlalchemy.exc import OperationalError
 
-from backend import idempotency, jobs, release
-from backend.checkout import expire_due
-from backend.purchase import drive
-from backend.refunding import drive_refund
-from integrations.simulators.stripe.webhooks import signature
 from tests.simulation.stage import Crash
-from tests.simulation.world import HOOK_SECRET, ORDERS_SECRET, SELLERS, World
+from tests.simulation.world import SELLERS, World
 
 CARDS = (
     *("pm_card_visa",) * 7,
@@ -56,6 +48,9 @@ class Person:
         made = await self._create()
         if made is None:
             return
+        if made["settlement"] == "handoff":
+            await self._leave_for(made["handoff_url"])
+            return
         story = self.random.choices(
             (self._buy, self._buy_twice, self._change_and_buy, self._buy_the_old, self._cancel,
              self._leave, self._buy_and_cancel),
@@ -69,7 +64,7 @@ class Person:
         seller = self.random.choice(SELLERS)
         shelf = self.world.offers[seller]
         lines = [{"offer_id": self.random.choice(shelf), "quantity": self.random.choice((1, 1, 2))}]
-        if seller == "tables":
+        if seller in ("tables", "airline"):
             lines[0]["quantity"] = 1
         elif self.random.random() < 0.3:
             other = self.random.choice(shelf)
@@ -129,6 +124,13 @@ class Person:
     async def _leave(self, _checkout: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
+    async def _leave_for(self, page: str) -> None:
+        """Buys on the merchant's own page, or thinks better of it there, or clicks twice."""
+        for _ in range(self.random.choice((0, 1, 1, 1, 2))):
+            await self.world.stage.gate("looks at the airline")
+            ref = httpx.URL(page).params["ref"]
+            await self.world.staff["airline"].post(httpx.URL(page).path, data={"ref": ref})
+
     async def _authenticate(self, checkout_id: str) -> None:
         """The card holder answers the bank, or never does."""
         fate = self.random.choice(("yes", "yes", "no", "never"))
@@ -138,7 +140,7 @@ class Person:
     async def _regret(self, checkout_id: str) -> None:
         """Looks at the order after a while; cancels it, or the merchant gives something back."""
         for _ in range(6):
-            await self.world.stage.gate("waits")
+            await self.world.stage.sleep(self.random.choice((1.0, 4.0, 12.0)))
             status, found = await self._send("GET", f"/api/checkouts/{checkout_id}", None)
             if status != 200 or found["state"] in {"completed", "failed", "canceled", "expired"}:
                 break
@@ -190,7 +192,10 @@ class Person:
             if answer.status_code in OURS and not stage.was_unlucky():
                 raise Unexpected(f"{method} {url}: {answer.status_code} {answer.text}")
             found = answer.json()
-            if answer.status_code >= 500 or found.get("code") == "idempotency_in_flight":
+            if found.get("code") == "idempotency_in_flight":
+                await stage.sleep(self.random.choice((2.0, 20.0, 65.0)))
+                continue
+            if answer.status_code >= 500:
                 continue
             return answer.status_code, found
         return 0, {}
@@ -201,155 +206,3 @@ def answer_the_bank(world: World, checkout_id: str, *, passed: bool) -> None:
         mine = intent["metadata"].get("purchase_id") == checkout_id
         if mine and intent["status"] == "requires_action":
             world.bank._act(intent["id"], passed=passed)
-
-
-class Worker:
-    """A worker process: the queue's jobs, and the periodic tasks whenever it has nothing to do.
-
-    A job that it was killed over is gone with it: only the row's own time brings it back.
-    """
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.stage = world.stage
-
-    async def live(self) -> None:
-        while True:
-            await self.stage.gate("works")
-            try:
-                await self.once()
-            except Crash:
-                self.stage.revive()
-            except OperationalError:
-                if not self.stage.was_unlucky():
-                    raise
-
-    async def once(self) -> None:
-        if await self.job():
-            return
-        chance = self.stage.random.random()
-        if chance < 0.3:
-            await self.redrive()
-        elif chance < 0.36:
-            await self.sweep()
-
-    async def job(self) -> bool:
-        """The oldest job of the queue. False: there is none."""
-        found = await self.world.rows(
-            "DELETE FROM procrastinate_jobs WHERE id = (SELECT id FROM procrastinate_jobs"
-            " ORDER BY id LIMIT 1) RETURNING task_name, args"
-        )
-        if not found:
-            return False
-        [(_, row_id)] = found[0]["args"].items()
-        task = {"drive": drive, "refund": drive_refund}[found[0]["task_name"]]
-        await task(self.world.till, row_id)
-        return True
-
-    async def redrive(self) -> None:
-        for task, row_id in await jobs.due(self.world.till):
-            await task(self.world.till, row_id)
-
-    async def sweep(self) -> None:
-        """What `jobs.sweep` does, row by row: a process of the stage does one thing at a time."""
-        till = self.world.till
-        async with till.database.transaction() as session:
-            await expire_due(session)
-            await idempotency.forget_old(session)
-        for row_id in await release.due(till):
-            await release.release(till, row_id)
-
-
-class Courier:
-    """Brings the processor's events: late, twice, out of order, forged, and again until taken."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.stage = world.stage
-
-    async def live(self) -> None:
-        async with self.world.client("nobody") as self.http:
-            while True:
-                await self.stage.gate("carries")
-                try:
-                    await self.once()
-                except Crash:
-                    self.stage.revive()
-                except OperationalError:
-                    if not self.stage.was_unlucky():
-                        raise
-
-    async def once(self) -> None:
-        store, random = self.world.bank.world.store, self.stage.random
-        waiting = store.due(self.world.clock.now().timestamp())
-        if not waiting:
-            return
-        delivery, event_id, _ = random.choice(waiting[:8])
-        event = next(e for e in self.world.bank_things("event") if e["id"] == event_id)
-        body = json.dumps(event, separators=(",", ":")).encode()
-        at = int(self.world.clock.now().timestamp())
-        if random.random() < 0.05:
-            forged = signature(body, "whsec_of_somebody_else", at=at)
-            answer = await self._bring(body, forged)
-            assert answer.status_code == 400, answer.text
-        answer = await self._bring(body, signature(body, HOOK_SECRET, at=at))
-        if answer.is_success and random.random() < 0.85:
-            store.delivered(delivery)
-
-    async def _bring(self, body: bytes, signed: str) -> httpx.Response:
-        return await self.http.post(
-            "/webhooks/stripe", content=body, headers={"stripe-signature": signed}
-        )
-
-
-class Staff:
-    """The merchants' people: prices, stock and answers go wrong, orders are sent and told of."""
-
-    SPOILED = (
-        {"kind": "price_drift", "at": "price", "value": 500, "times": 2},
-        {"kind": "out_of_stock", "at": "complete"},
-        {"kind": "out_of_stock", "at": "confirm"},
-        {"kind": "wrong_totals", "at": "complete", "value": 250},
-        {"kind": "wrong_totals", "at": "confirm", "value": 250},
-        {"kind": "wrong_quantity", "at": "*"},
-        {"kind": "unknown_status", "at": "*"},
-        {"kind": "missing_field", "at": "*"},
-        {"kind": "requires_escalation", "at": "session"},
-        {"kind": "no_continue_url", "at": "session"},
-    )
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.stage = world.stage
-
-    async def live(self) -> None:
-        async with self.world.client("nobody") as self.http:
-            while True:
-                await self.stage.gate("minds the shop")
-                try:
-                    await self.once()
-                except Crash:
-                    self.stage.revive()
-                except OperationalError:
-                    if not self.stage.was_unlucky():
-                        raise
-
-    async def once(self) -> None:
-        random = self.stage.random
-        seller = random.choice(SELLERS)
-        if random.random() < self.stage.rate * 2:
-            fault = {"times": 1} | dict(random.choice(self.SPOILED))
-            await self.world.staff[seller].post("/_sim/faults", json={"faults": [fault]})
-        found = self.world.merchant_orders(seller)
-        if seller != "tables" and found and random.random() < 0.3:
-            await self._tell(random.choice(found), random.choice(("shipped", "delivered", "odd")))
-
-    async def _tell(self, order: dict[str, Any], status: str) -> None:
-        data = order | {"status": status}
-        body = json.dumps({"type": "order_update", "data": data}).encode()
-        at = int(self.world.clock.now().timestamp())
-        mac = hmac.new(ORDERS_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256)
-        headers = {"merchant-signature": f"t={at},v1={mac.hexdigest()}"}
-        url = "/agentic_checkout/webhooks/order_events"
-        for _ in range(self.stage.random.choice((1, 1, 2))):
-            await self.http.post(url, content=body, headers=headers)

@@ -3,22 +3,29 @@
 `python -m tests.simulation SEED` plays one again and prints every step.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from backend.till import Till
 from tests.simulation import invariants
-from tests.simulation.people import Courier, Person, Staff, Worker, answer_the_bank
+from tests.simulation.people import Person, answer_the_bank
+from tests.simulation.staff import Courier, Staff, Worker
+from tests.simulation.talkers import Talker, let_go
 from tests.simulation.world import PEOPLE, World, opened
 
 STEPS_MAX = 60_000
 # Seconds that pass after a step, now and then: within a request, a lease, an offer, a day.
-_LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.002, 400.0), (0.0005, 4000.0))
+_LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.001, 400.0), (0.0002, 4000.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a seed came to. `purchases` were agreed to and taken; `confirmed` counts the clicks."""
+    """What a seed came to. `purchases` were agreed to and taken; `confirmed` counts the clicks.
+
+    `fates` counts what went wrong by its name, `partners` the purchases by the merchant.
+    """
 
     seed: int
     steps: int
@@ -26,6 +33,8 @@ class Played:
     confirmed: int
     faults: int
     states: Mapping[str, int]
+    fates: Mapping[str, int]
+    partners: Mapping[str, int]
     trace: tuple[str, ...]
 
 
@@ -36,21 +45,24 @@ async def play(
     *,
     people: int = PEOPLE,
     errands: int = 6,
+    turns: int = 0,
     rate: float = 0.03,
     every: int = 1,
-    payments: Callable[[Any], Any] = lambda real: real,
+    change: Callable[[Till], Till] = lambda till: till,
 ) -> Played:
-    """`errands` for each person; `every` that many steps the invariants are looked at.
+    """`errands` for each person, `turns` for each of two who talk; `every` that many steps the
+    invariants are looked at.
 
-    `payments` may put something between the product and its processor.
+    `change` may put something between the product and the outside.
     """
     async with opened(url, furniture, seed, rate=rate) as world:
-        world.till = world.app.state.till = replace(
-            world.till, payments=payments(world.till.payments)
-        )
+        world.till = world.app.state.till = change(world.till)
         buyers = [Person(world, f"person{n}", errands) for n in range(people)]
         for person in buyers:
             world.stage.enter(person.who, person.live())
+        for n in range(2 * (turns > 0)):
+            talker = Talker(world, f"talker{n}", turns)
+            world.stage.enter(f"person-{talker.who}", talker.live(), often=0.5)
         for n in range(2):
             world.stage.enter(f"worker{n}", Worker(world).live(), often=0.8)
         world.stage.enter("courier", Courier(world).live(), often=0.4)
@@ -60,19 +72,25 @@ async def play(
             await _calm(world)
             await invariants.during(world)
             await invariants.settled(world)
+            await let_go(world)
         except BaseException as error:
             error.trace = world.stage.trace  # type: ignore[attr-defined]
             raise
         states = await world.rows("SELECT state, count(*) AS n FROM checkout GROUP BY state")
-        [taken] = await world.rows("SELECT count(confirmed_at) AS n FROM checkout")
+        taken = await world.rows(
+            "SELECT merchant_id AS id, count(confirmed_at) AS n FROM checkout GROUP BY merchant_id"
+        )
         trace = tuple(world.stage.trace)
+    fates = Counter(line.rpartition(" ")[2] for line in trace if line.startswith("  "))
     return Played(
         seed,
         steps,
-        taken["n"],
+        sum(row["n"] for row in taken),
         sum(person.confirmed for person in buyers),
-        sum(line.startswith("  ") for line in trace),
+        fates.total(),
         {row["state"]: row["n"] for row in states},
+        fates,
+        {row["id"]: row["n"] for row in taken},
         trace,
     )
 
@@ -82,7 +100,9 @@ async def _storm(world: World, every: int) -> int:
     for step in range(STEPS_MAX):
         if not world.stage.present("person"):
             return step
-        await world.stage.turn()
+        if await world.stage.turn() is None:
+            world.clock.move(0.5)
+            continue
         world.clock.move(0.001)
         chance, leap = world.stage.random.random(), 0.0
         for share, seconds in _LEAPS:
@@ -104,6 +124,7 @@ async def _calm(world: World) -> None:
     world.bank.faults.planned.clear()
     while await world.stage.turn("late"):
         pass
+    await Staff(world).tell_again()
     worker = Worker(world)
     for row in await world.rows("SELECT id FROM checkout WHERE step = 'authenticate'"):
         answer_the_bank(world, row["id"], passed=world.stage.random.random() < 0.5)

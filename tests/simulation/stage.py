@@ -6,6 +6,7 @@ actor can be parked while it holds a lock. What goes wrong at a gate is the seed
 """
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from contextvars import ContextVar
 from random import Random
@@ -28,6 +29,7 @@ class Actor:
         self.often = often
         self.go = asyncio.Event()
         self.at: str | None = None
+        self.until = 0.0  # it sleeps until then, by the world's clock
         self.dead = False
         self.gone = False  # killed for good
         self.unlucky = False  # a transaction of this request failed: a 500 is no bug
@@ -87,6 +89,12 @@ class Stage:
         if actor.dead:
             raise Crash(point)
 
+    async def sleep(self, seconds: float) -> None:
+        """Not to be chosen until so much time has passed."""
+        if (actor := _here.get()) is not None:
+            actor.until = time.time() + seconds
+        await self.gate("wakes")
+
     def fate(self, fates: Sequence[str]) -> str | None:
         """What goes wrong now, if anything does."""
         actor = _here.get()
@@ -126,8 +134,9 @@ class Stage:
         return [actor for actor in self._actors if actor.name.startswith(prefix)]
 
     async def turn(self, among: str = "") -> Actor | None:
-        """The seed chooses an actor and it runs to its next gate. None: nobody is there."""
-        ready = [actor for actor in self.present(among) if actor.at is not None]
+        """The seed chooses an actor and it runs to its next gate. None: nobody is awake."""
+        now = time.time()
+        ready = [a for a in self.present(among) if a.at is not None and a.until <= now]
         if not ready:
             return None
         [actor] = self.random.choices(ready, weights=[actor.often for actor in ready])

@@ -6,13 +6,13 @@ own SDK run. What is ours is the wire between them, the database's commits and t
 
 import asyncio
 import base64
-import json
-import sqlite3
 import tempfile
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import time, timedelta
+from datetime import time as clock_time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,26 @@ from backend.demo import ADDRESS, BUYER, CARD
 from backend.parts import Parts
 from backend.products import Product
 from backend.settings import Settings
+from backend.signing import signing_key
 from backend.till import Till
 from backend.vault import Vault
 from backend.wiring import Ports, clients, searchers
 from integrations.money import Money
 from integrations.partner import BookingDetails, Found
-from integrations.simulators import goods, leash, shop, tables
+from integrations.simulators import events, flights, goods, leash, shop, tables, tickets
+from integrations.simulators.box_orders import Vouch
 from integrations.simulators.stripe.server import Server
 from integrations.simulators.stripe.store import Store
 from integrations.simulators.stripe.world import Hooks
 from integrations.simulators.stripe.world import World as Bank
 from integrations.stripe_payments import StripePayments
+from integrations.ucp import Platform
+from integrations.ucp_profile import WELL_KNOWN, Directory
+from tests.simulation.audience import Audience, Book
 from tests.simulation.clock import BEGINNING, Clock, use_now
 from tests.simulation.lots import Lots
-from tests.simulation.outside import StagedDatabase, Wire
+from tests.simulation.outside import Wire
+from tests.simulation.records import StagedDatabase
 from tests.simulation.stage import Stage
 
 KEY = "key-of-the-merchants"
@@ -57,7 +63,14 @@ PEOPLE = 4
 # One of them may spend so much a day, which is about one purchase.
 LIMITED, DAILY = 2, {"operator": {"amount": 60_00, "currency": "EUR"}}
 # The second shop is merchant of record: it charges the buyer, and owes us the commission.
-SELLERS = ("shop", "record", "tables")
+# The box office speaks UCP in its newest version; the old box office the one before.
+# The airline sells on its own page only and owes us for whom we sent.
+SELLERS = ("shop", "record", "tables", "box", "oldbox", "airline")
+_SPOKEN = {"shop": "acp", "record": "acp", "tables": "booking", "box": "ucp", "oldbox": "ucp"} | {
+    "airline": "acp"
+}
+_SETTLED = {"record": "merchant", "airline": "handoff"}
+_PROFILES = {"box": WELL_KNOWN, "oldbox": f"{WELL_KNOWN}/2026-01-11"}
 _SETTINGS = Settings(
     home=Path("unused"), port=1, openai_base_url="http://127.0.0.1:9/v1", demo=False
 )
@@ -77,9 +90,16 @@ def _vector(name: str) -> Any:
     return np.eye(1, products.DIMENSIONS, len(name) % products.DIMENSIONS, dtype=np.float32)[0]
 
 
+Letter = tuple[str, bytes, Vouch]  # an order event of a box office: address, body, headers
+
+
 @dataclass
 class World:
-    """`offers` by merchant; `keys` of people and merchants; `seen`: the states of the last look."""
+    """`offers` by merchant; `keys` of people and merchants; `letters` that nobody brought yet.
+
+    `seen` and `held` are the checkouts and holds of the last look, `seen_at` what was written by
+    then.
+    """
 
     stage: Stage
     clock: Clock
@@ -91,7 +111,12 @@ class World:
     staff: Mapping[str, httpx.AsyncClient]
     offers: Mapping[str, Sequence[str]]
     keys: Mapping[str, str]
-    seen: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    audience: Audience
+    letters: list[Letter]
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    seen_at: tuple[int, ...] = ()
+    seen_xid: int = 0
 
     def client(self, who: str) -> httpx.AsyncClient:
         """Somebody in front of our API. An error of ours that is no answer is raised as it is."""
@@ -102,24 +127,14 @@ class World:
         )
 
     def bank_things(self, kind: str) -> list[dict[str, Any]]:
-        return _documents(self.home / "stripe" / "stripe.sqlite3", "thing", kind)
+        return self.audience.books["stripe"].every(kind)
 
     def merchant_orders(self, seller: str) -> list[dict[str, Any]]:
-        return _documents(self.home / seller / "state.sqlite", "document", "order")
+        return self.audience.books[seller].every("order")
 
-    async def rows(self, query: str, **values: Any) -> list[Mapping[str, Any]]:
+    async def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         """What the database holds now, read outside of the stage."""
-        async with Database.transaction(self.database) as session:
-            return list((await session.execute(text(query), values)).mappings())
-
-
-def _documents(path: Path, table: str, kind: str) -> list[dict[str, Any]]:
-    with sqlite3.connect(path) as books:
-        order = {"thing": "seq", "document": "made"}[table]
-        query = f"SELECT body FROM {table} WHERE kind = ? ORDER BY {order}"  # noqa: S608
-        found = books.execute(query, (kind,)).fetchall()
-    books.close()
-    return [json.loads(row[0]) for row in found]
+        return self.audience.rows(query, **values)
 
 
 async def furnish(url: str) -> dict[str, Any]:
@@ -144,12 +159,12 @@ async def furnish(url: str) -> dict[str, Any]:
                 vault=vault,
                 id=f"mer_{name}",
                 name=f"House {name}",
-                protocol="booking" if name == "tables" else "acp",
-                base_url=f"http://{name}",
+                protocol=_SPOKEN[name],
+                **_address(name),
                 outbound_key=KEY,
                 webhook_secret=ORDERS_SECRET,
                 status="live",
-                settlement="merchant" if name == "record" else "platform",
+                settlement=_SETTLED.get(name, "platform"),
                 commission_bps=437,
                 commission_fixed=7,
                 commission_currency="EUR",
@@ -159,7 +174,17 @@ async def furnish(url: str) -> dict[str, Any]:
                 session, role="merchant", merchant_id=f"mer_{name}"
             )
         for name in ("shop", "record"):
-            shelf[name] = [_add(session, name, item) for item in list(goods.load().values())[:24]]
+            things = list(goods.load().values())[:24]
+            base_url = f"http://{name}"
+            rows = [goods.feed_row(one, left=one.stock, base_url=base_url) for one in things]
+            shelf[name] = [_add(session, name, row) for row in rows]
+        for name in ("box", "oldbox"):
+            evenings = [one for one in events.on_sale(BEGINNING.date()) if not one.event.age]
+            rows = [events.feed_row(one, left=9, base_url=f"http://{name}") for one in evenings]
+            shelf[name] = [_add(session, name, row) for row in rows[4:24]]
+        seats = flights.flights(BEGINNING.date())[12:24]
+        lines = [flights.feed_row(one, "http://airline") for one in seats]
+        shelf["airline"] = [_add(session, "airline", line) for line in lines]
         shelf["tables"] = await _dinners(session)
     await database.dispose()
     return {"keys": keys, "offers": shelf}
@@ -169,12 +194,21 @@ def _vault() -> Vault:
     return Vault(base64.urlsafe_b64encode(b"the key of no real home at all !"))
 
 
-def _add(session: Any, seller: str, item: goods.Product) -> str:
-    fields = dict(goods.feed_row(item, left=item.stock, base_url=f"http://{seller}"))
+def _address(name: str) -> dict[str, str]:
+    if name in _PROFILES:
+        return {"discovery_url": f"http://{name}{_PROFILES[name]}"}
+    found = {"base_url": f"http://{name}"}
+    if name == "airline":
+        found["handoff_template"] = "http://airline/book/{item_id}?ref={token}"
+    return found
+
+
+def _add(session: Any, seller: str, line: Mapping[str, Any]) -> str:
+    fields = dict(line)
     row = Product(
-        id=products.offer_id(f"mer_{seller}", item.id),
+        id=products.offer_id(f"mer_{seller}", line["item_id"]),
         merchant_id=f"mer_{seller}",
-        embedding=_vector(item.id),
+        embedding=_vector(line["item_id"]),
         updated_at=BEGINNING,
         **fields,
         **products.indexed(fields),
@@ -199,7 +233,7 @@ async def _dinners(session: Any) -> list[str]:
                     headers={"authorization": f"Bearer {KEY}"},
                 )
                 for found in answer.json()["data"]:
-                    at = time.fromisoformat(found["booking"]["time"])
+                    at = clock_time.fromisoformat(found["booking"]["time"])
                     price = Money(found["price"], "EUR")
                     details = BookingDetails(when, 2, at)
                     one = Found(found["item_id"], found["title"], price, booking=details)
@@ -224,16 +258,14 @@ async def opened(
     ):
         home = Path(folder)
         bank = Server(Bank(Store(home / "stripe"), "http://stripe", _hooks()))
-        houses: dict[str, Any] = {
-            name: (tables if name == "tables" else shop).build(
-                leash.Arguments(0, home / name, KEY, leash=False), f"http://{name}"
-            )
-            for name in SELLERS
-        }
+        letters: list[Letter] = []
+        ours = httpx.ASGITransport(FastAPI())  # the product, as soon as it stands
+        profiles = httpx.AsyncClient(transport=ours)
+        houses = {name: _house(name, home / name, profiles, letters) for name in SELLERS}
         wire = Wire(stage, {"stripe": bank.app(), **houses}, _stored_500(bank))
-        database = StagedDatabase(url, pool_size=6)
-        database.stage, database.clock = stage, clock
-        app, till = _application(database, httpx.AsyncClient(transport=wire))
+        database = StagedDatabase(url, stage, clock)
+        app, till = _application(database, httpx.AsyncClient(transport=wire), home)
+        ours.app = app
         staff = {
             name: httpx.AsyncClient(
                 transport=httpx.ASGITransport(house),
@@ -242,15 +274,30 @@ async def opened(
             )
             for name, house in houses.items()
         }
+        books = {name: Book(home / name / "state.sqlite", "document") for name in SELLERS}
+        books["stripe"] = Book(home / "stripe" / "stripe.sqlite3", "thing")
+        audience = Audience(url, books)
         try:
             yield World(
                 stage, clock, database, till, app, home, bank, staff,
-                furniture["offers"], furniture["keys"],
+                furniture["offers"], furniture["keys"], audience, letters,
             )  # fmt: skip
         finally:
             await stage.kill()
+            audience.close()
             await database.dispose()
             await asyncio.to_thread(bank.world.store.close)
+
+
+def _house(name: str, home: Path, http: httpx.AsyncClient, letters: list[Letter]) -> FastAPI:
+    """A merchant's server. What a box office would tell by itself waits for somebody to bring."""
+    arguments, base_url = leash.Arguments(0, home, KEY, leash=False), f"http://{name}"
+    if name in _PROFILES:
+        return tickets.build(
+            arguments, base_url, http=http, deliver=lambda *letter: letters.append(letter)
+        )
+    kinds: dict[str, Any] = {"tables": tables, "airline": flights}
+    return kinds.get(name, shop).build(arguments, base_url)  # type: ignore[no-any-return]
 
 
 def _hooks() -> Hooks:
@@ -277,14 +324,19 @@ def _stored_500(bank: Server) -> Any:
     return plan
 
 
-def _application(database: StagedDatabase, http: httpx.AsyncClient) -> tuple[FastAPI, Till]:
+def _application(
+    database: StagedDatabase, http: httpx.AsyncClient, home: Path
+) -> tuple[FastAPI, Till]:
     """The product without the parts that start by themselves: workers, sweeps and the model."""
     app = create_app(_SETTINGS, _PARTS)
     payments = StripePayments(
         "sk_test_simulation", HOOK_SECRET, "http://stripe",
         return_url="http://emptor/checkout/{purchase_id}", retries=0, http=http,
     )  # fmt: skip
-    client = clients(_vault(), http)
+    directory = Directory(http, clock=time.time)
+    key = signing_key(home, _vault())
+    platform = app.state.ucp = Platform(_SETTINGS.url + WELL_KNOWN, key, directory)
+    client = clients(_vault(), http, platform)
 
     def encode(texts: list[str]) -> Any:
         return np.stack([_vector(one) for one in texts])

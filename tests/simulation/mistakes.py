@@ -1,0 +1,136 @@
+"""Broken products: each makes one mistake that this one must not make, and must be seen making it.
+
+`python -m tests.simulation.mistakes 1-20` says which of these seeds bring each to light, and how
+soon: a change of the world moves what a seed meets.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+
+from backend.till import Till
+from integrations.money import Money
+from tests.conftest import fresh_database
+from tests.simulation.invariants import Violated
+from tests.simulation.play import Played, play
+
+# Small and full of faults, so that a mistake costs seconds to find.
+SMALL: dict[str, Any] = {"rate": 0.15, "people": 3, "errands": 3}
+
+
+class _Payments:
+    """Passes everything on; whoever is careless overrides a part."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner, self._calls = inner, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class _NewKeys(_Payments):
+    async def authorise(self, *, key: str, **how: Any) -> Any:
+        self._calls += 1
+        return await self._inner.authorise(key=f"{key}:{self._calls}", **how)
+
+    async def find(self, purchase_id: str) -> Any:
+        del purchase_id  # nobody looks whether it is charged already
+
+
+class _AnotherAmount(_Payments):
+    async def authorise(self, *, amount: Money, **how: Any) -> Any:
+        return await self._inner.authorise(amount=amount + Money(1, amount.currency), **how)
+
+
+class _NeverVoids(_Payments):
+    async def void(self, payment_id: str, *, key: str) -> Any:
+        del key
+        return replace(await self._inner.read(payment_id), status="voided")
+
+
+class _CapturesFirst(_Payments):
+    async def authorise(self, *, key: str, **how: Any) -> Any:
+        made = await self._inner.authorise(key=key, **how)
+        if made.status == "authorised":
+            return await self._inner.capture(made.id, key=f"{key}:capture")
+        return made
+
+
+def _payments(kind: Callable[[Any], Any]) -> Callable[[Till], Till]:
+    return lambda till: replace(till, payments=kind(till.payments))
+
+
+def _as_it_is(till: Till) -> Till:
+    return till
+
+
+# What the ledger would show if it were written by a transaction of its own that never came.
+_UNBOOKED = """
+CREATE FUNCTION mistaken() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN NEW.ref := NEW.ref || '?'; RETURN NEW; END $$;
+CREATE TRIGGER mistaken BEFORE INSERT ON ledger_transaction FOR EACH ROW
+  WHEN (NEW.kind = 'captured') EXECUTE FUNCTION mistaken();
+"""
+
+# What an allowance shows if a hold that ends gives nothing back.
+_KEPT = """
+CREATE FUNCTION mistaken() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN NEW.held := OLD.held; RETURN NEW; END $$;
+CREATE TRIGGER mistaken BEFORE UPDATE ON quota_bucket FOR EACH ROW
+  WHEN (NEW.held < OLD.held) EXECUTE FUNCTION mistaken();
+"""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """How the product is broken, in Python or in its database, and the world that shows it."""
+
+    change: Callable[[Till], Till] = _as_it_is
+    spoil: str = ""
+    world: dict[str, Any] = field(default_factory=dict)
+
+
+MISTAKES: Mapping[str, Mistake] = {
+    "the capture before the order": Mistake(_payments(_CapturesFirst)),
+    "an order without its entry in the ledger": Mistake(spoil=_UNBOOKED),
+    "a hold that gives nothing back": Mistake(spoil=_KEPT, world={"turns": 6}),
+    "another amount": Mistake(_payments(_AnotherAmount)),
+    "a forgotten void": Mistake(_payments(_NeverVoids)),
+    "a new key at every try": Mistake(_payments(_NewKeys)),
+}
+
+
+async def seek(server: str, template: str, furniture: Any, mistake: str, seed: int) -> Played:
+    """Play a small world with this mistake. Raises `Violated`, with the trace, where it shows."""
+    made = MISTAKES[mistake]
+    with fresh_database(server, template) as url:
+        if made.spoil:
+            with psycopg.connect(url, autocommit=True) as admin:
+                admin.execute(made.spoil)
+        return await play(url, furniture, seed, change=made.change, **SMALL | made.world)
+
+
+def main() -> None:
+    from tests.simulation.__main__ import TEMPLATE, prepared
+
+    """`SEEDS [WORDS]`: only the mistakes that are named with these words."""
+    first, _, last = sys.argv[1].partition("-")
+    words = " ".join(sys.argv[2:])
+    with prepared() as (server, furniture):
+        for mistake in (name for name in MISTAKES if words in name):
+            found: list[str] = []
+            for seed in range(int(first), int(last or first) + 1):
+                try:
+                    asyncio.run(seek(server, TEMPLATE, furniture, mistake, seed))
+                except Violated as seen:
+                    found.append(f"{seed} ({len(seen.trace)} steps)")  # type: ignore[attr-defined]
+            sys.stdout.write(f"{mistake}: {', '.join(found) or 'never'}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
