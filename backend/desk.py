@@ -12,7 +12,6 @@ from backend.errors import AppError
 from backend.quoting import quote
 from backend.till import Language, Till
 from graphs.state import Blocked, Cancellation, OrderFact, Proposal
-from integrations.money import Money
 
 log = structlog.get_logger()
 
@@ -69,8 +68,8 @@ class PersonDesk:
             return None
         assert row.expires_at is not None  # every cancellation quote has an end
         return Cancellation(
-            refund=Money(row.amount, row.currency),
-            fee=Money(row.fee, row.currency),
+            refund=row.back,
+            fee=row.kept,
             expires_at=row.expires_at,
             url=f"{self.till.public_url}/checkout/{order.checkout_id}",
         )

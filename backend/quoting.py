@@ -36,6 +36,7 @@ from backend.till import Item, Language, Seller, Till
 from integrations.money import CurrencyMismatch, Money
 from integrations.partner import (
     Address,
+    BookingChanges,
     BookingDetails,
     Buyer,
     Note,
@@ -109,7 +110,7 @@ async def quote(
         handoff_url=first.handoff_url,
     )
     async with till.database.transaction() as session:
-        kept = await _insert(session, row)
+        kept = await insert_once(session, row)
     if kept.state != "draft" or kept.reference:
         return kept
     if seller.settlement == "handoff":
@@ -117,7 +118,7 @@ async def quote(
     return await ask(till, kept, seller)
 
 
-async def _insert(session: AsyncSession, row: Checkout) -> Checkout:
+async def insert_once(session: AsyncSession, row: Checkout) -> Checkout:
     """The new row, or the one that the same request made before."""
     values = row.model_dump(exclude={"created_at", "updated_at"})
     query = (
@@ -205,7 +206,7 @@ def _changeable(row: Checkout) -> None:
         raise AlreadyCanceled
     if row.state == "expired":
         raise OfferExpired
-    if row.state not in OPEN or row.settlement == "handoff":
+    if row.state not in OPEN or row.settlement == "handoff" or row.changes is not None:
         raise Conflict("This checkout can no longer be changed")
 
 
@@ -254,7 +255,9 @@ async def ask(till: Till, row: Checkout, seller: Seller, *, insists: bool = True
     partner = await till.partner_for(row.merchant_id)
     key = f"purchase:{row.id}:quote:{row.revision}"
     try:
-        if row.reference is None:
+        if row.changes is not None:
+            answer = await _change(partner, row, key=key)
+        elif row.reference is None:
             answer = await partner.quote(told(row), key=key)
         else:
             answer = await partner.revise(row.reference, told(row), key=key)
@@ -281,6 +284,13 @@ async def _without_delivery(till: Till, row: Checkout, seller: Seller) -> Checko
     if moved is None:
         raise Conflict("This checkout was changed at the same time; read it again")
     return await ask(till, moved, seller)
+
+
+async def _change(partner: Partner, row: Checkout, *, key: str) -> Quote:
+    """The booking that was paid before, as it would be; it stays as it is until this is placed."""
+    if row.changes is None or not isinstance(partner, BookingChanges):
+        raise PartnerRefused(f"{row.merchant_name} takes no changes here", code="not_changeable")
+    return await partner.change(row.changes["merchant_order_id"], told(row), key=key)
 
 
 async def _held(partner: Partner, row: Checkout, answer: Quote) -> Quote:

@@ -220,6 +220,7 @@ class OrderFact:
     merchant: str
     total: Money
     placed_at: datetime
+    booking: Mapping[str, Any] | None = None  # its date, party, and time or nights
 
 
 @dataclass(frozen=True, slots=True)
