@@ -9,18 +9,19 @@ order has one charge, and what comes back is a refund like any other.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import fees, orders, quoting, refunds
-from backend.checkout import Checkout, read_booking, write_booking
+from backend import fees, orders, quoting, refunds, release
+from backend.checkout import OPEN, Checkout, read_booking, write_booking
 from backend.errors import Conflict, Unprocessable
 from backend.ids import new_id
 from backend.lease import stop
 from backend.orders import PurchaseOrder
 from backend.refunds import OrderRefund
-from backend.till import Language, Till
+from backend.till import Language, Seller, Till
+from integrations.money import Money
 from integrations.partner import BookingDetails
 from integrations.payments import Payment
 
@@ -52,12 +53,45 @@ async def quote(
     details = _wanted(order, wanted)
     if moving:
         raise Conflict("A change of this booking is under way; try again shortly")
+    await _give_up_earlier(till, order.id, request_key)
     seller = await till.seller_for(order.merchant_id)
-    row = Checkout(
+    row = _row(order, bought, seller, details, language)
+    row.thread_id, row.request_key = thread_id, request_key
+    async with till.database.transaction() as session:
+        kept = await quoting.insert_once(session, row)
+    if kept.state == "draft" and not kept.reference:
+        kept = await quoting.ask(till, kept, seller)
+    return _offered(kept)
+
+
+async def _give_up_earlier(till: Till, order_id: str, request_key: str | None) -> None:
+    """A newer change of the same booking is instead of the open ones: what they hold is freed."""
+    query = (
+        update(Checkout)
+        .where(
+            col(Checkout.changes)["order_id"].astext == order_id,
+            col(Checkout.state).in_(OPEN),
+            col(Checkout.request_key).is_distinct_from(request_key) if request_key else true(),
+        )
+        .values(state="canceled", release_at=func.now(), updated_at=func.now())
+        .returning(col(Checkout.id))
+    )
+    async with till.database.transaction() as session:
+        given_up = (await session.execute(query)).scalars().all()
+    for checkout_id in given_up:
+        await release.release(till, checkout_id)
+
+
+def _row(
+    order: PurchaseOrder,
+    bought: Checkout,
+    seller: Seller,
+    details: BookingDetails,
+    language: Language,
+) -> Checkout:
+    return Checkout(
         id=new_id("chk"),
-        user_id=user_id,
-        thread_id=thread_id,
-        request_key=request_key,
+        user_id=order.user_id,
         merchant_id=order.merchant_id,
         merchant_name=order.merchant_name,
         merchant_of_record=seller.merchant_of_record,
@@ -75,11 +109,6 @@ async def quote(
         buyer=bought.buyer,
         fee_terms=fees.terms(seller.commission),
     )
-    async with till.database.transaction() as session:
-        kept = await quoting.insert_once(session, row)
-    if kept.state == "draft" and not kept.reference:
-        kept = await quoting.ask(till, kept, seller)
-    return _offered(kept)
 
 
 def _wanted(order: PurchaseOrder, wanted: Mapping[str, Any]) -> BookingDetails:
@@ -135,11 +164,11 @@ async def book(session: AsyncSession, work: Checkout, payment: Payment | None) -
         total = {"type": "total", "label": "Total", "amount": work.amount.amount}
         shown = {"lines": [line], "totals": [total]}
         await orders.enter(session, work, payment, new_id("ord"), shown, part_of=order_id)
-    for paid, share in orders.spread(_due_back(work), whole):
+    for paid, share in orders.spread(due_back(work).amount, whole):
         if share:
             await _give_back(session, work, paid, share)
     await session.flush()
-    detail = {"paid": work.amount.amount, "refund": _due_back(work), "booking": work.booking}
+    detail = {"paid": work.amount.amount, "refund": due_back(work).amount, "booking": work.booking}
     await orders.record(session, order_id, "changed", ref=work.id, detail=detail)
     return True
 
@@ -180,9 +209,11 @@ async def _give_back(
     await refunds.pay_back(session, row)
 
 
-def _due_back(work: Checkout) -> int:
+def due_back(work: Checkout) -> Money:
+    """What the change gives back, by the frozen quote."""
     totals = (work.confirmation or {}).get("totals", [])
-    return sum(total["amount"] for total in totals if total["type"] == "refund_due")
+    back = sum(total["amount"] for total in totals if total["type"] == "refund_due")
+    return Money(back, work.currency)
 
 
 def _order_id(work: Checkout) -> str:

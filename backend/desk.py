@@ -1,11 +1,12 @@
 """One person's desk: the graph's port to checkouts and orders. It can propose, never confirm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
-from backend import orders, refunds
+from backend import changes, orders, refunds
 from backend.checkout import Checkout
 from backend.confirmation import amount_of, sheet
 from backend.errors import AppError
@@ -53,6 +54,24 @@ class PersonDesk:
             )
         except AppError as error:
             log.info("proposal_failed", code=error.specific_code, detail=error.detail)
+            return Blocked("", (error.specific_code,), self.till.public_url)
+        return proposal(row, self.till.public_url)
+
+    async def start_change(
+        self, order_id: str, wanted: Mapping[str, Any], *, key: str, language: Language = "en"
+    ) -> Proposal | Blocked:
+        try:
+            row = await changes.quote(
+                self.till,
+                user_id=self.user_id,
+                order_id=order_id,
+                wanted=wanted,
+                thread_id=self.thread_id,
+                request_key=key,
+                language=language,
+            )
+        except AppError as error:
+            log.info("change_not_quoted", code=error.specific_code, detail=error.detail)
             return Blocked("", (error.specific_code,), self.till.public_url)
         return proposal(row, self.till.public_url)
 

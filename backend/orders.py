@@ -297,6 +297,7 @@ def fact(row: PurchaseOrder) -> OrderFact:
         merchant=row.merchant_name,
         total=row.amount,
         placed_at=row.placed_at,
+        checkout_id=row.checkout_id,
         booking=row.booking if row.kind == "booking" and row.part_of is None else None,
     )
 

@@ -16,6 +16,7 @@ from graphs.choices import Choice
 from graphs.errands import errands, together
 from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
+from graphs.moves import move
 from graphs.numerals import shortened
 from graphs.occasions import unsuited
 from graphs.outings import other_days
@@ -69,6 +70,9 @@ async def _errand(
         goods=route.sub != "booking" or acts.browses(shortened(turn.ask.text)),
     )
     visit = Visit(turn, route, admission, context, emit, memory, reading, today, alone)
+    moved = await move(visit)
+    if moved is not None:
+        return moved
     answering = memory.asked == "cancel" and reading.choice is not None
     step = asides.cancel if answering else _STEPS.get(reading.act)
     outcome = await step(visit) if step else None

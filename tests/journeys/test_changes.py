@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.journeys.conftest import Product
-from tests.journeys.runs import accept, asked, run
+from tests.journeys.faults import troubled
+from tests.journeys.runs import accept, asked, run, said
 from tests.journeys.test_purchase import confirm, ledger, stripe
 
 
@@ -171,3 +172,79 @@ async def agrees(product: Product) -> None:
     async with product.client("operator") as operator:
         found = (await operator.get("/operator/v1/reconciliation")).json()
     assert found["differences"] == []
+
+
+@pytest.mark.parametrize(
+    ("book", "change", "told"),
+    [
+        (
+            "Book a table for two in nine days at 7pm",
+            ["make it three people", "and at 8pm"],
+            ["more", "is changed"],
+        ),
+        ("订一张九天后晚上七点的两人桌", ["改成三个人", "改到八点"], ["补付", "已更改"]),
+    ],
+)
+async def test_a_booking_is_moved_by_chat_to_the_same_confirmation(
+    product: Product, http: httpx.AsyncClient, book: str, change: list[str], told: list[str]
+):
+    thread = secrets.token_hex(6)
+    await run(http, thread, resume=accept(asked(await run(http, thread, text=book))))
+    order = (await http.get("/api/orders")).json()["data"][0]
+    assert order["booking"]["party"] == 2
+    for words in change:
+        events = await run(http, thread, text=words)
+        assert told[0] in said(events)
+    consent = asked(events)
+    shown = consent["metadata"]
+    assert shown["confirmation"]["changes"]["order_id"] == order["id"]
+    assert shown["total"] == order["total"] // 2
+    assert sum(line["qty"] * line["unit"] for line in shown["lines"]) == shown["total"]
+    assert await read(http, order) == order | {"events": (await read(http, order))["events"]}
+    events = await run(http, thread, resume=accept(consent))
+    assert told[1] in said(events)
+    now = await read(http, order)
+    assert (now["booking"]["party"], now["booking"]["time"]) == (3, "20:00")
+
+
+async def test_a_lost_answer_is_looked_up_and_moves_the_booking_once(
+    product: Product, http: httpx.AsyncClient
+):
+    order = await booked(http, party=2)
+    more = await moved(http, order, party=3)
+    fault = {"kind": "lost_answer", "at": "confirm", "times": 1, "value": 1}
+    await troubled(product.world.tables, fault)
+    try:
+        done = await confirm(http, more)
+    finally:
+        await troubled(product.world.tables)
+    assert done.status_code == 200, done.text
+    now = await read(http, order)
+    assert [event["type"] for event in now["events"]].count("changed") == 1
+    assert [c["amount_received"] for c in await stripe(product, more["id"])] == [more["total"]]
+    await agrees(product)
+
+
+async def test_a_declined_difference_leaves_the_booking_as_it_is(
+    product: Product, http: httpx.AsyncClient
+):
+    order = await booked(http, party=2)
+    more = await moved(http, order, party=3)
+    declined = {"type": "card", "token": "pm_card_chargeDeclined"}
+    assert (await confirm(http, more, payment_method=declined)).status_code == 402
+    assert await read(http, order) == order
+
+
+async def test_a_price_that_moves_stops_the_change_and_charges_nothing(
+    product: Product, http: httpx.AsyncClient
+):
+    order = await booked(http, party=2)
+    change = await http.post(f"/api/orders/{order['id']}/change", json={"booking": {"party": 3}})
+    other = await http.post(f"/api/orders/{order['id']}/change", json={"booking": {"party": 4}})
+    assert (await confirm(http, other.json())).status_code == 200
+    refused = await confirm(http, change.json())  # it would change what is no longer booked
+    assert refused.status_code in {402, 409, 422}, refused.text
+    now = await read(http, order)
+    assert now["booking"]["party"] == 4
+    assert sum(c["amount_received"] for c in await stripe(product, change.json()["id"])) == 0
+    await agrees(product)
