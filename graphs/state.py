@@ -175,10 +175,8 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A frozen checkout that waits for the person's consent. Built from the checkout's row.
-
-    `lines` are `{"title","qty","unit"}` in minor units and add up to `total`.
-    """
+    """A frozen checkout that waits for the person's consent, built from the checkout's row.
+    `lines` are `{"title","qty","unit"}` in minor units and add up to `total`."""
 
     checkout_id: str
     confirmation: Mapping[str, Any]
