@@ -19,7 +19,7 @@ from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remembe
 from graphs.moves import move
 from graphs.numerals import shortened
 from graphs.occasions import unsuited
-from graphs.outings import other_days
+from graphs.outings import other_days, suits
 from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
@@ -345,10 +345,14 @@ def _show(
         way = {"origin": draft.origin, "place": draft.place, "words": draft.words}
         rest = other_days(rest, draft.day, **way)
     ordered = [*fit, *rest][:SHOWN_MAX]
+    if not ordered:
+        kept = remember((), draft=draft)
+        return Outcome(sentences.nothing(frozen.wish, visit.language), kept)
     visit.emit(Cards(activity(draft), tuple(ordered)))
     fact = _unmet(draft, visit)
     head = sentences.found(len(ordered), frozen.wish, visit.language)
-    if draft.vertical == "product" and draft.day and not fit:
+    that_day = any(suits(o, day=draft.day, until=draft.until) for o in ordered)
+    if draft.vertical == "product" and draft.day and not that_day:
         head = sentences.other_days(visit.language)
     listing = sentences.listing(ordered, visit.language)
     closing = _closing(visit, fact, fits=bool(fit), over=over)

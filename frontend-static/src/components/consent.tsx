@@ -123,7 +123,7 @@ function Draft({ checkout }: { checkout: Checkout }) {
       </ul>
       {(checkout.messages ?? []).map(
         (note, index) =>
-          note.text && (
+          note.text && !note.path?.startsWith("$.buyer.") && ( // the form below asks for it
             <p key={index} class="quiet">
               {note.text}
             </p>
