@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import confirmation, fees, merchants
-from backend.basket import requested, resolved, told
+from backend.basket import moved_by, requested, resolved, told
 from backend.checkout import (
     OPEN,
     Checkout,
@@ -36,7 +36,6 @@ from backend.till import Item, Language, Seller, Till
 from integrations.money import CurrencyMismatch, Money
 from integrations.partner import (
     Address,
-    BookingChanges,
     BookingDetails,
     Buyer,
     Note,
@@ -256,7 +255,7 @@ async def ask(till: Till, row: Checkout, seller: Seller, *, insists: bool = True
     key = f"purchase:{row.id}:quote:{row.revision}"
     try:
         if row.changes is not None:
-            answer = await _change(partner, row, key=key)
+            answer = await moved_by(partner, row, key=key)
         elif row.reference is None:
             answer = await partner.quote(told(row), key=key)
         else:
@@ -284,13 +283,6 @@ async def _without_delivery(till: Till, row: Checkout, seller: Seller) -> Checko
     if moved is None:
         raise Conflict("This checkout was changed at the same time; read it again")
     return await ask(till, moved, seller)
-
-
-async def _change(partner: Partner, row: Checkout, *, key: str) -> Quote:
-    """The booking that was paid before, as it would be; it stays as it is until this is placed."""
-    if row.changes is None or not isinstance(partner, BookingChanges):
-        raise PartnerRefused(f"{row.merchant_name} takes no changes here", code="not_changeable")
-    return await partner.change(row.changes["merchant_order_id"], told(row), key=key)
 
 
 async def _held(partner: Partner, row: Checkout, answer: Quote) -> Quote:
