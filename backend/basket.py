@@ -6,7 +6,13 @@ from typing import Any
 from backend.checkout import Checkout, address_of, booking_of, buyer_of
 from backend.errors import NotFound, Unprocessable
 from backend.till import Item, Till
-from integrations.partner import Basket
+from integrations.partner import (
+    Basket,
+    BookingChanges,
+    Partner,
+    PartnerRefused,
+    Quote,
+)
 
 
 async def resolved(till: Till, lines: Sequence[tuple[str, int]]) -> Mapping[str, Item]:
@@ -59,3 +65,10 @@ def told(row: Checkout) -> Basket:
         discount_codes=tuple(row.discount_codes),
         booking=booking_of(row),
     )
+
+
+async def moved_by(partner: Partner, row: Checkout, *, key: str) -> Quote:
+    """The booking that was paid before, as it would be; it stays as it is until this is placed."""
+    if row.changes is None or not isinstance(partner, BookingChanges):
+        raise PartnerRefused(f"{row.merchant_name} takes no changes here", code="not_changeable")
+    return await partner.change(row.changes["merchant_order_id"], told(row), key=key)

@@ -50,7 +50,9 @@ MOMENT: Any = DateTime(timezone=True)
 class Checkout(SQLModel, table=True):
     """`quote` is the merchant's answer, `confirmation` what the person is shown (and its hash).
 
-    `fee` and `fee_terms` are ours alone: neither a model nor a ranker nor the page sees them.
+    `changes` is set where it moves a booking that was paid before: `{order_id, merchant_order_id,
+    booking}`, the booking as it was. `fee` and `fee_terms` are ours alone: neither a model nor a
+    ranker nor the page sees them.
     `lease` names the one driver that may move the row until `lease_until` (database clock).
     """
 
@@ -81,6 +83,7 @@ class Checkout(SQLModel, table=True):
 
     lines: list[dict[str, Any]] = Field(sa_type=JSONB)
     booking: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    changes: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     buyer: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     address: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     delivery_id: str | None = None
@@ -271,6 +274,7 @@ def document(row: Checkout) -> dict[str, Any]:
         "total": row.total,
         "currency": row.currency,
         "booking": row.booking,
+        "changes": changed(row),
         "buyer": row.buyer,
         "address": row.address,
         "fulfilment_options": (row.quote or {}).get("deliveries", []),
@@ -290,6 +294,13 @@ def document(row: Checkout) -> dict[str, Any]:
         "thread_id": row.thread_id,
         "created_at": instant(row.created_at),
     }
+
+
+def changed(row: Checkout) -> dict[str, Any] | None:
+    """What a change is of: the order, and the booking as it is until the change is confirmed."""
+    if row.changes is None:
+        return None
+    return {"order_id": row.changes["order_id"], "booking": row.changes["booking"]}
 
 
 def failure(row: Checkout) -> dict[str, str] | None:

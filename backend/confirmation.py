@@ -14,14 +14,14 @@ from typing import Any
 
 import rfc8785
 
-from backend.checkout import Checkout, instant
+from backend.checkout import Checkout, changed, instant
 from backend.errors import MerchantFailed
 from integrations.money import Money
 from integrations.partner import Delivery, Note, Quote, QuotedLine
 
 # What the buyer gets off is written with either sign by merchants; we count it down.
-_REDUCTIONS = frozenset({"discount", "items_discount", "store_credit"})
-_ADDITIONS = frozenset({"fulfillment", "tax", "fee", "gift_wrap", "tip"})
+_REDUCTIONS = frozenset({"discount", "items_discount", "store_credit", "already_paid"})
+_ADDITIONS = frozenset({"fulfillment", "tax", "fee", "gift_wrap", "tip", "refund_due"})
 
 
 def quoted(quote: Quote, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -81,7 +81,9 @@ def snapshot(
 ) -> dict[str, Any]:
     """All that consent covers: what, how many, how much, from whom, until when, on which terms."""
     chosen = [d for d in quote["deliveries"] if d["selected"]]
+    change = changed(row)
     return {
+        **({"changes": change} if change else {}),
         "version": 1,
         "checkout_id": row.id,
         "revision": revision,

@@ -1,18 +1,18 @@
 """One person's desk: the graph's port to checkouts and orders. It can propose, never confirm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
-from backend import orders, refunds
+from backend import changes, orders, refunds
 from backend.checkout import Checkout
 from backend.confirmation import amount_of, sheet
 from backend.errors import AppError
 from backend.quoting import quote
 from backend.till import Language, Till
 from graphs.state import Blocked, Cancellation, OrderFact, Proposal
-from integrations.money import Money
 
 log = structlog.get_logger()
 
@@ -57,6 +57,24 @@ class PersonDesk:
             return Blocked("", (error.specific_code,), self.till.public_url)
         return proposal(row, self.till.public_url)
 
+    async def start_change(
+        self, order_id: str, wanted: Mapping[str, Any], *, key: str, language: Language = "en"
+    ) -> Proposal | Blocked:
+        try:
+            row = await changes.quote(
+                self.till,
+                user_id=self.user_id,
+                order_id=order_id,
+                wanted=wanted,
+                thread_id=self.thread_id,
+                request_key=key,
+                language=language,
+            )
+        except AppError as error:
+            log.info("change_not_quoted", code=error.specific_code, detail=error.detail)
+            return Blocked("", (error.specific_code,), self.till.public_url)
+        return proposal(row, self.till.public_url)
+
     async def start_cancellation(self, order_id: str) -> Cancellation | None:
         try:
             row = await refunds.quote_cancellation(
@@ -69,8 +87,8 @@ class PersonDesk:
             return None
         assert row.expires_at is not None  # every cancellation quote has an end
         return Cancellation(
-            refund=Money(row.amount, row.currency),
-            fee=Money(row.fee, row.currency),
+            refund=row.back,
+            fee=row.kept,
             expires_at=row.expires_at,
             url=f"{self.till.public_url}/checkout/{order.checkout_id}",
         )

@@ -16,6 +16,7 @@ Kind = Literal[
     "capture_failed",
     "total_mismatch",
     "merchant_order_orphaned",
+    "change_unpaid",
     "payment_mismatch",
     "refund_stuck",
     "refund_failed",

@@ -3,7 +3,7 @@
 An answer about an order states only what its row says. Events are appended, never changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -35,7 +35,10 @@ _STATES: tuple[OrderState, ...] = (
 
 
 class PurchaseOrder(SQLModel, table=True):
-    """One merchant order. `refunded` never exceeds `total`; `fee` is our commission on it."""
+    """One merchant order. `refunded` never exceeds `total`; `fee` is our commission on it.
+
+    `part_of` is the booking whose later change this one paid for: every order has one charge.
+    """
 
     __tablename__ = "purchase_order"
     __table_args__ = (
@@ -68,6 +71,9 @@ class PurchaseOrder(SQLModel, table=True):
     fee_refunded: int = Field(default=0, sa_type=BigInteger)
     payment_id: str | None = Field(default=None, index=True)
     destination: str | None = None
+    part_of: str | None = Field(
+        default=None, index=True, sa_column_args=[ForeignKey("purchase_order.id")]
+    )
     placed_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
     updated_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
 
@@ -103,6 +109,20 @@ async def book(session: AsyncSession, work: Checkout, payment: Payment | None) -
     if await stop(session, work, state="completed", step=None, order_id=order_id) is None:
         return False
     quote = work.confirmation or work.quote or {}  # a handed-off checkout was never confirmed
+    await enter(session, work, payment, order_id, quote)
+    return True
+
+
+async def enter(
+    session: AsyncSession,
+    work: Checkout,
+    payment: Payment | None,
+    order_id: str,
+    quote: Mapping[str, Any],
+    *,
+    part_of: str | None = None,
+) -> None:
+    """The order of `work` with its events and its place in the books. `quote` is what it shows."""
     order = PurchaseOrder(
         id=order_id,
         checkout_id=work.id,
@@ -114,6 +134,7 @@ async def book(session: AsyncSession, work: Checkout, payment: Payment | None) -
         permalink_url=work.permalink_url,
         kind=work.kind,
         settlement=work.settlement,
+        part_of=part_of,
         lines=quote.get("lines", []),
         totals=quote.get("totals", []),
         booking=work.booking,
@@ -132,7 +153,6 @@ async def book(session: AsyncSession, work: Checkout, payment: Payment | None) -
     postings = _postings(order, payment)
     if postings:
         await ledger.post(session, kind="captured", ref=work.id, entries=postings)
-    return True
 
 
 def _postings(order: PurchaseOrder, payment: Payment | None) -> list[fees.Posting]:
@@ -179,6 +199,27 @@ async def fetch(session: AsyncSession, order_id: str, *, user_id: str) -> Purcha
     return row
 
 
+async def parts(session: AsyncSession, order_id: str) -> Sequence[PurchaseOrder]:
+    """What later changes of the booking were paid with, oldest first; locked."""
+    query = (
+        select(PurchaseOrder)
+        .where(col(PurchaseOrder.part_of) == order_id)
+        .order_by(col(PurchaseOrder.placed_at), col(PurchaseOrder.id))
+        .with_for_update()
+    )
+    return (await session.execute(query)).scalars().all()
+
+
+def spread(back: int, whole: Sequence[PurchaseOrder]) -> list[tuple[PurchaseOrder, int]]:
+    """What comes back of each payment, the newest first, as far as each reaches."""
+    shares = []
+    for order in reversed(whole):
+        share = min(back, order.remaining.amount)
+        back -= share
+        shares.append((order, share))
+    return shares
+
+
 async def newest(
     session: AsyncSession, *, user_id: str, limit: int, after: str | None = None
 ) -> Sequence[PurchaseOrder]:
@@ -220,6 +261,7 @@ def document(row: PurchaseOrder, history: Sequence[dict[str, Any]] = ()) -> dict
         "total": row.total,
         "currency": row.currency,
         "booking": row.booking,
+        "part_of": row.part_of,
         "cancellation_policy": row.cancellation_policy,
         "refunded": row.refunded,
         "placed_at": instant(row.placed_at),
@@ -255,6 +297,8 @@ def fact(row: PurchaseOrder) -> OrderFact:
         merchant=row.merchant_name,
         total=row.amount,
         placed_at=row.placed_at,
+        checkout_id=row.checkout_id,
+        booking=row.booking if row.kind == "booking" and row.part_of is None else None,
     )
 
 
@@ -277,3 +321,5 @@ async def fulfil(session: AsyncSession, order_id: str, *, ref: str) -> None:
     postings = fees.recognised(merchant_id=order.merchant_id, fee=earned)
     if postings:
         await ledger.post(session, kind="recognised", ref=order.id, entries=postings)
+    for part in await parts(session, order.id):
+        await fulfil(session, part.id, ref=ref)

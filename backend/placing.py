@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from backend import incidents
+from backend import changes, incidents
 from backend.checkout import Checkout, buyer_of
 from backend.lease import advance, give_up, intend, later
 from backend.till import Till
@@ -187,6 +187,8 @@ async def undo(till: Till, work: Checkout) -> Checkout | None:
     intent = await intend(till, work, "undo")
     if intent is None:
         return None
+    if work.changes is not None:
+        return await _changed_unpaid(till, work)
     partner = await till.partner_for(work.merchant_id)
     order_id = work.merchant_order_id or ""
     try:
@@ -205,4 +207,19 @@ async def undo(till: Till, work: Checkout) -> Checkout | None:
             )
     except PartnerError:
         return await later(till, work)
+    return await advance(till, work, ended=("undo", "done"), step="void")
+
+
+async def _changed_unpaid(till: Till, work: Checkout) -> Checkout | None:
+    """A booking was moved and the difference cannot be taken. Undoing would cancel the whole of
+    it, which was paid: it stays as the merchant has it, and a person settles the rest."""
+    async with till.database.transaction() as session:
+        await incidents.report(
+            session,
+            "change_unpaid",
+            subject=work.id,
+            merchant_id=work.merchant_id,
+            detail=f"order {work.merchant_order_id} was changed and {work.amount} was not taken",
+        )
+        await changes.stands(session, work)
     return await advance(till, work, ended=("undo", "done"), step="void")

@@ -20,7 +20,7 @@ from datetime import timedelta
 
 from sqlalchemy import func
 
-from backend import incidents, placing
+from backend import changes, incidents, placing
 from backend.checkout import Checkout
 from backend.lease import LEASE, advance, claim, give_up, intend, later, overdue, stop
 from backend.orders import book
@@ -190,11 +190,13 @@ async def _capture_failed(till: Till, work: Checkout, payment: Payment) -> Check
 
 async def _book(till: Till, work: Checkout, payment: Payment | None) -> Checkout | None:
     """The end that was wanted: order, ledger and state in one transaction."""
+    if work.changes is not None and await changes.busy(till, work):
+        return await later(till, work, state="placing")
     async with till.database.transaction() as session:
         if payment is not None and payment.captured != work.amount:
             detail = f"confirmed {work.amount}, captured {payment.captured} as {payment.id}"
             await incidents.report(session, "payment_mismatch", subject=work.id, detail=detail)
-        await book(session, work, payment)
+        await (changes.book if work.changes else book)(session, work, payment)
     return None
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import confirmation, fees, merchants
-from backend.basket import requested, resolved, told
+from backend.basket import moved_by, requested, resolved, told
 from backend.checkout import (
     OPEN,
     Checkout,
@@ -109,7 +109,7 @@ async def quote(
         handoff_url=first.handoff_url,
     )
     async with till.database.transaction() as session:
-        kept = await _insert(session, row)
+        kept = await insert_once(session, row)
     if kept.state != "draft" or kept.reference:
         return kept
     if seller.settlement == "handoff":
@@ -117,7 +117,7 @@ async def quote(
     return await ask(till, kept, seller)
 
 
-async def _insert(session: AsyncSession, row: Checkout) -> Checkout:
+async def insert_once(session: AsyncSession, row: Checkout) -> Checkout:
     """The new row, or the one that the same request made before."""
     values = row.model_dump(exclude={"created_at", "updated_at"})
     query = (
@@ -207,7 +207,7 @@ def _changeable(row: Checkout) -> None:
         raise AlreadyCanceled
     if row.state == "expired":
         raise OfferExpired
-    if row.state not in OPEN or row.settlement == "handoff":
+    if row.state not in OPEN or row.settlement == "handoff" or row.changes is not None:
         raise Conflict("This checkout can no longer be changed")
 
 
@@ -256,7 +256,9 @@ async def ask(till: Till, row: Checkout, seller: Seller, *, insists: bool = True
     partner = await till.partner_for(row.merchant_id)
     key = f"purchase:{row.id}:quote:{row.revision}"
     try:
-        if row.reference is None:
+        if row.changes is not None:
+            answer = await moved_by(partner, row, key=key)
+        elif row.reference is None:
             answer = await partner.quote(told(row), key=key)
         else:
             answer = await partner.revise(row.reference, told(row), key=key)

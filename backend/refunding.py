@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import fees, incidents, ledger, orders
+from backend import fees, incidents, ledger, orders, refunds
 from backend.orders import PurchaseOrder
 from backend.refunds import CANCELED, LEASE, MOVING, OrderRefund
 from backend.till import Till
@@ -110,7 +110,10 @@ async def _confirm(till: Till, work: OrderRefund, order: PurchaseOrder) -> Order
 
 async def _confirmed(till: Till, work: OrderRefund) -> OrderRefund | None:
     async with till.database.transaction() as session:
-        return await _move(session, work, state="refunding", maybe=False, attempts=0)
+        moved = await _move(session, work, state="refunding", maybe=False, attempts=0)
+        for part in await refunds.with_it(session, work) if moved else ():
+            await refunds.pay_back(session, part)
+        return moved
 
 
 def _terms(work: OrderRefund) -> CancellationQuote:
@@ -141,7 +144,9 @@ async def _refused(
     if canceled:
         return await _confirmed(till, work)
     async with till.database.transaction() as session:
-        await _stop(session, work, state="failed", failure=refused.detail[:300])
+        stopped = await _stop(session, work, state="failed", failure=refused.detail[:300])
+        for part in await refunds.with_it(session, work) if stopped else ():
+            part.state, part.failure = "failed", refused.detail[:300]
     return None
 
 
@@ -232,6 +237,8 @@ async def _finish(till: Till, work: OrderRefund) -> OrderRefund | None:
 def _state_after(work: OrderRefund, order: PurchaseOrder) -> orders.OrderState:
     if work.kind == "cancellation":
         return "canceled"
+    if work.kind == "change":  # the booking itself stands
+        return "partially_refunded"
     return "refunded" if order.refunded == order.total else "partially_refunded"
 
 

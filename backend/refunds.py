@@ -6,6 +6,7 @@ for is driven to its end by the same job queue as a purchase.
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
 from backend import orders
-from backend.checkout import MOMENT, instant, known
+from backend.checkout import MOMENT, Checkout, instant, known
+from backend.checkout import MOVING as UNDER_WAY
 from backend.errors import Conflict, MerchantFailed, NotFound, OfferExpired, Unprocessable
 from backend.ids import new_id
 from backend.orders import PurchaseOrder
@@ -35,7 +37,9 @@ MOVING = ("confirming", "refunding")
 class OrderRefund(SQLModel, table=True):
     """`quoted → confirming (at the merchant) → refunding (at the processor) → completed | failed`.
 
-    `base` is what had been refunded before this one, so that a look-up can tell them apart.
+    `base` is what had been refunded before this one, so that a look-up can tell them apart. A
+    booking whose change was paid for comes back from several payments: each order has a refund
+    `with_id` of the one that asks the merchant, which knows their sums (`part_amount`, `part_fee`).
     """
 
     __tablename__ = "order_refund"
@@ -57,6 +61,9 @@ class OrderRefund(SQLModel, table=True):
     amount: int = Field(sa_type=BigInteger)
     fee: int = Field(default=0, sa_type=BigInteger)
     currency: str = Field(max_length=3)
+    part_amount: int = Field(default=0, sa_type=BigInteger)
+    part_fee: int = Field(default=0, sa_type=BigInteger)
+    with_id: str | None = Field(default=None, index=True)
     reason: str = ""
     request_key: str | None = None
     merchant_quote_id: str | None = None
@@ -75,6 +82,15 @@ class OrderRefund(SQLModel, table=True):
     def money(self) -> Money:
         return Money(self.amount, self.currency)
 
+    @property
+    def back(self) -> Money:
+        """All that comes back, whichever payment it was paid with."""
+        return Money(self.amount + self.part_amount, self.currency)
+
+    @property
+    def kept(self) -> Money:
+        return Money(self.fee + self.part_fee, self.currency)
+
 
 def document(row: OrderRefund) -> dict[str, Any]:
     """A cancellation quote or a refund as its owner sees it."""
@@ -82,8 +98,8 @@ def document(row: OrderRefund) -> dict[str, Any]:
         "id": row.id,
         "order_id": row.order_id,
         "state": row.state,
-        "refund": row.amount,
-        "fee": row.fee,
+        "refund": row.back.amount,
+        "fee": row.kept.amount,
         "currency": row.currency,
         "reason": row.reason,
         "expires_at": instant(row.expires_at),
@@ -101,6 +117,8 @@ async def quote_cancellation(till: Till, *, user_id: str, order_id: str) -> Orde
         order = await orders.fetch(session, order_id, user_id=user_id)
     if order.state not in {"placed", "fulfilled", "partially_refunded"}:
         raise Conflict(f"This order is {order.state}; there is nothing to cancel")
+    if order.part_of is not None:
+        raise Conflict(f"This paid for a change of {order.part_of}: cancel that booking")
     if order.settlement == "handoff":
         raise Unprocessable(
             f"You bought this at {order.merchant_name}: cancel it there", code="not_cancelable"
@@ -120,21 +138,29 @@ async def _keep_quote(
     till: Till, order: PurchaseOrder, quote_id: str, terms: CancellationQuote
 ) -> OrderRefund:
     back = terms.refund
-    if back.currency != order.currency or not 0 <= back.amount <= order.remaining.amount:
-        raise MerchantFailed("The merchant's refund cannot be right; nothing was canceled")
     async with till.database.transaction() as session:
+        whole = [order, *await orders.parts(session, order.id)]
+        paid = sum(one.remaining.amount for one in whole)
+        if back.currency != order.currency or not 0 <= back.amount <= paid:
+            raise MerchantFailed("The merchant's refund cannot be right; nothing was canceled")
         limit: datetime = (await session.execute(select(func.now() + _LIFE_MAX))).scalar_one()
-        row = OrderRefund(
-            id=quote_id,
-            order_id=order.id,
-            kind="cancellation",
-            amount=back.amount,
-            fee=order.remaining.amount - back.amount,
-            currency=order.currency,
-            merchant_quote_id=terms.id,
-            expires_at=min(limit, terms.expires_at),
-        )
-        session.add(row)
+        rows = [
+            OrderRefund(
+                id=quote_id if one is order else new_id("cxl"),
+                order_id=one.id,
+                kind="cancellation",
+                amount=share,
+                fee=one.remaining.amount - share,
+                currency=order.currency,
+                with_id=None if one is order else quote_id,
+                merchant_quote_id=terms.id,
+                expires_at=min(limit, terms.expires_at),
+            )
+            for one, share in orders.spread(back.amount, whole)
+        ]
+        row = rows.pop()  # the booking's own
+        row.part_amount, row.part_fee = sum(r.amount for r in rows), sum(r.fee for r in rows)
+        session.add_all([row, *rows])
         await session.flush()
         await session.refresh(row)
     return row
@@ -165,14 +191,42 @@ async def _locked(session: AsyncSession, order_id: str) -> PurchaseOrder | None:
 
 async def _of(session: AsyncSession, order_id: str, refund_id: str) -> OrderRefund:
     row = await session.get(OrderRefund, known(refund_id))
-    if row is None or row.order_id != order_id or row.kind != "cancellation":
+    own = row is not None and row.order_id == order_id and row.with_id is None
+    if row is None or not own or row.kind != "cancellation":
         raise NotFound
     return row
 
 
+async def with_it(session: AsyncSession, row: OrderRefund) -> Sequence[OrderRefund]:
+    """What comes back together with it, of the payments for later changes."""
+    query = select(OrderRefund).where(col(OrderRefund.with_id) == row.id).with_for_update()
+    return (await session.execute(query)).scalars().all()
+
+
+async def changing(session: AsyncSession, order_id: str) -> bool:
+    """Whether a confirmed change of the booking is under way."""
+    query = select(col(Checkout.id)).where(
+        col(Checkout.changes)["order_id"].astext == order_id, col(Checkout.state).in_(UNDER_WAY)
+    )
+    return (await session.execute(query.limit(1))).scalar_one_or_none() is not None
+
+
+async def _stale(session: AsyncSession, order: PurchaseOrder, row: OrderRefund) -> bool:
+    """Whether what is paid, or what is booked, is no longer what the quote was made for."""
+    parts = {one.id: one for one in await orders.parts(session, order.id)}
+    quoted = {one.order_id: one for one in await with_it(session, row)}
+    held = {order.id: order, **parts}
+    sums = {order.id: row, **quoted}
+    return held.keys() != sums.keys() or any(
+        held[key].remaining.amount != sums[key].amount + sums[key].fee for key in held
+    )
+
+
 async def _start(session: AsyncSession, order: PurchaseOrder, row: OrderRefund) -> None:
-    if order.remaining.amount != row.amount + row.fee or order.state == "canceled":
+    if order.state == "canceled" or await _stale(session, order, row):
         raise Conflict("The order changed since this quote; ask for a new one")
+    if await changing(session, order.id):
+        raise Conflict("A change of this booking is under way; try again shortly")
     query = (
         update(OrderRefund)
         .where(
@@ -186,6 +240,12 @@ async def _start(session: AsyncSession, order: PurchaseOrder, row: OrderRefund) 
     try:
         async with session.begin_nested():
             started = (await session.execute(query)).scalar_one_or_none()
+            # Theirs wait for the merchant's answer to the booking's own; nobody drives them yet.
+            await session.execute(
+                update(OrderRefund)
+                .where(col(OrderRefund.with_id) == started, col(OrderRefund.state) == "quoted")
+                .values(state="confirming", updated_at=func.now())
+            )
     except IntegrityError as other:
         raise Conflict("Another refund of this order is running; try again shortly") from other
     if started is None:
@@ -254,6 +314,16 @@ async def _new(
     )
     await enqueue(session, REFUND, args={"refund_id": row.id})
     return row
+
+
+async def pay_back(session: AsyncSession, row: OrderRefund) -> None:
+    """From now on its money is on the way: nothing is asked of the merchant any more."""
+    await session.execute(
+        update(OrderRefund)
+        .where(col(OrderRefund.id) == row.id)
+        .values(state="refunding", next_drive_at=func.now() + LEASE, updated_at=func.now())
+    )
+    await enqueue(session, REFUND, args={"refund_id": row.id})
 
 
 async def settled(till: Till, refund_id: str) -> OrderRefund:

@@ -49,7 +49,7 @@ _CANCEL = _re(
     rf"|\b(?:want|get|need|like|have|request|ask for)\b.{{0,20}}\b(?:a )?(?:refund|money back)\b"
     r"|\brefund (?:me|my|the|it)\b|\b(?:return|send back) (?:my|the|this|that|it)\b"
     r"|\bsend it back\b"
-    r"|\b(?:change|move|reschedule) (?:my|the|our) (?:existing |confirmed )?(?:order|booking)\b"
+    r"|\b(?:change|move|reschedule) (?:my|the|our) (?:existing |confirmed )?order\b"
     r"|取消(?!政策)(?:我的|这个|那个|订单|预订|预定|刚才|昨天|掉|一下|$)|(?:我要|我想|申请|帮我"
     r"|怎么|能)退[款货订单掉]"
     r"|^(?:退款|退货|退单|取消)"

@@ -21,6 +21,7 @@ async def status(visit: Visit) -> Outcome | None:
 
 _COMMON = frozenset(
     {"cancel", "my", "the", "order", "booking", "please", "a", "for", "at", "取消", "订单", "预订"}
+    | {"change", "move", "to", "make", "it", "people", "person", "reservation", "table", "room"}
 )
 CANCELABLE = frozenset({"placed", "fulfilled", "partially_refunded"})
 
@@ -30,23 +31,23 @@ async def cancel(visit: Visit) -> Outcome | None:
     rows = [row for row in await visit.context.desk.orders() if row.state in CANCELABLE]
     if not rows:
         return Outcome(orders.nothing_to_cancel(visit.language), kept(visit))
-    meant = _meant(visit, rows)
-    shown = (meant,) if meant else tuple(rows)
+    one = meant(visit, rows)
+    shown = (one,) if one else tuple(rows)
     visit.emit(Cards("order", orders=shown))
-    if meant is None:
+    if one is None:
         told = orders.orders(
             shown, timezone=visit.turn.timezone, language=visit.language, numbered=True
         )
         text = f"{told}\n{sentences.ask('cancel', visit.language)}"
         return Outcome(text, remember((), draft=Draft(), asked="cancel"))
-    quote = await visit.context.desk.start_cancellation(meant.order_id)
+    quote = await visit.context.desk.start_cancellation(one.order_id)
     if quote is None:
-        return Outcome(orders.not_cancelable(meant, visit.language), kept(visit))
-    text = orders.cancelling(meant, quote, timezone=visit.turn.timezone, language=visit.language)
+        return Outcome(orders.not_cancelable(one, visit.language), kept(visit))
+    text = orders.cancelling(one, quote, timezone=visit.turn.timezone, language=visit.language)
     return Outcome(text, kept(visit))
 
 
-def _meant(visit: Visit, rows: Sequence[OrderFact]) -> OrderFact | None:
+def meant(visit: Visit, rows: Sequence[OrderFact]) -> OrderFact | None:
     """By its number, its place in the list, or its name; the only one needs no name."""
     text = visit.turn.ask.text
     named = next((row for row in rows if row.order_id in text), None)

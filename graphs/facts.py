@@ -44,6 +44,7 @@ def facts(
         found = outing(page, today=today)
         draft = Draft(day=found.day, until=found.until, origin=found.origin, quantity=found.count)
         draft = replace(draft, place=found.place)
+        page.take(_TICKET)  # '音乐会门票' is found by the concert
     elif vertical == "product":
         also = _more_things(page)
         count = pieces(page) or (alone(page) if not asked else None)
@@ -105,6 +106,7 @@ def _booking_facts(page: Page, vertical: Vertical | None, *, today: date, asked:
     )
 
 
+_TICKET = re.compile(r"(?<=[会剧唱展览秀赛节戏蕾])的?(?:门|演出)?票")
 _MORE = re.compile(r"\bmore (?:people|persons?|guests?|friends?)\b|再加|多加|多来", re.IGNORECASE)
 _CHANGE = re.compile(
     r"\b(?:move|change|switch|instead|actually|rather)\b|改|换|还是", re.IGNORECASE

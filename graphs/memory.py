@@ -19,7 +19,7 @@ from graphs.state import Message, Offer
 from integrations.money import Money, MoneyError
 
 Vertical = Literal["product", "table", "room"]
-Fact = Literal["what", "date", "time", "party", "nights", "which", "cancel", ""]
+Fact = Literal["what", "date", "time", "party", "nights", "which", "cancel", "change", ""]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import Any
 from babel.dates import format_date, format_time
 
 from graphs.memory import Draft, Fact
-from graphs.state import Blocked, Offer, Proposal, Wish, due
+from graphs.state import Blocked, Offer, Proposal, Wish
+from integrations.money import due
 from integrations.partner import clean_text
 
 _MARKUP = re.compile(r"[\[\]<>*_`|\\{}#]|(?:https?|ftp)://\S+|www\.\S+", re.IGNORECASE)
@@ -114,6 +115,7 @@ _ASK: dict[Fact, tuple[str, str]] = {
     "nights": ("For how many nights?", "请问住几晚？"),
     "which": ("Which one do you mean? Tell me its number.", "您指的是哪一个？请告诉我序号。"),
     "cancel": ("Which one shall I cancel? Tell me its number.", "要取消哪一个？请告诉我序号。"),
+    "change": ("Which booking shall I change? Tell me its number.", "要更改哪一个？请告诉我序号。"),
 }
 
 

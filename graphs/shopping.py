@@ -16,9 +16,10 @@ from graphs.choices import Choice
 from graphs.errands import errands, together
 from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
+from graphs.moves import move
 from graphs.numerals import shortened
 from graphs.occasions import unsuited
-from graphs.outings import other_days
+from graphs.outings import other_days, suits
 from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
@@ -69,6 +70,9 @@ async def _errand(
         goods=route.sub != "booking" or acts.browses(shortened(turn.ask.text)),
     )
     visit = Visit(turn, route, admission, context, emit, memory, reading, today, alone)
+    moved = await move(visit)
+    if moved is not None:
+        return moved
     answering = memory.asked == "cancel" and reading.choice is not None
     step = asides.cancel if answering else _STEPS.get(reading.act)
     outcome = await step(visit) if step else None
@@ -341,10 +345,14 @@ def _show(
         way = {"origin": draft.origin, "place": draft.place, "words": draft.words}
         rest = other_days(rest, draft.day, **way)
     ordered = [*fit, *rest][:SHOWN_MAX]
+    if not ordered:
+        kept = remember((), draft=draft)
+        return Outcome(sentences.nothing(frozen.wish, visit.language), kept)
     visit.emit(Cards(activity(draft), tuple(ordered)))
     fact = _unmet(draft, visit)
     head = sentences.found(len(ordered), frozen.wish, visit.language)
-    if draft.vertical == "product" and draft.day and not fit:
+    that_day = any(suits(o, day=draft.day, until=draft.until) for o in ordered)
+    if draft.vertical == "product" and draft.day and not that_day:
         head = sentences.other_days(visit.language)
     listing = sentences.listing(ordered, visit.language)
     closing = _closing(visit, fact, fits=bool(fit), over=over)

@@ -175,10 +175,8 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A frozen checkout that waits for the person's consent. Built from the checkout's row.
-
-    `lines` are `{"title","qty","unit"}` in minor units and add up to `total`.
-    """
+    """A frozen checkout that waits for the person's consent, built from the checkout's row.
+    `lines` are `{"title","qty","unit"}` in minor units and add up to `total`."""
 
     checkout_id: str
     confirmation: Mapping[str, Any]
@@ -189,15 +187,6 @@ class Proposal:
     disclosure: str
     expires_at: datetime
     url: str
-
-
-def due(totals: Sequence[Money]) -> tuple[Money, ...]:
-    """What several checkouts come to, one sum for each currency in the order of their coming."""
-    currencies = dict.fromkeys(money.currency for money in totals)
-    return tuple(
-        sum((m for m in totals if m.currency == currency), Money.zero(currency))
-        for currency in currencies
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +209,8 @@ class OrderFact:
     merchant: str
     total: Money
     placed_at: datetime
+    booking: Mapping[str, Any] | None = None  # its date, party, and time or nights
+    checkout_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +250,18 @@ class Desk(Protocol):
 
     async def orders(self) -> Sequence[OrderFact]:
         """This person's newest orders, newest first."""
+        ...
+
+    async def start_change(
+        self,
+        order_id: str,
+        wanted: Mapping[str, Any],
+        *,
+        key: str,
+        language: Literal["en", "zh"] = "en",
+    ) -> Proposal | Blocked:
+        """A frozen quote for the booking with `wanted` (date, time, party, nights) in place of what
+        it has; `Blocked.missing` says why there is none (`not_changeable`, `sold_out`…)."""
         ...
 
     async def start_cancellation(self, order_id: str) -> Cancellation | None:
@@ -364,11 +367,8 @@ class Cards:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """The turn ends here: only the person can go on, with the hash that they were shown.
-
-    All of it is one sheet, one checkout a merchant. `blocked` are its parts that still lack
-    something (an address, a name) or that the merchant finishes itself.
-    """
+    """The turn ends here: only the person can go on, with the hashes that they were shown, all on
+    one sheet. `blocked` are parts that still lack something or that the merchant finishes."""
 
     proposals: tuple[Proposal, ...]
     blocked: tuple[Blocked, ...] = ()

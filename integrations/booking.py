@@ -1,4 +1,4 @@
-"""A partner that speaks our own booking API: search, quote, hold, confirm, cancel.
+"""A partner that speaks our own booking API: search, quote, hold, confirm, change, cancel.
 
 The API is published as `booking.openapi.json` next to this file; partners implement it. Errors are
 HTTP statuses with a code, states are read from the object, amounts are integer minor units.
@@ -142,6 +142,16 @@ class BookingPartner:
     async def order(self, order_id: str) -> PartnerOrder:
         return self._order(await self._wire.get(f"/v1/orders/{segment(order_id)}"))
 
+    async def change(self, order_id: str, basket: Basket, *, key: str) -> Quote:
+        if basket.booking is None:
+            raise PartnerRefused("a change needs a date", code="missing")
+        path = f"/v1/orders/{segment(order_id)}/changes"
+        answer = await self._wire.post(path, {"booking": _booking(basket.booking)}, key=key)
+        made = offered(lambda: self._quote(answer), answer, base_url=self._wire.base_url)
+        same = dict(object_at(answer, "booking")) == dict(_booking(basket.booking))
+        meant = text_at(answer, "changes", 200) == order_id
+        return as_asked(made, basket, exactly=same and meant)
+
     async def cancellation(self, order_id: str, *, key: str) -> CancellationQuote:
         path = f"/v1/orders/{segment(order_id)}/cancellations"
         return cancellation_of(await self._wire.post(path, {}, key=key))
@@ -225,9 +235,10 @@ def _contradiction(lines: Sequence[QuotedLine], totals: Sequence[Total], total: 
         return "the lines do not add up to the items' amount"
     if parts.get("total", total.amount) != total.amount or total.amount < 0:
         return "there are two totals"
-    known = ("items_base_amount", "subtotal", "discount", "total")
+    known = ("items_base_amount", "subtotal", "discount", "already_paid", "total")
     more = sum(amount for kind, amount in parts.items() if kind not in known)
-    if items - abs(parts.get("discount", 0)) + more != total.amount:
+    less = abs(parts.get("discount", 0)) + abs(parts.get("already_paid", 0))
+    if items - less + more != total.amount:
         return "the parts do not add up to the total"
     return ""
 

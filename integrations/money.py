@@ -173,3 +173,12 @@ def from_processor(amount: int, currency: str) -> Money:
     if rest:
         raise MoneyError(f"{amount} {code} from the processor is not a whole minor unit")
     return Money(whole, code)
+
+
+def due(totals: Sequence[Money]) -> tuple[Money, ...]:
+    """What several amounts come to, one sum for each currency in the order of their coming."""
+    currencies = dict.fromkeys(money.currency for money in totals)
+    return tuple(
+        sum((m for m in totals if m.currency == currency), Money.zero(currency))
+        for currency in currencies
+    )

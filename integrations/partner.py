@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from datetime import time as clock
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from integrations.money import Money
 
@@ -262,6 +262,20 @@ class Partner(Protocol):
     async def confirm_cancellation(
         self, order_id: str, quote: CancellationQuote, *, key: str
     ) -> PartnerOrder: ...
+
+
+@runtime_checkable
+class BookingChanges(Protocol):
+    """Partners that let a booking be moved. The others are canceled and booked anew."""
+
+    async def change(self, order_id: str, basket: Basket, *, key: str) -> Quote:
+        """A quote for the order as `basket.booking` would have it. It is held, placed, read and
+        given up like any other quote; placing it updates that order.
+
+        `total` is what is still due; totals of type `already_paid` and `refund_due` say what was
+        paid before and what comes back. Raises `PartnerRefused` where it cannot be changed so.
+        """
+        ...
 
 
 class BookingSearch(Protocol):

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, field_validator
 
-from backend import checkout, consent, orders, quoting, refunds, threads
+from backend import changes, checkout, consent, orders, quoting, refunds, threads
 from backend.api.payment_method import PaymentMethod, method_for
 from backend.api.strict import Strict
 from backend.auth import UserKey
@@ -37,20 +37,21 @@ class Line(Strict):
     quantity: Annotated[int, Field(ge=1, le=999)] = 1
 
 
-class Booking(Strict):
-    """A table: date, time, party. A room: date, nights, party."""
+class Moved(Strict):
+    """A booking as it shall be; what is left out stays."""
 
-    date: str
-    party: Annotated[int, Field(ge=1, le=99)]
+    date: str | None = None
+    party: Annotated[int, Field(ge=1, le=99)] | None = None
     time: str | None = None
     nights: Annotated[int, Field(ge=1, le=60)] | None = None
 
     @field_validator("date")
     @classmethod
-    def _real_date(cls, value: str) -> str:
-        if not _DATE.fullmatch(value):
-            raise ValueError("a date is written YYYY-MM-DD")
-        dt.date.fromisoformat(value)
+    def _real_date(cls, value: str | None) -> str | None:
+        if value is not None:
+            if not _DATE.fullmatch(value):
+                raise ValueError("a date is written YYYY-MM-DD")
+            dt.date.fromisoformat(value)
         return value
 
     @field_validator("time")
@@ -61,6 +62,13 @@ class Booking(Strict):
                 raise ValueError("a time is written HH:MM")
             dt.time.fromisoformat(value)
         return value
+
+
+class Booking(Moved):
+    """A table: date, time, party. A room: date, nights, party."""
+
+    date: str
+    party: Annotated[int, Field(ge=1, le=99)]
 
     def details(self) -> partner.BookingDetails:
         return partner.BookingDetails(
@@ -131,6 +139,10 @@ class CheckoutChanges(Strict):
             discount_codes=tuple(self.discount_codes) if self.discount_codes is not None else None,
             booking=self.booking.details() if self.booking else None,
         )
+
+
+class BookingChange(Strict):
+    booking: Moved
 
 
 class Confirmation(Strict):
@@ -247,6 +259,30 @@ async def get_order(order_id: str, who: UserKey, session: Session) -> dict[str, 
     """An order with everything that happened to it."""
     row = await orders.fetch(session, order_id, user_id=who.user_id)
     return orders.document(row, await orders.events(session, row.id))
+
+
+@open_router.post("/orders/{order_id}/change", status_code=201)
+async def quote_change(
+    order_id: str,
+    body: BookingChange,
+    who: UserKey,
+    request: Request,
+    accept_language: Annotated[str, Header(max_length=200)] = "",
+) -> dict[str, Any]:
+    """A checkout that moves the booking: what is still due, or comes back. The booking stays as it
+    is until `confirm` with this checkout's hash. What is left out stays."""
+    till = _till(request)
+    async with till.database.transaction() as session:
+        order = await orders.fetch(session, order_id, user_id=who.user_id)
+    row = await changes.quote(
+        till,
+        user_id=who.user_id,
+        order_id=order_id,
+        wanted=body.booking.model_dump(exclude_none=True),
+        thread_id=order.thread_id,
+        language="zh" if accept_language.strip().lower().startswith("zh") else "en",
+    )
+    return checkout.document(row)
 
 
 @open_router.post("/orders/{order_id}/cancellation", status_code=201)

@@ -16,7 +16,8 @@ from backend.errors import AppError
 from backend.ids import new_id
 from backend.tally import cards_as_json
 from backend.turn import Closed, Opened, TurnEvent
-from graphs.state import Blocked, Cards, Consent, Proposal, Routed, TextDelta, due
+from graphs.state import Blocked, Cards, Consent, Proposal, Routed, TextDelta
+from integrations.money import due
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 CONSENT_SCHEMA = {

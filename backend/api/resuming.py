@@ -149,16 +149,12 @@ async def _decide(
             address=request.client.host if request.client else "",
             user_agent=request.headers.get("user-agent", ""),
         )
-        status, document = await consent.confirm(
-            till, user_id=user.id, checkout_id=row.id, consent=given
-        )
+        status, _ = await consent.confirm(till, user_id=user.id, checkout_id=row.id, consent=given)
     except AppError as error:
         return await _refused(till, row, error)
     if status == 202:
         return Told(words["moving"].format(url=f"{till.public_url}/checkout/{row.id}"))
-    text, card = await receipt(
-        till, user_id=user.id, order_id=document["order_id"], language=language
-    )
+    text, card = await receipt(till, user_id=user.id, checkout_id=row.id, language=language)
     return Told(text, card)
 
 

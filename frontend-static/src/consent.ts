@@ -1,6 +1,6 @@
 /** What a person agrees to when they pay, read from an interrupt or from a checkout. */
 
-import type { Checkout, Interrupt, InterruptMetadata, Total } from "./wire";
+import type { Booking, Checkout, Interrupt, InterruptMetadata, Total } from "./wire";
 
 export interface ConsentLine {
   title: string;
@@ -21,6 +21,8 @@ export interface Consent {
   disclosure: string;
   cancellationPolicy: string;
   expiresAt: string | null;
+  /** A booking that is moved: how it is, and how it would be. */
+  change: { before: Booking; after: Booking } | null;
 }
 
 export function isPayment(interrupt: Interrupt): interrupt is Interrupt & { metadata: InterruptMetadata } {
@@ -39,6 +41,7 @@ export function consentOfInterrupt(interrupt: Interrupt & { metadata: InterruptM
     disclosure: metadata.disclosure ?? "",
     cancellationPolicy: words(metadata.confirmation?.["cancellation_policy"]),
     expiresAt: interrupt.expiresAt ?? null,
+    change: changeOf(metadata.confirmation),
   };
 }
 
@@ -62,11 +65,12 @@ export function consentOfCheckout(checkout: Checkout): Consent | null {
     disclosure: checkout.disclosure ?? "",
     cancellationPolicy: checkout.cancellation_policy ?? "",
     expiresAt: checkout.expires_at ?? null,
+    change: changeOf(checkout.confirmation),
   };
 }
 
-const REDUCTIONS = new Set(["discount", "items_discount", "store_credit"]);
-const ADDITIONS = new Set(["fulfillment", "tax", "fee", "gift_wrap", "tip"]);
+const REDUCTIONS = new Set(["discount", "items_discount", "store_credit", "already_paid"]);
+const ADDITIONS = new Set(["fulfillment", "tax", "fee", "gift_wrap", "tip", "refund_due", "change"]);
 
 /** The sums worth a row of their own, not those that repeat the lines. Reductions count down. */
 export function sideTotals(totals: readonly Total[]): Total[] {
@@ -85,4 +89,9 @@ export function taxIsIncluded(lines: readonly ConsentLine[], totals: readonly To
 
 function words(value: unknown): string {
   return typeof value === "string" ? value : "";
+}
+
+function changeOf(confirmation: Record<string, unknown> | null | undefined): Consent["change"] {
+  const changes = confirmation?.["changes"] as { booking: Booking } | undefined;
+  return changes ? { before: changes.booking, after: confirmation?.["booking"] as Booking } : null;
 }

@@ -5,7 +5,7 @@ import { call, Problem } from "./api";
 import { Basket } from "./basket";
 import { isPayment } from "./consent";
 import { Purchase } from "./purchase";
-import { threadId, turns } from "./state";
+import { orderNews, threadId, turns } from "./state";
 import { Turn } from "./turn";
 import type { Checkout, Interrupt, InterruptMetadata, Offer, OrderFact, PaymentMethod } from "./wire";
 
@@ -85,6 +85,12 @@ export async function choose(offer: Offer): Promise<void> {
   sheet.value = basket([purchase]);
 }
 
+/** Shows a checkout that was made elsewhere; away from the chat, on its own page. */
+export function showSheet(checkout: Checkout): void {
+  if (location.pathname === "/") sheet.value = basket([Purchase.ofCheckout(checkout)]);
+  else location.assign(`/checkout/${encodeURIComponent(checkout.id)}`);
+}
+
 /** Pays what is chosen on the sheet. It closes when everything is paid; else it shows each end. */
 export async function pay(shown: Basket, method: PaymentMethod | null): Promise<void> {
   await shown.pay(method);
@@ -110,6 +116,7 @@ function leaveReceipt(purchase: Purchase): void {
   const checkout = purchase.checkout.value;
   if (!checkout?.order_id) return;
   const id = checkout.order_id;
+  orderNews.value += 1;
   if (turns.value.some((turn) => shows(turn, id))) return;
   const turn = purchase.answer ?? new Turn("");
   if (purchase.answer === null) {

@@ -14,4 +14,6 @@ export const turns = signal<readonly Turn[]>([]);
 export const effort = signal<Effort>("auto");
 /** Set while an answer is coming; calling it stops the answer. */
 export const stop = signal<(() => void) | null>(null);
+/** Counts what happened to orders: receipts that stand in the conversation are read again. */
+export const orderNews = signal(0);
 export const drawerOpen = signal(false);

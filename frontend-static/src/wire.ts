@@ -192,6 +192,8 @@ export interface Note {
   severity?: string;
   code?: string;
   text?: string;
+  /** Where something is missing, such as `$.buyer.born_on`. */
+  path?: string | null;
 }
 
 export interface Delivery {
@@ -202,6 +204,18 @@ export interface Delivery {
   /** Goods that travel apart from the rest and are chosen for apart; absent: the whole basket. */
   group?: { id: string; goods: string[] };
 }
+
+export interface Booking {
+  date: string;
+  party: number;
+  time?: string;
+  nights?: number;
+}
+
+/** Who it is for. The last three only where an airline asks for them. */
+export type Buyer = Partial<
+  Record<"first_name" | "last_name" | "email" | "phone" | "born_on" | "gender" | "title", string>
+>;
 
 export type CheckoutState =
   | "draft"
@@ -227,6 +241,10 @@ export interface Checkout {
   totals: Total[];
   total: number | null;
   currency: string;
+  booking?: Booking | null;
+  /** What this moves: the order, and its booking as it is until this is confirmed. */
+  changes?: { order_id: string; booking: Booking } | null;
+  buyer?: Buyer | null;
   fulfilment_options?: Delivery[];
   expires_at?: string | null;
   confirmation?: Record<string, unknown> | null;
@@ -253,6 +271,9 @@ export interface Order {
   total: number;
   currency: string;
   refunded?: number;
+  booking?: Booking | null;
+  /** The booking whose later change this paid for. */
+  part_of?: string | null;
 }
 
 /** What canceling would give back and cost; nothing changes until it is confirmed. */

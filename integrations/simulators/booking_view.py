@@ -107,6 +107,24 @@ def priced(thing: Thing, when: When, quantity: int, drift_bps: int) -> Document:
     return {"lines": [line], "totals": totals, "total": unit * quantity + tax, "currency": CURRENCY}
 
 
+def changed(prices: Document, paid: int) -> Document:
+    """The prices of a change: `total` is what is still due; what was paid too much comes back."""
+    whole = prices["total"]
+    more = [total("already_paid", "Already paid", paid)]
+    if whole < paid:
+        more.append(total("refund_due", "You get back", paid - whole))
+    due = max(0, whole - paid)
+    totals = [t for t in prices["totals"] if t["type"] != "total"]
+    return prices | {"totals": [*totals, *more, total("total", "Due now", due)], "total": due}
+
+
+def whole(prices: Document) -> Document:
+    """What the booking costs by itself, out of the prices of its change."""
+    own = [t for t in prices["totals"] if t["type"] not in {"already_paid", "refund_due", "total"}]
+    amount = sum(t["amount"] for t in own)
+    return prices | {"totals": [*own, total("total", "Total", amount)], "total": amount}
+
+
 def total(kind: str, label: str, amount: int) -> Document:
     return {"type": kind, "label": label, "amount": amount}
 

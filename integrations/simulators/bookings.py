@@ -72,6 +72,34 @@ class Desk:
         }
         return 201, self._kept(quote)
 
+    def quote_change(self, order_id: str, call: Call) -> Answer:
+        """A quote that changes an order: it is held and confirmed like any other."""
+        order = self.order(order_id)
+        old = view.when_of(order["booking"])
+        line, when = order["lines"][0], view.when_of(call.body.get("booking"))
+        thing = self._things[line["item_id"]]
+        if order["status"] != "confirmed" or thing.starts(old) <= self._now:
+            raise Refusal(409, "not_changeable", "It can no longer be changed")
+        if thing.room is not None and thing.room.fixed:
+            raise Refusal(409, "not_changeable", "This rate takes no changes")
+        own = order["quote_id"]
+        if seating.left(self._store, thing, when, now=self._now, replaces=own) < line["quantity"]:
+            raise Refusal(409, "sold_out", "Nothing is free at that time", param="$.booking")
+        quote: Document = {
+            "id": new_id("q"),
+            "state": "open",
+            "item": thing.id,
+            "quantity": line["quantity"],
+            "booking": view.booking(when),
+            "buyer": None,
+            "guaranteed_until": rfc3339(self._now + timedelta(minutes=GUARANTEE_MINUTES)),
+            "pay_by": None,
+            "changes": order_id,
+            "replaces": own,
+            "paid": order["total"],
+        }
+        return 201, self._kept(quote)
+
     def read(self, identifier: str) -> Document:
         return self._view(self._quote(identifier))
 
@@ -99,6 +127,8 @@ class Desk:
             raise Refusal(409, "amount_mismatch", "That is not the total", param="$.payment.amount")
         if token.startswith("tok_declined"):
             raise Refusal(402, "payment_declined", "The payment was declined")
+        if quote.get("changes"):
+            return 200, self._change(quote, prices, token)
         buyer = call.body.get("buyer") or quote["buyer"] or {}
         if not buyer.get("email"):
             raise Refusal(400, "missing", "Whose booking is it?", param="$.buyer.email")
@@ -112,6 +142,17 @@ class Desk:
         more = {"token": token, "order": order["id"], "frozen": prices, "buyer": buyer}
         quote |= {"state": "completed", "attribution": call.body.get("attribution"), **more}
         return 200, self._kept(quote)
+
+    def _change(self, quote: Document, prices: Document, token: str) -> Document:
+        order = self.order(quote["changes"])
+        if order["status"] != "confirmed" or order["quote_id"] != quote["replaces"]:
+            raise Refusal(409, "order_changed", "The order is no longer what this would change")
+        self._take(quote, until=None)
+        self._store.release(quote["replaces"])
+        order |= view.whole(prices) | {"booking": quote["booking"], "quote_id": quote["id"]}
+        self._store.put("order", order["id"], order)
+        quote |= {"state": "completed", "token": token, "order": order["id"], "frozen": prices}
+        return self._kept(quote)
 
     def cancel(self, identifier: str) -> Answer:
         quote = self._quote(identifier)
@@ -136,13 +177,14 @@ class Desk:
         quote: Document = {
             "id": new_id("can"),
             "order_id": order_id,
+            "of": order["quote_id"],
             "refund_amount": order["total"] - fee,
             "fee_amount": fee,
             "currency": CURRENCY,
             "expires_at": rfc3339(self._now + timedelta(minutes=CANCELLATION_MINUTES)),
         }
         self._store.put("cancellation", quote["id"], quote)
-        return 201, quote
+        return 201, {name: value for name, value in quote.items() if name != "of"}
 
     def confirm_cancellation(self, order_id: str, quote_id: str) -> Answer:
         order, quote = self.order(order_id), self._store.get("cancellation", quote_id)
@@ -150,7 +192,7 @@ class Desk:
             raise Refusal(404, "not_found", "There is no such cancellation quote")
         if order["status"] == "canceled":
             return 200, order
-        if self._past(quote["expires_at"]):
+        if self._past(quote["expires_at"]) or quote["of"] != order["quote_id"]:
             raise Refusal(409, "expired", "The cancellation quote has expired")
         order |= {"status": "canceled", "refunded": quote["refund_amount"]}
         self._store.release(order["quote_id"])
@@ -225,7 +267,8 @@ class Desk:
     def _take(self, quote: Document, *, until: datetime | None) -> None:
         """Take the slots for the quote. Raises `Refusal` 409 when another has them."""
         thing, when = self._things[quote["item"]], view.when_of(quote["booking"])
-        free = seating.left(self._store, thing, when, now=self._now, besides=quote["id"])
+        own, old = quote["id"], quote.get("replaces") or ""
+        free = seating.left(self._store, thing, when, now=self._now, besides=own, replaces=old)
         if free < quote["quantity"]:
             raise Refusal(409, "sold_out", "Nothing is free at that time any more")
         for slot in seating.slots(thing, when):
@@ -240,7 +283,8 @@ class Desk:
     def _prices(self, quote: Document) -> Document:
         drift = self._house.faults.strikes("price_drift", "price")
         thing, when = self._things[quote["item"]], view.when_of(quote["booking"])
-        return view.priced(thing, when, quote["quantity"], int(drift.value) if drift else 0)
+        prices = view.priced(thing, when, quote["quantity"], int(drift.value) if drift else 0)
+        return view.changed(prices, quote["paid"]) if quote.get("changes") else prices
 
     def _kept(self, quote: Document) -> Document:
         self._store.put("quote", quote["id"], quote)
@@ -257,6 +301,8 @@ class Desk:
             "cancellation_policy": view.policy(thing),
             "messages": [],
         }
+        if quote.get("changes"):
+            body["changes"] = quote["changes"]
         if quote["pay_by"]:
             body["pay_by"] = quote["pay_by"]
         if quote["state"] == "completed":

@@ -76,12 +76,22 @@ def slots(thing: Thing, when: When) -> Sequence[str]:
     return [(when.day + timedelta(days=night)).isoformat() for night in nights]
 
 
-def left(store: Store, thing: Thing, when: When, *, now: datetime, besides: str = "") -> int:
-    """Units free for that whole time, 0 when it is closed, past, too far or too small."""
+def left(
+    store: Store,
+    thing: Thing,
+    when: When,
+    *,
+    now: datetime,
+    besides: str = "",
+    replaces: str = "",
+) -> int:
+    """Units free for that whole time, 0 when it is closed, past, too far or too small. What the
+    owners `besides` and `replaces` hold counts as free."""
     if not _possible(thing, when, now):
         return 0
     return min(
-        _capacity(thing, slot) - store.taken(thing.id, slot, now=now, besides=besides)
+        _capacity(thing, slot)
+        - store.taken(thing.id, slot, now=now, besides=besides, replaces=replaces)
         for slot in slots(thing, when)
     )
 

@@ -108,12 +108,14 @@ class Store:
     def release(self, owner: str) -> None:
         self._db.execute("DELETE FROM taken WHERE owner = ?", (owner,))
 
-    def taken(self, item: str, slot: str, *, now: datetime, besides: str = "") -> int:
-        """Units of `item` in `slot` that others than `besides` hold at `now`."""
+    def taken(
+        self, item: str, slot: str, *, now: datetime, besides: str = "", replaces: str = ""
+    ) -> int:
+        """Units of `item` in `slot` that others than `besides` and `replaces` hold at `now`."""
         row = self._db.execute(
-            "SELECT coalesce(sum(quantity), 0) FROM taken"
-            " WHERE item = ? AND slot = ? AND owner <> ? AND (until IS NULL OR until > ?)",
-            (item, slot, besides, rfc3339(now)),
+            "SELECT coalesce(sum(quantity), 0) FROM taken WHERE item = ? AND slot = ?"
+            " AND owner NOT IN (?, ?) AND (until IS NULL OR until > ?)",
+            (item, slot, besides, replaces, rfc3339(now)),
         ).fetchone()
         return int(row[0])
 

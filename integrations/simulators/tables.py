@@ -82,6 +82,10 @@ def _orders(app: FastAPI, house: Merchant, desk: Desk) -> None:
     def order(order_id: str) -> Response:
         return house.read("order", lambda: desk.order(order_id))
 
+    @app.post("/v1/orders/{order_id}/changes")
+    def change(order_id: str, call: Post) -> Response:
+        return house.once(call, "quote_change", lambda: desk.quote_change(order_id, call))
+
     @app.post("/v1/orders/{order_id}/cancellations")
     def quote(order_id: str, call: Post) -> Response:
         return house.once(call, "quote_cancellation", lambda: desk.quote_cancellation(order_id))

@@ -123,8 +123,9 @@ class FakeDesk:
     policy: str = "Free until 24 hours before."
     quantity_of_merchant: int | None = None  # a merchant that quotes another quantity
     lifetime: timedelta = timedelta(minutes=15)
-    strict: frozenset[str] = frozenset()  # merchants that give no terms for canceling
+    strict: frozenset[str] = frozenset()  # merchants that cancel and change nothing
     canceling: list[str] = field(default_factory=list)
+    moving: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     made: dict[tuple[str, str], Proposal] = field(default_factory=dict)
     asked: list[tuple[tuple[tuple[str, int], ...], str]] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
@@ -170,6 +171,35 @@ class FakeDesk:
 
     async def orders(self) -> Sequence[OrderFact]:
         return self.rows
+
+    async def start_change(
+        self, order_id: str, wanted: Mapping[str, Any], *, key: str, language: str = "en"
+    ) -> Proposal | Blocked:
+        row = next(row for row in self.rows if row.order_id == order_id)
+        self.languages.append(language)
+        self.moving.append((order_id, dict(wanted)))
+        if row.merchant in self.strict:
+            return Blocked("", ("not_changeable",), "https://shop.test")
+        if (key, order_id) not in self.made:
+            assert row.booking is not None
+            booking = {**row.booking, **wanted}
+            due = Money(1000, "EUR") * max(0, booking["party"] - row.booking["party"])
+            self.made[key, order_id] = Proposal(
+                checkout_id=f"chk_change_{len(self.made)}",
+                confirmation={
+                    "booking": booking,
+                    "changes": {"order_id": order_id, "booking": row.booking},
+                    "totals": [],
+                },
+                confirmation_hash=hashlib.sha256(key.encode()).hexdigest(),
+                merchant_of_record=row.merchant,
+                lines=(),
+                total=due,
+                disclosure="",
+                expires_at=NOW + self.lifetime,
+                url="https://shop.test/checkout/chk_change",
+            )
+        return self.made[key, order_id]
 
     async def start_cancellation(self, order_id: str) -> Cancellation | None:
         row = next(row for row in self.rows if row.order_id == order_id)

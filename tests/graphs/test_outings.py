@@ -101,3 +101,30 @@ async def test_a_concert_is_no_flight_though_both_have_tickets():
     answered = await shop.say("Find concert tickets in Berlin for 27 November")
     assert answered.cards is not None
     assert [o.offer_id for o in answered.cards.offers] == ["e-glass"]
+
+
+@pytest.mark.parametrize(
+    ("said", "city", "thing"),
+    [
+        ("柏林的音乐会", "柏林", "音乐会"),
+        ("找一个柏林周六的音乐会", "柏林", "音乐会"),
+        ("这周末巴黎有什么话剧", "巴黎", "话剧"),
+        ("柏林古典音乐会门票两张", "柏林", "古典音乐会"),
+        ("有没有下周六在柏林举行的音乐会", "柏林", "音乐会"),
+        ("在柏林听音乐会", "柏林", "音乐会"),
+        ("帮我找柏林十二月五号的演唱会", "柏林", "演唱会"),
+        ("推荐一场周六晚上的音乐会", "", "音乐会"),
+        ("柏林明天晚上的餐厅", "柏林", ""),
+        ("找一家柏林的意大利餐厅", "柏林", "意大利"),
+        ("订柏林周五住两晚的酒店", "柏林", ""),
+        ("想吃上海菜，明天晚上七点两位", "", "上海菜"),
+    ],
+)
+def test_a_chinese_city_before_the_thing_is_its_place(said: str, city: str, thing: str):
+    draft = read(said, today=date(2026, 11, 26), language="zh").draft
+    assert (draft.place, draft.words if thing != "上海菜" else thing) == (city, thing)
+
+
+def test_a_day_of_the_month_is_no_number_of_an_offer():
+    reading = read("帮我找柏林十二月五号的演唱会", today=date(2026, 11, 26), language="zh")
+    assert (reading.choice, reading.draft.day) == (None, date(2026, 12, 5))

@@ -21,6 +21,7 @@ from integrations.partner import (
     BookingWish,
     Buyer,
     Partner,
+    PartnerOrder,
     PartnerPayment,
     PartnerRefused,
     PartnerUnknown,
@@ -94,6 +95,22 @@ def test_the_client_is_a_partner_and_a_search(partner: BookingPartner):
     assert seen[0] is seen[1]
 
 
+async def moves(partner: BookingPartner, order: PartnerOrder) -> None:
+    """One more at the table is paid for, one less comes back, and a stale change is refused."""
+    moved = await partner.change(order.id, table(details=replace(DINNER, party=3)), key=key())
+    assert moved.total == Money(1000, "EUR")  # one more person
+    assert {t.type: t.amount.amount for t in moved.totals}["already_paid"] == 2000
+    changed = await partner.place(moved.reference, pay(moved), ADA, key=key())
+    assert (changed.status, changed.order) == ("completed", order)
+    fewer = await partner.change(order.id, table(details=replace(DINNER, party=2)), key=key())
+    stale = await partner.change(order.id, table(details=replace(DINNER, party=4)), key=key())
+    assert fewer.total == Money(0, "EUR")
+    assert {t.type: t.amount.amount for t in fewer.totals}["refund_due"] == 1000
+    await partner.place(fewer.reference, pay(fewer), ADA, key=key())
+    with pytest.raises(PartnerRefused):  # it would change what is no longer there
+        await partner.place(stale.reference, pay(stale), ADA, key=key())
+
+
 async def test_a_booking_runs_from_search_to_refund_and_fits_the_published_document(
     house: Running,
 ):
@@ -120,6 +137,7 @@ async def test_a_booking_runs_from_search_to_refund_and_fits_the_published_docum
         assert (done.status, done.total) == ("completed", Money(2000, "EUR"))
         assert done.order is not None
         assert (await partner.order(done.order.id)).status == "confirmed"
+        await moves(partner, done.order)
         offer = await partner.cancellation(done.order.id, key=key())
         assert (offer.refund, offer.fee) == (Money(2000, "EUR"), Money(0, "EUR"))
         ended = await partner.confirm_cancellation(done.order.id, offer, key=key())

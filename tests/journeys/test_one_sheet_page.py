@@ -1,24 +1,17 @@
 """One sheet for several merchants, as a person sees it: one press, and each part's own end."""
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 
 from tests.journeys.conftest import Product
+from tests.journeys.faults import troubled
 from tests.journeys.test_one_sheet import BOTH
-from tests.simulators import MERCHANT_KEY
 from tests.web.journey import PATIENCE_MS, armed, ask, enter, sheet
 from tests.web.soundness import sound
 
 pytestmark = pytest.mark.browser
 
 SHOP = "Fernweh Outdoor & Home"
-
-
-async def troubled(merchant: str, *faults: dict[str, object]) -> None:
-    key = {"authorization": f"Bearer {MERCHANT_KEY}"}
-    async with httpx.AsyncClient(base_url=merchant, headers=key, trust_env=False) as http:
-        (await http.post("/_sim/faults", json={"faults": list(faults)})).raise_for_status()
 
 
 async def test_one_press_pays_both_merchants_and_leaves_two_receipts(page: Page, product: Product):

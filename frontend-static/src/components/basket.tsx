@@ -4,14 +4,16 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { type Basket, canBePaid, due } from "../basket";
 import { maybe, t } from "../i18n";
+import { lazily } from "../lazily";
 import { formatMoney } from "../money";
 import type { Purchase } from "../purchase";
 import { clock, formatCountdown, secondsUntil, watchClock } from "../time";
 import type { Checkout, PaymentMethod } from "../wire";
 import { PartView } from "./consent";
-import { DetailsForm } from "./details";
 import { PayButton, payLabel } from "./pay";
 import { MethodPicker, paymentMethods } from "./pickers";
+
+const useDetails = lazily(async () => (await import("./details")).DetailsForm);
 
 interface BasketProps {
   basket: Basket;
@@ -70,6 +72,7 @@ function stateOf(part: Purchase): string {
 
 /** Who all of it is for is asked once; each merchant then says its own new total. */
 function Missing({ basket }: { basket: Basket }) {
+  const DetailsForm = useDetails();
   const lacking = basket.parts.flatMap((part) => {
     const checkout = part.checkout.value;
     const open = part.phase.value === "review" || part.phase.value === "busy";
@@ -79,7 +82,7 @@ function Missing({ basket }: { basket: Basket }) {
   const save = async (details: Record<string, unknown>) => {
     await Promise.all(lacking.map(({ part, checkout }) => part.revise(fitting(details, checkout))));
   };
-  return <DetailsForm checkouts={lacking.map(({ checkout }) => checkout)} busy={basket.busy} save={save} />;
+  return DetailsForm && <DetailsForm checkouts={lacking.map(({ checkout }) => checkout)} busy={basket.busy} save={save} />;
 }
 
 /** An address belongs to goods alone. */

@@ -2,6 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { Basket } from "../basket";
+import { bookingWords } from "../booking";
 import type { Consent } from "../consent";
 import { t } from "../i18n";
 import type { Purchase } from "../purchase";
@@ -82,6 +83,11 @@ function Terms({ consent }: { consent: Consent }) {
       <p class="seller">
         {t("consent.seller")} <strong>{consent.merchantOfRecord}</strong>
       </p>
+      {consent.change && (
+        <p>
+          {t("change.from_to", { before: bookingWords(consent.change.before), after: bookingWords(consent.change.after) })}
+        </p>
+      )}
       <Lines {...consent} />
       <dl class="terms">
         {consent.cancellationPolicy && (
@@ -117,7 +123,7 @@ function Draft({ checkout }: { checkout: Checkout }) {
       </ul>
       {(checkout.messages ?? []).map(
         (note, index) =>
-          note.text && (
+          note.text && !note.path?.startsWith("$.buyer.") && ( // the form below asks for it
             <p key={index} class="quiet">
               {note.text}
             </p>

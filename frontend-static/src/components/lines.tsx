@@ -1,7 +1,7 @@
 /** What is bought, line by line, with the sums beside it and the total at the end. */
 
 import { type ConsentLine, taxIsIncluded } from "../consent";
-import { t } from "../i18n";
+import { maybe, t } from "../i18n";
 import { formatMoney } from "../money";
 import type { Total } from "../wire";
 
@@ -41,7 +41,9 @@ export function Lines({ lines, totals, total, currency }: LinesProps) {
         {totals.map((one) => (
           <tr key={`${one.type}:${one.label}`} class="side">
             <th scope="row">
-              {one.type === "tax" && included ? t("consent.included", { label: one.label }) : one.label}
+              {one.type === "tax" && included
+                ? t("consent.included", { label: one.label })
+                : (maybe("total", one.type) ?? one.label)}
             </th>
             <td>{money(one.amount)}</td>
           </tr>

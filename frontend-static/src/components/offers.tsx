@@ -1,5 +1,6 @@
 /** Offers as cards. Everything on them is a merchant's text: shown, never read as markup. */
 
+import { bookingWords } from "../booking";
 import { useSignal } from "@preact/signals";
 import { ImageOff } from "lucide";
 import { Problem } from "../api";
@@ -8,7 +9,6 @@ import { formatMoney } from "../money";
 import { wording } from "../purchase";
 import { choose } from "../sheet";
 import { stop } from "../state";
-import { formatDay } from "../time";
 import type { Offer, Picture } from "../wire";
 import { Icon } from "./icon";
 
@@ -85,12 +85,6 @@ function OfferCard({ offer }: { offer: Offer }) {
 function OfferFacts({ offer }: { offer: Offer }) {
   const { date, time, party, nights, ...rest } = offer.attributes ?? {};
   const own = (name: string) => (language.value === "zh" && rest[`${name}_zh`]) || rest[name] || "";
-  const when = [
-    date && formatDay(date),
-    time?.slice(0, 5),
-    party && t("offer.party", { party }),
-    nights && t("offer.nights", { nights }),
-  ];
   const quietly = [
     offer.rating ? `★ ${offer.rating.toFixed(1)}` : "",
     own("area"),
@@ -98,7 +92,7 @@ function OfferFacts({ offer }: { offer: Offer }) {
   ];
   return (
     <>
-      <div class="offer-when">{when.filter(Boolean).join(" · ")}</div>
+      <div class="offer-when">{bookingWords({ date, time, party, nights })}</div>
       <div class="quiet">{quietly.filter(Boolean).join(" · ")}</div>
     </>
   );

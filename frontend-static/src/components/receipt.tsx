@@ -4,13 +4,18 @@ import { useSignal } from "@preact/signals";
 import { ExternalLink } from "lucide";
 import { useEffect } from "preact/hooks";
 import { call, Problem } from "../api";
+import { bookingWords } from "../booking";
 import { sideTotals } from "../consent";
 import { maybe, t } from "../i18n";
+import { lazily } from "../lazily";
 import { formatMoney } from "../money";
+import { orderNews } from "../state";
 import type { Order, OrderFact } from "../wire";
 import { Cancellation } from "./cancellation";
 import { Icon } from "./icon";
 import { Lines } from "./lines";
+
+const useChange = lazily(async () => (await import("./change")).Change);
 
 export function Receipt({ fact }: { fact: Pick<OrderFact, "order_id"> }) {
   const order = useSignal<Order | null>(null);
@@ -22,7 +27,7 @@ export function Receipt({ fact }: { fact: Pick<OrderFact, "order_id"> }) {
         if (!(error instanceof Problem)) throw error;
         fault.value = true;
       });
-  }, [fact.order_id]);
+  }, [fact.order_id, orderNews.value]);
   return (
     <section class="receipt" aria-label={t("order.number", { id: fact.order_id })}>
       {order.value === null ? (
@@ -37,6 +42,7 @@ export function Receipt({ fact }: { fact: Pick<OrderFact, "order_id"> }) {
 }
 
 function OrderDetails({ order, changed }: { order: Order; changed: (order: Order) => void }) {
+  const ChangeForm = useChange();
   const link = order.permalink_url && /^https?:\/\//.test(order.permalink_url) ? order.permalink_url : null;
   return (
     <>
@@ -66,6 +72,18 @@ function OrderDetails({ order, changed }: { order: Order; changed: (order: Order
             <dd class="mono">{order.merchant_order_id}</dd>
           </div>
         )}
+        {order.booking && (
+          <div>
+            <dt>{t("order.booked")}</dt>
+            <dd>{bookingWords(order.booking)}</dd>
+          </div>
+        )}
+        {order.part_of && (
+          <div>
+            <dt>{t("order.part_of")}</dt>
+            <dd class="mono">{order.part_of}</dd>
+          </div>
+        )}
         {order.refunded ? (
           <div>
             <dt>{t("order.refunded")}</dt>
@@ -78,6 +96,7 @@ function OrderDetails({ order, changed }: { order: Order; changed: (order: Order
           {t("order.look")} <Icon node={ExternalLink} size={14} />
         </a>
       )}
+      {order.booking && ChangeForm && <ChangeForm order={order} />}
       <Cancellation order={order} changed={changed} />
     </>
   );
