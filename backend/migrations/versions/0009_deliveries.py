@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0011_protocols"
+revision = "0009_deliveries"
 down_revision = "0008_search"
 branch_labels = None
 depends_on = None

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0010_basket"
-down_revision = "0011_protocols"
+revision = "0011_changes"
+down_revision = "0010_batches"
 branch_labels = None
 depends_on = None
 

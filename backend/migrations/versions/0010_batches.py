@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0009_quotas"
-down_revision = "0011_protocols"
+revision = "0010_batches"
+down_revision = "0009_deliveries"
 branch_labels = None
 depends_on = None
 
