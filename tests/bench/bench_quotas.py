@@ -161,6 +161,8 @@ def bench(url: str, steps: int) -> None:
     asyncio.run(_prepare(url))
     say = sys.stdout.write
     first = asyncio.run(opened(url, 2_000))
+    at_once, lines = PROCESSES * UNDER_WAY, PROCESSES * CONNECTIONS
+    say(f"quota: {at_once} turns under way at once, {lines} connections, {PROCESSES} processes\n")
     say(f"quota first turns of 2,000 subjects, each opening three windows: {first:,.0f}/s\n")
     for name, subjects, target in (("one subject", 1, 1_500), ("2,000 subjects", 2_000, 3_000)):
         base = rate(url, _bare, f"b{subjects}", subjects)
