@@ -6,6 +6,7 @@ soon: a change of the world moves what a seed meets.
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +15,8 @@ import psycopg
 
 from backend.till import Till
 from integrations.money import Money
+from integrations.partner import PartnerRefused
+from integrations.payments import PaymentUnknown
 from tests.conftest import fresh_database
 from tests.simulation.invariants import Violated
 from tests.simulation.play import Played, play
@@ -22,37 +25,52 @@ from tests.simulation.play import Played, play
 SMALL: dict[str, Any] = {"rate": 0.15, "people": 3, "errands": 3}
 
 
-class _Payments:
+class _Passing:
     """Passes everything on; whoever is careless overrides a part."""
 
     def __init__(self, inner: Any) -> None:
-        self._inner, self._calls = inner, 0
+        self._inner = inner
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
 
-class _NewKeys(_Payments):
+class _NewKeys(_Passing):
+    """The processor of this world loses each first answer, so that there is a second try."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._tries: Counter[str] = Counter()
+
     async def authorise(self, *, key: str, **how: Any) -> Any:
-        self._calls += 1
-        return await self._inner.authorise(key=f"{key}:{self._calls}", **how)
+        self._tries[key] += 1
+        made = await self._inner.authorise(key=f"{key}:{self._tries[key]}", **how)
+        if self._tries[key] == 1:
+            raise PaymentUnknown("the answer was lost")
+        return made
 
     async def find(self, purchase_id: str) -> Any:
         del purchase_id  # nobody looks whether it is charged already
 
 
-class _AnotherAmount(_Payments):
+class _AnotherAmount(_Passing):
     async def authorise(self, *, amount: Money, **how: Any) -> Any:
         return await self._inner.authorise(amount=amount + Money(1, amount.currency), **how)
 
 
-class _NeverVoids(_Payments):
+class _NeverVoids(_Passing):
     async def void(self, payment_id: str, *, key: str) -> Any:
         del key
         return replace(await self._inner.read(payment_id), status="voided")
 
 
-class _CapturesFirst(_Payments):
+class _Refusing(_Passing):
+    async def place(self, *what: Any, **how: Any) -> Any:
+        del what, how
+        raise PartnerRefused("not today")
+
+
+class _CapturesFirst(_Passing):
     async def authorise(self, *, key: str, **how: Any) -> Any:
         made = await self._inner.authorise(key=key, **how)
         if made.status == "authorised":
@@ -62,6 +80,15 @@ class _CapturesFirst(_Payments):
 
 def _payments(kind: Callable[[Any], Any]) -> Callable[[Till], Till]:
     return lambda till: replace(till, payments=kind(till.payments))
+
+
+def _never_voids(till: Till) -> Till:
+    """Beside merchants that refuse every order, so that there is money to let go."""
+
+    async def partner_for(merchant_id: str) -> Any:
+        return _Refusing(await till.partner_for(merchant_id))
+
+    return replace(till, payments=_NeverVoids(till.payments), partner_for=partner_for)
 
 
 def _as_it_is(till: Till) -> Till:
@@ -99,7 +126,7 @@ MISTAKES: Mapping[str, Mistake] = {
     "an order without its entry in the ledger": Mistake(spoil=_UNBOOKED),
     "a hold that gives nothing back": Mistake(spoil=_KEPT, world={"turns": 6}),
     "another amount": Mistake(_payments(_AnotherAmount)),
-    "a forgotten void": Mistake(_payments(_NeverVoids)),
+    "a forgotten void": Mistake(_never_voids),
     "a new key at every try": Mistake(_payments(_NewKeys)),
 }
 
