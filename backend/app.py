@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import FastAPI
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits.aio.strategies import FixedWindowRateLimiter
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,6 +46,7 @@ from backend.auth import UserAccount
 from backend.catalogue import Catalogue as Shelves
 from backend.database import Database
 from backend.desk import PersonDesk
+from backend.hits import Hits
 from backend.live_shelf import LiveShelf
 from backend.parts import Parts
 from backend.policies import PoliciesFile
@@ -135,7 +135,6 @@ def create_app(
         max_body_size=BODY_BYTES_MAX,
     )
     app.state.settings = settings
-    app.state.limiter = FixedWindowRateLimiter(MemoryStorage())
     problems.install(app)
     for surface in SURFACES:
         app.include_router(surface.router)
@@ -158,6 +157,8 @@ async def _build(
     state, (catalogue, plans, ready, load) = app.state, given
     state.database = Database(parts.database_url)
     stack.push_async_callback(state.database.dispose)
+    hits = Hits(state.database.transaction)
+    state.limiter = FixedWindowRateLimiter(hits)
     state.vault = Vault.at(settings.home)
     router = (
         await asyncio.to_thread(Router.load, settings.policies_file) if ready is None else ready
@@ -190,7 +191,11 @@ async def _build(
     state.chat.seats.restored = await _restored(state.database)
     queue = jobs.build(
         state.till,
-        sweeps=[_sweeps(state.database), partial(subscriptions.sweep, state.counter)],
+        sweeps=[
+            _sweeps(state.database),
+            partial(subscriptions.sweep, state.counter),
+            hits.sweep,
+        ],
         subscriber=partial(subscriptions.sync, state.counter),
         watch=state.chat.watch,
         rerank=partial(reranking.nightly, state.catalogue),

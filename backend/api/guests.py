@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
+from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import Field
 
 from backend import arrival, auth
@@ -30,12 +31,12 @@ class NewAccount(Strict):
     name: str = Field("", max_length=200)
 
 
-def throttle(request: Request, name: str, limits: tuple[RateLimitItem, ...]) -> None:
+async def throttle(request: Request, name: str, limits: tuple[RateLimitItem, ...]) -> None:
     """Raises `TooManyRequests` when this address has done that too often."""
     address = request.client.host if request.client else ""
-    limiter = request.app.state.limiter
+    limiter: FixedWindowRateLimiter = request.app.state.limiter
     for limit in limits:
-        if not limiter.hit(limit, name, address):
+        if not await limiter.hit(limit, name, address):
             wait = "60" if limit.get_expiry() <= 60 else "3600"
             raise TooManyRequests(headers={"Retry-After": wait})
 
@@ -46,7 +47,7 @@ async def speaker(request: Request, who: auth.Principal) -> UserAccount:
     async with database.transaction() as session:
         row = await auth.user(session, who.user_id)
     if row.guest:
-        throttle(request, "guest-turn", TURNS)
+        await throttle(request, "guest-turn", TURNS)
     return row
 
 
@@ -58,7 +59,7 @@ async def create_account(body: NewAccount, request: Request, who: UserKey) -> di
     guest moves over.
     """
     database: Database = request.app.state.database
-    throttle(request, "account", ACCOUNTS)
+    await throttle(request, "account", ACCOUNTS)
     async with database.transaction() as session:
         if not (await auth.user(session, who.user_id)).guest:
             raise Conflict("You have an account already", code="not_a_guest")

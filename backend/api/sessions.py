@@ -48,9 +48,9 @@ async def sign_in(body: SignIn, request: Request, response: Response) -> dict[st
     """Opens a session cookie for the page. What a guest said comes along to their account."""
     database: Database = request.app.state.database
     if body.key or body.email:
-        guests.throttle(request, "session", SIGN_INS)
+        await guests.throttle(request, "session", SIGN_INS)
     else:
-        guests.throttle(request, "guest", guests.ARRIVALS)
+        await guests.throttle(request, "guest", guests.ARRIVALS)
     who = await _who(database, body)
     guest_id = await auth.guest(request) if who.role == "user" and (body.key or body.email) else ""
     async with database.transaction() as session:

@@ -77,16 +77,28 @@ def facts(said: Mapping[str, Quote]) -> list[tuple[str, Any]]:
     ]
 
 
-async def bought(partner: Partner, quote: Quote, day: date) -> Facts:
+async def nothing(_order_id: str) -> Facts:
+    return []
+
+
+async def bought(
+    partner: Partner,
+    quote: Quote,
+    day: date,
+    *,
+    meanwhile: Callable[[str], Awaitable[Facts]] = nothing,
+) -> Facts:
     """Placed, read, and given back for what the merchant says."""
     done = await partner.place(quote.reference, payment(quote, day), ADA, key="tape:place")
     assert done.order is not None
     order = await partner.order(done.order.id)
+    told = await meanwhile(order.id)
     back = await partner.cancellation(order.id, key="tape:cancellation")
     ended = await partner.confirm_cancellation(order.id, back, key="tape:canceled")
     return [
         *facts({"placed": done}),
         ("order", order.status),
+        *told,
         ("back", (back.refund, back.fee)),
         ("ended", ended.status),
     ]
@@ -128,7 +140,7 @@ async def acp(at: Place) -> Facts:
 
 
 async def booking(at: Place) -> Facts:
-    """A table by the booking API: searched, moved by an hour, held, booked, canceled."""
+    """A table by the booking API: searched, moved by an hour, held, booked, one more, canceled."""
     async with httpx.AsyncClient(trust_env=False) as http:
         partner = BookingPartner(http, at.url, at.merchant_key)
         seven = BookingDetails(at.day + timedelta(days=20), 2, time(19))
@@ -140,12 +152,19 @@ async def booking(at: Place) -> Facts:
         held = await partner.hold(second.reference, key="tape:hold")
         dropped = await partner.quote(basket, key="tape:other")
         gone = await partner.cancel(dropped.reference, key="tape:drop")
+        three = replace(basket, booking=replace(seven, time=time(20), party=3))
+
+        async def one_more(order_id: str) -> Facts:
+            more = await partner.change(order_id, three, key="tape:change")
+            moved = await partner.place(more.reference, payment(more, at.day), ADA, key="tape:move")
+            return facts({"more": more, "moved": moved})
+
         return [
             ("found", found[0].item_id),
             *facts({"first": first, "second": second, "held": held, "gone": gone}),
             ("kept", held.hold_expires_at is not None),
             await refused(partner.quote(replace(basket, lines=(("nothing", 1),)), key="tape:no")),
-            *await bought(partner, held, at.day),
+            *await bought(partner, held, at.day, meanwhile=one_more),
         ]
 
 

@@ -11,6 +11,7 @@ import socket
 import pytest
 import vcr
 
+from integrations.money import Money
 from tests.cassettes import live, tape
 from tests.cassettes.walks import STRIPE_KEY, TAPES, Facts, Place
 from tests.integrations.running_merchants import KEY
@@ -43,7 +44,8 @@ async def test_a_taped_purchase_ends_with_the_money_back(name: str):
     assert said["placed"][0] == "completed"
     assert said["ended"] == "canceled"
     refund, fee = said["back"]
-    assert refund + fee == said["placed"][1]
+    more = said["moved"][1] if "moved" in said else Money.zero(refund.currency)
+    assert refund + fee == said["placed"][1] + more
 
 
 async def test_a_taped_charge_gives_our_fee_back_in_proportion():

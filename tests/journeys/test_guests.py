@@ -5,8 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from tests.journeys.conftest import Product
 from tests.journeys.runs import run, said
@@ -16,8 +14,8 @@ PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits(product: Product) -> None:
-    product.app.state.limiter = FixedWindowRateLimiter(MemoryStorage())
+async def fresh_limits(product: Product) -> None:
+    await product.app.state.limiter.storage.reset()
 
 
 def browser(product: Product) -> httpx.AsyncClient:

@@ -19,8 +19,8 @@ from typing import Any
 import httpx
 import numpy as np
 from fastapi import FastAPI
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import SecretStr
 from sqlalchemy import text
 from structlog.testing import capture_logs
