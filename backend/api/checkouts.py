@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, field_validator
 
-from backend import changes, checkout, consent, orders, quoting, refunds, threads
+from backend import changes, checkout, consent, orders, quoting, refunds, revising, threads
 from backend.api.payment_method import PaymentMethod, method_for
 from backend.api.strict import Strict
 from backend.auth import UserKey
@@ -20,7 +20,7 @@ from backend.consent import Consent
 from backend.database import Session
 from backend.errors import BadRequest
 from backend.idempotency import IdempotentRoute, KeyedRoute
-from backend.quoting import Changes
+from backend.revising import Changes
 from backend.till import Till
 from integrations import partner
 
@@ -204,7 +204,7 @@ async def put_checkout(
     checkout_id: str, body: CheckoutChanges, who: UserKey, request: Request
 ) -> dict[str, Any]:
     """A new revision with these changes; the old confirmation hash is void."""
-    row = await quoting.revise(
+    row = await revising.revise(
         _till(request), user_id=who.user_id, checkout_id=checkout_id, changes=body.changes()
     )
     return checkout.document(row)

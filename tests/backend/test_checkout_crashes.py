@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlmodel import col
 
-from backend import consent, jobs, ledger, quoting, refunds
+from backend import consent, jobs, ledger, quoting, refunds, revising
 from backend.checkout import Checkout
 from backend.consent import Consent
 from backend.errors import AppError
@@ -42,8 +42,8 @@ class Story:
         )
         self.checkout_id = row.id
         if row.state != "awaiting_confirmation":
-            row = await quoting.revise(
-                world.till, user_id="usr_ada", checkout_id=row.id, changes=quoting.Changes()
+            row = await revising.revise(
+                world.till, user_id="usr_ada", checkout_id=row.id, changes=revising.Changes()
             )
         given = Consent(row.confirmation_hash or "", Method(self.token))
         await consent.confirm(world.till, user_id="usr_ada", checkout_id=row.id, consent=given)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from backend import consent, jobs, orders, quoting
+from backend import consent, jobs, orders, revising
 from backend.confirmation import digest
 from backend.consent import Consent, confirm
 from backend.errors import (
@@ -253,8 +253,8 @@ async def test_a_foreign_checkout_is_not_found(world):
     for attempt in (
         confirm(world.till, user_id="usr_eve", checkout_id=row.id, consent=agreed(row)),
         consent.cancel(world.till, user_id="usr_eve", checkout_id=row.id),
-        quoting.revise(
-            world.till, user_id="usr_eve", checkout_id=row.id, changes=quoting.Changes()
+        revising.revise(
+            world.till, user_id="usr_eve", checkout_id=row.id, changes=revising.Changes()
         ),
     ):
         with pytest.raises(NotFound):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend import checkout, mandates, quoting
+from backend import checkout, mandates, quoting, revising
 from backend.checkout import Checkout
 from backend.consent import Consent, confirm
 from backend.purchase import drive
@@ -25,8 +25,8 @@ URL = "https://emptor.example"
 async def agreed(world: World, card: str = "pm_card_visa", code: str = "") -> Checkout:
     row = await quoting.quote(world.till, user_id="usr_ada", lines=[("off_mug", 1)])
     if code:
-        changes = quoting.Changes(discount_codes=(code,))
-        row = await quoting.revise(
+        changes = revising.Changes(discount_codes=(code,))
+        row = await revising.revise(
             world.till, user_id="usr_ada", checkout_id=row.id, changes=changes
         )
     said = Consent(row.confirmation_hash or "", Method(card), "198.51.100.7", "pytest")

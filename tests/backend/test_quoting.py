@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backend import quoting
+from backend import quoting, revising
 from backend.checkout import document
 from backend.confirmation import digest, sheet
 from backend.errors import (
@@ -30,11 +30,11 @@ async def test_a_quote_is_frozen_with_the_merchants_own_total_and_a_hash(world):
 
 async def test_the_sheet_adds_up_to_the_total_with_tax_delivery_and_discount(world):
     row = await quoted(world)
-    row = await quoting.revise(
+    row = await revising.revise(
         world.till,
         user_id="usr_ada",
         checkout_id=row.id,
-        changes=quoting.Changes(discount_codes=("WELCOME",)),
+        changes=revising.Changes(discount_codes=("WELCOME",)),
     )
     lines = sheet(row.confirmation)
     assert sum(line["qty"] * line["unit"] for line in lines) == row.total
@@ -95,22 +95,22 @@ async def test_what_is_missing_stands_in_the_messages_and_nothing_can_be_confirm
 async def test_giving_what_was_missing_makes_a_new_revision_that_can_be_confirmed(world):
     world.profiles["usr_ada"] = Profile()
     row = await quoted(world)
-    row = await quoting.revise(
+    row = await revising.revise(
         world.till,
         user_id="usr_ada",
         checkout_id=row.id,
-        changes=quoting.Changes(buyer=BUYER, address=HOME),
+        changes=revising.Changes(buyer=BUYER, address=HOME),
     )
     assert (row.state, row.revision) == ("awaiting_confirmation", 2)
 
 
 async def test_a_new_revision_kills_the_old_hash(world):
     first = await quoted(world)
-    await quoting.revise(
+    await revising.revise(
         world.till,
         user_id="usr_ada",
         checkout_id=first.id,
-        changes=quoting.Changes(lines=(("off_mug", 1),)),
+        changes=revising.Changes(lines=(("off_mug", 1),)),
     )
     with pytest.raises(ConfirmationMismatch):
         await confirmed(world, first)
