@@ -189,17 +189,7 @@ async def _build(
         url=settings.url,
     )
     state.chat.seats.restored = await _restored(state.database)
-    queue = jobs.build(
-        state.till,
-        sweeps=[
-            _sweeps(state.database),
-            partial(subscriptions.sweep, state.counter),
-            hits.sweep,
-        ],
-        subscriber=partial(subscriptions.sync, state.counter),
-        watch=state.chat.watch,
-        rerank=partial(reranking.nightly, state.catalogue),
-    )
+    queue = _queue(state, hits)
     for task in (jobs.worker(queue), *_followed(state)):
         stack.push_async_callback(_stop, asyncio.create_task(task))
 
@@ -300,6 +290,21 @@ def _desks(of: Till) -> Any:
         return PersonDesk(of, user.id, thread_id)
 
     return desk
+
+
+def _queue(state: Any, hits: Hits) -> Any:
+    """The jobs of this process: purchases to drive on, and what runs out or is due at night."""
+    return jobs.build(
+        state.till,
+        sweeps=[
+            _sweeps(state.database),
+            partial(subscriptions.sweep, state.counter),
+            hits.sweep,
+        ],
+        subscriber=partial(subscriptions.sync, state.counter),
+        watch=state.chat.watch,
+        rerank=partial(reranking.nightly, state.catalogue),
+    )
 
 
 def _sweeps(database: Database) -> jobs.Sweep:

@@ -23,11 +23,13 @@ LONG = (
     "test_embedded_model",
     "test_rollout",
     "test_page",
-    "test_paying",
     "test_simulation",
+    "test_model",
+    "test_paying",
+    "test_one_sheet_page",
+    "test_changes_page",
     "test_embedded_postgres",
     "test_checkout_kills",
-    "test_model",
 )
 
 

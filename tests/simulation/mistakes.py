@@ -22,7 +22,7 @@ from tests.simulation.invariants import Violated
 from tests.simulation.play import Played, play
 
 # Small and full of faults, so that a mistake costs seconds to find.
-SMALL: dict[str, Any] = {"rate": 0.15, "people": 3, "errands": 3}
+SMALL: dict[str, Any] = {"rate": 0.1, "people": 2, "errands": 2}
 
 
 class _Passing:
