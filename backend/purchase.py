@@ -168,7 +168,11 @@ async def _after_refusal(till: Till, payment_id: str) -> Payment | None:
 
 
 async def _capture_failed(till: Till, work: Checkout, payment: Payment) -> Checkout | None:
-    """The merchant has an order and we cannot take the money: undo the order, tell a person."""
+    """The merchant has an order and we cannot take the money: undo the order, tell a person.
+
+    A booking that was moved stays moved: canceling it would cancel what was paid before.
+    """
+    left = "the order was canceled" if work.changes is None else "we will settle the rest with you"
     async with till.database.transaction() as session:
         await incidents.report(
             session,
@@ -184,7 +188,7 @@ async def _capture_failed(till: Till, work: Checkout, payment: Payment) -> Check
         state="placing",
         step="undo",
         failure_code="payment_declined",
-        failure_detail="The bank did not release the money; the order was canceled",
+        failure_detail=f"The bank did not release the money; {left}",
     )
 
 

@@ -57,16 +57,7 @@ async def play(
     """
     async with opened(url, furniture, seed, rate=rate) as world:
         world.till = world.app.state.till = change(world.till)
-        buyers = [Person(world, f"person{n}", errands) for n in range(people)]
-        for person in buyers:
-            world.stage.enter(person.who, person.live())
-        for n in range(2 * (turns > 0)):
-            talker = Talker(world, f"talker{n}", turns)
-            world.stage.enter(f"person-{talker.who}", talker.live(), often=0.5)
-        for n in range(2):
-            world.stage.enter(f"worker{n}", Worker(world).live(), often=0.8)
-        world.stage.enter("courier", Courier(world).live(), often=0.4)
-        world.stage.enter("staff", Staff(world).live(), often=0.2)
+        buyers = _enter(world, people, errands, turns)
         try:
             steps = await _storm(world, every)
             await _calm(world)
@@ -93,6 +84,21 @@ async def play(
         {row["id"]: row["n"] for row in taken},
         trace,
     )
+
+
+def _enter(world: World, people: int, errands: int, turns: int) -> list[Person]:
+    """Everybody who acts takes the stage. Returns those who buy."""
+    buyers = [Person(world, f"person{n}", errands) for n in range(people)]
+    for person in buyers:
+        world.stage.enter(person.who, person.live())
+    for n in range(2 * (turns > 0)):
+        talker = Talker(world, f"talker{n}", turns)
+        world.stage.enter(f"person-{talker.who}", talker.live(), often=0.5)
+    for n in range(2):
+        world.stage.enter(f"worker{n}", Worker(world).live(), often=0.8)
+    world.stage.enter("courier", Courier(world).live(), often=0.4)
+    world.stage.enter("staff", Staff(world).live(), often=0.2)
+    return buyers
 
 
 async def _storm(world: World, every: int) -> int:

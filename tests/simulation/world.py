@@ -23,6 +23,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from backend import auth, merchants, offers, products
@@ -142,7 +143,6 @@ async def furnish(url: str) -> dict[str, Any]:
     database = Database(url)
     vault = _vault()
     keys: dict[str, str] = {}
-    shelf: dict[str, list[str]] = {}
     async with database.transaction() as session:
         for n in range(PEOPLE):
             person = UserAccount(
@@ -173,21 +173,28 @@ async def furnish(url: str) -> dict[str, Any]:
             keys[f"mer_{name}"] = await auth.create_key(
                 session, role="merchant", merchant_id=f"mer_{name}"
             )
-        for name in ("shop", "record"):
-            things = list(goods.load().values())[:24]
-            base_url = f"http://{name}"
-            rows = [goods.feed_row(one, left=one.stock, base_url=base_url) for one in things]
-            shelf[name] = [_add(session, name, row) for row in rows]
-        for name in ("box", "oldbox"):
-            evenings = [one for one in events.on_sale(BEGINNING.date()) if not one.event.age]
-            rows = [events.feed_row(one, left=9, base_url=f"http://{name}") for one in evenings]
-            shelf[name] = [_add(session, name, row) for row in rows[4:24]]
-        seats = flights.flights(BEGINNING.date())[12:24]
-        lines = [flights.feed_row(one, "http://airline") for one in seats]
-        shelf["airline"] = [_add(session, "airline", line) for line in lines]
-        shelf["tables"] = await _dinners(session)
+        shelf = await _shelves(session)
     await database.dispose()
     return {"keys": keys, "offers": shelf}
+
+
+async def _shelves(session: AsyncSession) -> dict[str, list[str]]:
+    """What each house sells: the ids of its offers."""
+    shelf: dict[str, list[str]] = {}
+    for name in ("shop", "record"):
+        things = list(goods.load().values())[:24]
+        base_url = f"http://{name}"
+        rows = [goods.feed_row(one, left=one.stock, base_url=base_url) for one in things]
+        shelf[name] = [_add(session, name, row) for row in rows]
+    for name in ("box", "oldbox"):
+        evenings = [one for one in events.on_sale(BEGINNING.date()) if not one.event.age]
+        rows = [events.feed_row(one, left=9, base_url=f"http://{name}") for one in evenings]
+        shelf[name] = [_add(session, name, row) for row in rows[4:24]]
+    seats = flights.flights(BEGINNING.date())[12:24]
+    lines = [flights.feed_row(one, "http://airline") for one in seats]
+    shelf["airline"] = [_add(session, "airline", line) for line in lines]
+    shelf["tables"] = await _dinners(session)
+    return shelf
 
 
 def _vault() -> Vault:
