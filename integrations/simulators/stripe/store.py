@@ -68,6 +68,7 @@ class Store:
         self._sql.execute("PRAGMA synchronous=NORMAL")
         self._sql.executescript(_SCHEMA)
         self._lock = threading.RLock()
+        self._began = 0.0
 
     def close(self) -> None:
         with self._lock:
@@ -77,6 +78,7 @@ class Store:
     def transaction(self) -> Iterator[None]:
         with self._lock:
             self._sql.execute("BEGIN IMMEDIATE")
+            self._began = time.time()
             try:
                 yield
             except BaseException:
@@ -130,8 +132,11 @@ class Store:
             (key, answer.request, answer.status, answer.body),
         )
 
-    def enqueue(self, event_id: str, *, due: float) -> None:
-        self._sql.execute("INSERT INTO delivery (event, due) VALUES (?, ?)", (event_id, due))
+    def enqueue(self, event_id: str, *, after_s: float) -> None:
+        """The events of one request fall due at one moment: none is seen without the rest."""
+        self._sql.execute(
+            "INSERT INTO delivery (event, due) VALUES (?, ?)", (event_id, self._began + after_s)
+        )
 
     def due(self, now: float) -> list[tuple[int, str, int]]:
         """(delivery, event id, attempts so far), the oldest event first."""

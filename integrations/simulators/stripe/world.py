@@ -1,7 +1,6 @@
 """What a route works with: the store, events, expansion, and who is asking."""
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,7 +53,7 @@ class World:
         self.store.add(event)
         if self.hooks.url is not None:
             for _ in range(self.hooks.copies):
-                self.store.enqueue(event["id"], due=time.time() + self.hooks.delay_s)
+                self.store.enqueue(event["id"], after_s=self.hooks.delay_s)
 
     def page(
         self, kind: str, params: Params, url: str, keep: Callable[[Thing], bool] = lambda _: True
