@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
+from backend.database import RETURNED
 from backend.errors import NotFound
 from backend.ids import new_id
 from integrations.money import Money
@@ -149,7 +150,7 @@ async def move(session: AsyncSession, seen: Checkout, **changes: Any) -> Checkou
         )
         .values(**changes, updated_at=func.now())
         .returning(Checkout)
-        .execution_options(populate_existing=True)
+        .execution_options(**RETURNED)
     )
     return (await session.execute(query)).scalar_one_or_none()
 

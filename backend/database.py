@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 STATEMENT_TIMEOUT_MS = 15_000
 IDLE_TRANSACTION_TIMEOUT_MS = 20_000
+# For `UPDATE … RETURNING` of whole rows: what comes back is the truth. Left to itself the mapper
+# also works out which loaded objects the statement touched, 20 ms more for every new shape of it.
+RETURNED = {"populate_existing": True, "synchronize_session": False}
 
 
 def async_url(url: str) -> str:

@@ -15,6 +15,7 @@ from sqlmodel import col
 
 from backend import fees, incidents, ledger, orders
 from backend.checkout import Checkout, move
+from backend.database import RETURNED
 from backend.orders import PurchaseOrder
 from backend.vault import Vault
 from integrations.money import CurrencyMismatch, Money, MoneyError
@@ -111,6 +112,7 @@ async def undone(session: AsyncSession, order_id: str, *, ref: str) -> bool:
         )
         .values(state="canceled", refunded=PurchaseOrder.total, updated_at=func.now())
         .returning(PurchaseOrder)
+        .execution_options(**RETURNED)
     )
     order = (await session.execute(query)).scalar_one_or_none()
     if order is None:

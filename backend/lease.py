@@ -16,6 +16,7 @@ from sqlmodel import col
 
 from backend import effects, incidents
 from backend.checkout import MOVING, Checkout, move
+from backend.database import RETURNED
 from backend.effects import Effect, Intent, Outcome
 from backend.till import Till
 
@@ -35,6 +36,7 @@ async def claim(till: Till, checkout_id: str) -> Checkout | None:
         .where(col(Checkout.id) == checkout_id, col(Checkout.state).in_(MOVING), free)
         .values(lease=secrets.token_hex(8), **_renewed())
         .returning(Checkout)
+        .execution_options(**RETURNED)
     )
     async with till.database.transaction() as session:
         return (await session.execute(query)).scalar_one_or_none()

@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel, col
 
 from backend import fees, ledger
 from backend.checkout import MOMENT, Checkout, instant, known
+from backend.database import RETURNED
 from backend.errors import NotFound
 from backend.ids import new_id
 from backend.lease import stop
@@ -312,6 +313,7 @@ async def fulfil(session: AsyncSession, order_id: str, *, ref: str) -> None:
         .where(col(PurchaseOrder.id) == order_id, col(PurchaseOrder.state) == "placed")
         .values(state="fulfilled", updated_at=func.now())
         .returning(PurchaseOrder)
+        .execution_options(**RETURNED)
     )
     order = (await session.execute(query)).scalar_one_or_none()
     if order is None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import fees, incidents, ledger, orders, refunds
+from backend.database import RETURNED
 from backend.orders import PurchaseOrder
 from backend.refunds import CANCELED, LEASE, MOVING, OrderRefund
 from backend.till import Till
@@ -43,6 +44,7 @@ async def _claim(till: Till, refund_id: str) -> OrderRefund | None:
         .where(col(OrderRefund.id) == refund_id, col(OrderRefund.state).in_(MOVING), free)
         .values(lease=secrets.token_hex(8), **_renewed())
         .returning(OrderRefund)
+        .execution_options(**RETURNED)
     )
     async with till.database.transaction() as session:
         return (await session.execute(query)).scalar_one_or_none()
@@ -62,7 +64,7 @@ async def _move(session: AsyncSession, seen: OrderRefund, **changes: Any) -> Ord
         )
         .values(**(_renewed() | {"updated_at": func.now()} | changes))
         .returning(OrderRefund)
-        .execution_options(populate_existing=True)
+        .execution_options(**RETURNED)
     )
     return (await session.execute(query)).scalar_one_or_none()
 

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from backend.checkout import Checkout, move
+from backend.database import RETURNED
 from backend.till import Till
 from integrations.partner import PartnerError, PartnerRefused
 from integrations.payments import PaymentError, PaymentRefused
@@ -29,6 +30,7 @@ async def release(till: Till, checkout_id: str) -> None:
         )
         .values(release_at=func.now() + _RETRY, attempts=Checkout.attempts + 1)
         .returning(Checkout)
+        .execution_options(**RETURNED)
     )
     async with till.database.transaction() as session:
         row = (await session.execute(query)).scalar_one_or_none()
