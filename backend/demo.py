@@ -21,6 +21,7 @@ from backend.database import Database
 from backend.errors import Unauthenticated
 from backend.ids import new_id
 from backend.vault import Vault
+from integrations.tls import roots
 
 log = structlog.get_logger()
 PLANS = ("free", "plus", "pro")
@@ -171,7 +172,7 @@ async def _merchant(
 
 async def _feed(catalogue: Catalogue, merchant_id: str, url: str) -> None:
     """The demo shop has no one to push its feed, so its first one is fetched."""
-    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False, timeout=20) as http:
         answer = await http.get(f"{url}/feed.jsonl")
         answer.raise_for_status()
     taken = await feeds.replace(

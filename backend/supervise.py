@@ -31,6 +31,7 @@ from integrations.embedded.llama import free_port
 from integrations.embedded.process import Command, Process, keep, start
 from integrations.embedded.weights import Store, WrongHash
 from integrations.listener import listen
+from integrations.tls import roots
 
 log = structlog.get_logger()
 READY_S = 45.0
@@ -209,7 +210,7 @@ async def _part(part: Part, home: Path, kept: list[asyncio.Task[None]], report: 
 async def _answers(url: str, process: Process, name: str) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + READY_S
-    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False, timeout=2) as client:
         while loop.time() < until:
             if not process.running:
                 raise StartFailed(f"The part '{name}' did not start: {process.last_words()}")
@@ -235,7 +236,7 @@ async def _stop_all(tasks: list[asyncio.Task[None]]) -> None:
 
 async def _watch_model(url: str, report: Report) -> None:
     """Passes on how far the model is, until it is ready or cannot be."""
-    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False, timeout=5) as client:
         while True:
             with suppress(httpx.HTTPError):
                 said = (await client.get(f"{url}/health")).json()

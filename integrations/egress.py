@@ -23,6 +23,7 @@ import httpx
 
 from integrations.lanes import Lanes
 from integrations.partner import PartnerRefused, PartnerUnknown, PartnerUnreachable
+from integrations.tls import roots
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -151,7 +152,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._limit = limit_bytes
         self._types = content_types
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(trust_env=False),
+            ssl_context=tls or roots(),
             # The lanes bound what one host may have; together they must not wait for each other.
             max_connections=None,
             max_keepalive_connections=64,

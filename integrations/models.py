@@ -31,6 +31,7 @@ from integrations.model_catalogue import (
     needs,
 )
 from integrations.prices import Cost, cost
+from integrations.tls import roots
 from integrations.usage import Usage
 
 __all__ = [
@@ -121,7 +122,9 @@ class ChatModels:
         # Idle connections are not kept: a reused one that the server has just closed would fail a
         # stream that has no retry, and the embedded server does close them under load.
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=0)
-        self._http = httpx.AsyncClient(timeout=timeout, limits=limits, trust_env=False)
+        self._http = httpx.AsyncClient(
+            timeout=timeout, limits=limits, verify=roots(), trust_env=False
+        )
         self.health = Health()
         self._home = (base_url, api_key)
         self._providers = {

@@ -1,6 +1,7 @@
 """Real PostgreSQL for every test: one embedded server a run, a fresh database a test."""
 
 import asyncio
+import gc
 import os
 import secrets
 import tempfile
@@ -36,6 +37,13 @@ LONG = (
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: the tests wait for processes half of their time."""
     return (os.cpu_count() or 2) + 1
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

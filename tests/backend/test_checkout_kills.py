@@ -21,6 +21,7 @@ from backend.demo import ADDRESS, BUYER
 from backend.till import Till
 from integrations.payments import Method
 from integrations.simulators.goods import feed_row, load
+from integrations.tls import roots
 from tests.backend.fakes_driver import VAULT, encode, till
 from tests.backend.fakes_shelf import jsonl
 from tests.simulators import MERCHANT_KEY, simulator
@@ -80,7 +81,7 @@ async def killed(database, stripe: str, checkout_id: str, suffix: str, when: str
 
 async def seen(url: str, path: str, **params: str) -> list[dict[str, Any]]:
     headers = {"authorization": f"Bearer {MERCHANT_KEY}"}
-    async with httpx.AsyncClient(trust_env=False, headers=headers) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False, headers=headers) as http:
         found: list[dict[str, Any]] = (await http.get(f"{url}{path}", params=params)).json()["data"]
     return found
 

@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from backend.parts import StartFailed, joined
 from backend.settings import ROOT, Settings
 from backend.supervise import database
+from integrations.tls import roots
 from tests.servers import serving, until
 from tests.weights import eventually, fetched
 
@@ -134,7 +135,7 @@ async def shared(model: str) -> AsyncIterator[tuple[Path, Product]]:
 async def test_every_part_answers_and_sees_none_of_our_settings(shared: tuple[Path, Product]):
     _, running_product = shared
     said = running_product.said
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as client:
         for url in (said["stripe"], *said["merchants"].values()):
             assert (await client.get(f"{url}/healthz")).status_code < 500
     assert await run(said["database"], "SELECT 1") == [(1,)]
@@ -148,7 +149,10 @@ async def test_every_part_answers_and_sees_none_of_our_settings(shared: tuple[Pa
 
 
 async def test_sigterm_stops_everything_in_time_even_with_a_request_open(home: Path, model: str):
-    async with up(home, OPENAI_BASE_URL=model) as running, httpx.AsyncClient() as client:
+    async with (
+        up(home, OPENAI_BASE_URL=model) as running,
+        httpx.AsyncClient(verify=roots()) as client,
+    ):
         tree = running.tree
         assert len(tree) >= 5
         async with client.stream("GET", f"{running.said['url']}/slow", timeout=30):
@@ -250,7 +254,10 @@ async def test_what_cannot_be_used_is_one_line_with_the_name_of_the_setting(
 @pytest.mark.weights
 async def test_kill_9_with_the_real_model_loaded_leaves_no_process(home: Path):
     await fetched()
-    async with up(home, DEMO=0) as running, httpx.AsyncClient(trust_env=False) as client:
+    async with (
+        up(home, DEMO=0) as running,
+        httpx.AsyncClient(verify=roots(), trust_env=False) as client,
+    ):
         address = running.said["model"].removesuffix("/v1")
 
         async def ready() -> bool:

@@ -20,6 +20,7 @@ from fastapi import FastAPI, Response
 
 from integrations.egress import guarded_client
 from integrations.partner import PartnerError
+from integrations.tls import roots
 from tests.servers import serving
 
 CALLERS = 12
@@ -74,7 +75,9 @@ async def measure() -> bool:
                     http = guarded_client(hosts, total_deadline_s=DEADLINE_S)
                 else:
                     limits = httpx.Limits(max_connections=32)
-                    http = httpx.AsyncClient(timeout=DEADLINE_S, limits=limits, trust_env=False)
+                    http = httpx.AsyncClient(
+                        verify=roots(), timeout=DEADLINE_S, limits=limits, trust_env=False
+                    )
                 found = await p99(http, urls, beside)
                 await http.aclose()
                 where = "beside a hanging one" if beside else "alone"

@@ -31,6 +31,7 @@ from integrations.payments import Method, PaymentRefused
 from integrations.signatures import SigningKey
 from integrations.simulators.events import on_sale
 from integrations.stripe_payments import StripePayments
+from integrations.tls import roots
 from integrations.ucp import Platform, UcpPartner
 from integrations.ucp_profile import VERSIONS, WELL_KNOWN, Directory
 from integrations.ucp_shelf import put_aside, search
@@ -114,7 +115,7 @@ async def refused(asked: Awaitable[Any]) -> tuple[str, str]:
 
 async def acp(at: Place) -> Facts:
     """A shop by ACP: discounts kept and turned down, another delivery, another basket."""
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         partner = AcpPartner(http, at.url, at.merchant_key)
         basket = Basket(
             (("tent-fjell-2", 1),),
@@ -141,7 +142,7 @@ async def acp(at: Place) -> Facts:
 
 async def booking(at: Place) -> Facts:
     """A table by the booking API: searched, moved by an hour, held, booked, one more, canceled."""
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         partner = BookingPartner(http, at.url, at.merchant_key)
         seven = BookingDetails(at.day + timedelta(days=20), 2, time(19))
         found = await partner.search(BookingWish("table", seven, "an Italian place", "Berlin"))
@@ -171,7 +172,7 @@ async def booking(at: Place) -> Facts:
 def ucp(version: str) -> Callable[[Place], Awaitable[Facts]]:
     async def walk(at: Place) -> Facts:
         """Tickets by UCP: found, put into a cart where it has one, posted, paid, given back."""
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
             key = at.key or SigningKey.generate()
             platform = Platform(at.profile_url, key, Directory(http))
             old = "" if version == VERSIONS[0] else f"{WELL_KNOWN}/{version}"

@@ -24,6 +24,7 @@ from integrations.partner import (
     PartnerUnknown,
     Quote,
 )
+from integrations.tls import roots
 from integrations.wire import Unreadable
 from tests.integrations.fakes_duffel import NOW, TOKEN, Duffel, app, published
 from tests.servers import serving
@@ -57,7 +58,7 @@ def duffel(served: tuple[Duffel, str]) -> Duffel:
 
 @pytest.fixture
 async def partner(served: tuple[Duffel, str], duffel: Duffel) -> AsyncIterator[DuffelPartner]:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         yield DuffelPartner(http, served[1], TOKEN, clock=duffel.clock)
 
 
@@ -260,7 +261,7 @@ async def test_ids_of_no_kind_wrong_tokens_and_two_seats_are_refused(
     for asked in (Basket((("x", 1),), "GBP"), Basket(((OFFER, 2),), "GBP")):
         with pytest.raises(PartnerRefused):
             await partner.quote(asked, key="no")
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         stranger = DuffelPartner(http, served[1], "not the token")
         with pytest.raises(PartnerRefused) as refused:
             await stranger.read(OFFER)

@@ -13,6 +13,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
+from integrations.tls import roots
 from tests.servers import until
 from tests.weights import eventually, local_model
 
@@ -46,7 +47,7 @@ def chat(url: str, *, model: str = "emptor-local") -> ChatOpenAI:
 
 
 async def health(url: str) -> dict:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as client:
         return (await client.get(f"{url}/health")).json()
 
 
@@ -116,7 +117,7 @@ async def test_a_client_that_leaves_stops_the_generation(url: str, text: str):
     """While it writes, and while it still reads the prompt."""
     server = (await health(url))["models"][0]["server"]
     asking = asyncio.create_task(chat(url).ainvoke(text))
-    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False, timeout=30) as client:
 
         async def busy() -> bool:
             slots = (await client.get(f"{server}/slots")).json()
@@ -137,7 +138,7 @@ async def test_a_client_that_leaves_stops_the_generation(url: str, text: str):
 
 
 async def test_a_prompt_beyond_the_window_is_refused_not_cut(url: str):
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False, timeout=60) as client:
         body = {
             "model": "emptor-local",
             "messages": [{"role": "user", "content": "word " * 9000}],

@@ -12,6 +12,7 @@ import pytest
 from integrations.embedded.llama import free_port
 from integrations.embedded.process import Command, start
 from integrations.embedded.weights import MINI
+from integrations.tls import roots
 from tests.weights import eventually, fetched
 
 
@@ -23,7 +24,7 @@ async def shim(home: Path, *arguments: str) -> AsyncIterator[httpx.AsyncClient]:
     command = Command((sys.executable, "-m", "integrations.embedded", *words))
     process = await start(command, log=home / "shim.log")
     async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60
+        verify=roots(), base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60
     ) as client:
 
         async def answers() -> bool:

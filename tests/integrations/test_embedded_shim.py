@@ -13,6 +13,7 @@ import pytest
 from integrations.embedded.gate import Gate
 from integrations.embedded.roster import Unavailable
 from integrations.embedded.shim import create_shim, model_client
+from integrations.tls import roots
 from tests.integrations.fakes_llama import FakeLlama, FakeRoster
 from tests.servers import serving, until
 
@@ -40,7 +41,7 @@ class Scene:
     client: openai.AsyncOpenAI
 
     async def post(self, **body: Any) -> httpx.Response:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(verify=roots(), trust_env=False) as client:
             asked = {"model": "emptor-local", "messages": HELLO} | body
             return await client.post(f"{self.url}/v1/chat/completions", json=asked)
 
@@ -139,7 +140,7 @@ async def test_bad_requests_are_named_in_openais_shape(
 
 @pytest.mark.parametrize("raw", [b"{", b"[]", b'"x"', b"\xff\xfe"])
 async def test_a_body_that_is_no_json_object_is_a_400(scene: Scene, raw: bytes):
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as client:
         answer = await client.post(f"{scene.url}/v1/chat/completions", content=raw)
     assert answer.status_code == 400
 
@@ -207,7 +208,7 @@ async def test_who_leaves_the_queue_never_reaches_the_model(scene: Scene):
 
 
 async def test_the_models_are_listed_with_their_windows(scene: Scene):
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as client:
         listed = (await client.get(f"{scene.url}/v1/models")).json()["data"]
     assert [model["id"] for model in listed] == ["emptor-local", "emptor-local-mini"]
     assert all(model["context_window"] == 8192 for model in listed)

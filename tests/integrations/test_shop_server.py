@@ -13,6 +13,7 @@ import pytest
 
 from integrations.simulators.goods import load
 from integrations.simulators.pictures import draw, motifs
+from integrations.tls import roots
 from tests.integrations.running_merchants import KEY, Running, running
 
 ADDRESS = {
@@ -43,7 +44,9 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runnin
 
 def client_of(shop: Running) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {KEY}", "API-Version": "2026-04-17"}
-    return httpx.AsyncClient(base_url=shop.url, headers=headers, trust_env=False, timeout=20)
+    return httpx.AsyncClient(
+        verify=roots(), base_url=shop.url, headers=headers, trust_env=False, timeout=20
+    )
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from integrations.money import Money
 from integrations.payments import PaymentRefused
 from integrations.stripe_billing import StripeBilling
 from integrations.stripe_payments import StripePayments
+from integrations.tls import roots
 from tests.integrations.fakes_stripe import ROOT, Simulator
 
 PLUS = Ware("plus", "Emptor Plus", Money(20_00, "USD"))
@@ -54,12 +55,12 @@ async def billing(simulator):
 
 
 async def get(simulator, path: str, **params) -> dict:
-    async with httpx.AsyncClient(base_url=simulator.url, headers=AUTH) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=simulator.url, headers=AUTH) as http:
         return (await http.get(path, params=params)).json()
 
 
 async def press(url: str, **form) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=30) as browser:
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as browser:
         return await browser.post(url, data=form)
 
 
@@ -135,7 +136,7 @@ async def test_a_change_is_shown_and_only_then_prorated(simulator, billing, cust
         back="http://x/",
         key=f"{customer}:change",
     )
-    async with httpx.AsyncClient(timeout=30) as browser:
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as browser:
         assert "emptor_pro_20000_usd_month" in (await browser.get(link.url)).text
     assert (await billing.read(customer)).subscriptions[0].plan == "plus"
     await press(link.url, choice="confirm")

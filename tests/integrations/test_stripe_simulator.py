@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from integrations.tls import roots
 from tests.integrations.fakes_stripe import ROOT, Simulator, inbox, types
 
 
@@ -30,7 +31,7 @@ def simulator(tmp_path_factory):
 async def api(simulator):
     """`api(method, path, key=…, **form)` → (status, body, headers), without any SDK between."""
     async with httpx.AsyncClient(
-        base_url=simulator.url, headers={"authorization": "Bearer sk_test_1"}
+        verify=roots(), base_url=simulator.url, headers={"authorization": "Bearer sk_test_1"}
     ) as http:
 
         async def call(method, path, *, key=None, **form):
@@ -114,7 +115,7 @@ async def test_a_checkout_session_has_the_official_keys_and_is_paid_on_its_page(
     _, session, _ = await api("POST", "/v1/checkout/sessions", **form)
     assert set(session) == set(official["checkout.session"])
     assert session["amount_total"] == 19_00
-    async with httpx.AsyncClient() as browser:
+    async with httpx.AsyncClient(verify=roots()) as browser:
         paid = await browser.post(session["url"], data={"payment_method": "pm_card_visa"})
     assert (paid.status_code, paid.headers["location"]) == (303, "http://127.0.0.1/thanks")
     _, after, _ = await api("GET", f"/v1/checkout/sessions/{session['id']}")
@@ -283,7 +284,7 @@ async def test_what_is_not_simulated_is_refused_not_invented(api):
 
 
 async def test_without_a_secret_key_nothing_is_answered(simulator):
-    async with httpx.AsyncClient(base_url=simulator.url) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=simulator.url) as http:
         assert (await http.get("/v1/balance")).status_code == 401
 
 
@@ -324,7 +325,9 @@ async def test_the_simulator_ends_with_its_parents_pipe(tmp_path):
 
 
 async def _charge(simulator: Simulator) -> str:
-    async with httpx.AsyncClient(headers={"authorization": "Bearer sk_test_1"}) as http:
+    async with httpx.AsyncClient(
+        verify=roots(), headers={"authorization": "Bearer sk_test_1"}
+    ) as http:
         form = {"amount": "1000", "currency": "usd", "payment_method": "pm_card_visa"}
         answer = await http.post(
             f"{simulator.url}/v1/payment_intents", data=form | {"confirm": "true"}

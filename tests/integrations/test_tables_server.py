@@ -26,6 +26,7 @@ from integrations.simulators.pictures import draw, motifs
 from integrations.simulators.places import fitting, load
 from integrations.simulators.seating import When, every_thing, left, slots
 from integrations.simulators.store import Store
+from integrations.tls import roots
 from tests.integrations.running_merchants import KEY, Running, running
 
 TOMORROW = datetime.now(UTC).date() + timedelta(days=1)
@@ -178,7 +179,9 @@ async def test_what_cannot_be_is_not_offered(partner: BookingPartner, hotels: Bo
 async def test_a_bad_search_is_400_with_a_place_to_look(house: Running):
     headers = {"Authorization": f"Bearer {KEY}"}
     good = {"date": TOMORROW.isoformat(), "party": 2}
-    async with httpx.AsyncClient(base_url=house.url, headers=headers, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        verify=roots(), base_url=house.url, headers=headers, trust_env=False
+    ) as http:
         for body in (
             {"vertical": "boat", "booking": good},
             {"vertical": "table"},

@@ -9,6 +9,7 @@ import pytest
 
 from integrations.egress import guarded_client
 from integrations.partner import PartnerRefused, PartnerUnknown, PartnerUnreachable
+from integrations.tls import roots
 from integrations.wire import Unreadable, Wire, link_at, segment
 from tests.integrations import fakes_sockets as fakes
 
@@ -88,7 +89,7 @@ async def test_a_plain_client_without_the_guard_is_told_apart_alike():
     async with fakes.sink(fakes.answer()) as sink:
         port = sink.port
     with pytest.raises(PartnerUnreachable):
-        await _post(port, http=httpx.AsyncClient(trust_env=False))
+        await _post(port, http=httpx.AsyncClient(verify=roots(), trust_env=False))
 
     async def cut(_head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{")
@@ -96,7 +97,7 @@ async def test_a_plain_client_without_the_guard_is_told_apart_alike():
 
     async with fakes.sink(cut) as sink:
         with pytest.raises(PartnerUnknown):
-            await _post(sink.port, http=httpx.AsyncClient(trust_env=False))
+            await _post(sink.port, http=httpx.AsyncClient(verify=roots(), trust_env=False))
 
 
 @pytest.mark.parametrize("bad", ["", ".", "..", "../x", "a/b", "a?b", "a#b", "a b", "é", "x" * 201])

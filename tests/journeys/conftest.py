@@ -15,6 +15,7 @@ from backend.app import create_app
 from backend.database import Database
 from backend.parts import Address, Parts
 from backend.settings import Settings
+from integrations.tls import roots
 from tests.conftest import fresh_database
 from tests.fakes_model import FakeModel
 from tests.journeys.meter import Watched
@@ -39,10 +40,11 @@ class Product:
     def client(self, who: str = "plus", **headers: str) -> httpx.AsyncClient:
         key = self.keys.get(who, who)
         return httpx.AsyncClient(
+            verify=roots(),
             base_url=self.url,
             headers={"authorization": f"Bearer {key}", **headers},
             timeout=30,
-            transport=Watched(trust_env=False),
+            transport=Watched(verify=roots(), trust_env=False),
         )
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.test_purchase import confirm, stripe
 from tests.journeys.test_ucp import at_the_house
@@ -30,7 +31,7 @@ async def asked(http: httpx.AsyncClient, **seats: int) -> dict[str, Any]:
 
 
 async def faults(product: Product, *faults: dict[str, Any]) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         answer = await http.post(
             f"{product.world.tickets}/_sim/faults",
             headers={"Authorization": f"Bearer {MERCHANT_KEY}"},

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.runs import run, said
 from tests.journeys.test_purchase import checkout
@@ -19,7 +20,7 @@ async def fresh_limits(product: Product) -> None:
 
 
 def browser(product: Product) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=product.url, trust_env=False, timeout=30)
+    return httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False, timeout=30)
 
 
 async def person(product: Product) -> dict[str, Any]:

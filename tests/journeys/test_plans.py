@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from backend import ledger, subscriptions
 from integrations.simulators.stripe.webhooks import signature
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.servers import eventually
 
@@ -28,7 +29,7 @@ async def hooked(product: Product) -> AsyncIterator[None]:
 
 
 async def _hooks(product: Product, **given: Any) -> None:
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as http:
         (await http.post(f"{product.world.stripe}/_sim/webhooks", json=given)).raise_for_status()
 
 
@@ -44,7 +45,7 @@ async def kim(product: Product) -> AsyncIterator[httpx.AsyncClient]:
 
 async def pay(url: str, choice: str = VISA, *, name: str = "payment_method") -> httpx.Response:
     """Look at the hosted page, then press one of its buttons."""
-    async with httpx.AsyncClient(timeout=30) as browser:
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as browser:
         page = await browser.get(url)
         assert f'value="{choice}"' in page.text
         return await browser.post(url, data={name: choice})
@@ -89,7 +90,7 @@ async def booked(product: Product, http: httpx.AsyncClient) -> list[tuple[str, i
 
 async def passes(product: Product, subscription: str, act: str, **given: str) -> None:
     url = f"{product.world.stripe}/_sim/subscriptions/{subscription}/{act}"
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as http:
         (await http.post(url, json=given)).raise_for_status()
 
 
@@ -153,7 +154,7 @@ async def test_a_forged_or_stale_event_is_refused(product: Product, kim: httpx.A
     event = {"id": "evt_forged", "object": "event", "type": "customer.subscription.deleted",
              "data": {"object": thing}}  # fmt: skip
     body, now = json.dumps(event).encode(), int(time.time())
-    async with httpx.AsyncClient(base_url=product.url) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url) as http:
         for sign in (
             "",
             signature(body, "whsec_guessed", at=now),
@@ -269,7 +270,7 @@ async def test_a_pack_is_units_on_top_and_a_refund_takes_back_both(
         product, "SELECT id FROM billing_payment WHERE ref = :r", r=asked["id"]
     )
     async with httpx.AsyncClient(
-        base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
+        verify=roots(), base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
     ) as stripe:
         given = {"payment_intent": payment}
         (await stripe.post("/v1/refunds", data=given)).raise_for_status()
@@ -311,7 +312,7 @@ async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
     me = (await row_of(product, kim))["user_id"]
     [(payment,)] = await rows(product, "SELECT id FROM billing_payment WHERE user_id = :u", u=me)
     async with httpx.AsyncClient(
-        base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
+        verify=roots(), base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
     ) as stripe:
         for part in ("500", "700"):
             given = {"payment_intent": payment, "amount": part}
@@ -323,7 +324,7 @@ async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
     assert await rows(product, back, p=payment) == [(1200,)]
     assert (await kim.get("/api/me")).json()["plan"] == "plus"
     async with httpx.AsyncClient(
-        base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
+        verify=roots(), base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
     ) as stripe:
         (await stripe.post("/v1/refunds", data={"payment_intent": payment})).raise_for_status()
 
@@ -353,7 +354,7 @@ async def test_what_cannot_be_bought_is_said(product: Product, kim: httpx.AsyncC
     same = await kim.post("/api/plan", json={"plan": "free"})
     assert (same.status_code, same.json()["code"]) == (409, "plan_unchanged")
     assert (await kim.post("/api/portal")).json()["code"] == "no_customer"
-    async with httpx.AsyncClient(base_url=product.url) as guest:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url) as guest:
         await guest.post("/api/session", json={})
         assert (await guest.post("/api/plan", json={"plan": "plus"})).status_code == 403
 
@@ -366,7 +367,7 @@ async def test_a_second_page_closes_the_first_and_a_repeat_is_the_same_page(
     again = await kim.post("/api/plan", json={"plan": "plus"}, headers=key)
     assert again.json()["url"] == first.json()["url"]
     second = (await kim.post("/api/plan", json={"plan": "pro"})).json()
-    async with httpx.AsyncClient(timeout=30) as browser:
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as browser:
         closed = await browser.post(first.json()["url"], data={"payment_method": VISA})
         assert closed.status_code == 410
     await pay(second["url"])

@@ -18,6 +18,7 @@ from backend.settings import Settings
 from graphs.router.classifier import WEIGHTS, Classifier
 from graphs.router.policy import SHIPPED, Policies, load_policies
 from graphs.router.router import Router
+from integrations.tls import roots
 from tests.conftest import fresh_database
 from tests.fakes_model import FakeModel
 from tests.graphs.fakes_router import loaded_router
@@ -103,7 +104,10 @@ async def edited(postgres: str, template: str, tmp_path: Path) -> AsyncIterator[
                     await session.flush()
                     key = await auth.create_key(session, role="user", user_id="usr_1")
                 async with httpx.AsyncClient(
-                    base_url=url, timeout=60, headers={"authorization": f"Bearer {key}"}
+                    verify=roots(),
+                    base_url=url,
+                    timeout=60,
+                    headers={"authorization": f"Bearer {key}"},
                 ) as http:
                     yield Edited(app, file, http)
 

@@ -10,6 +10,7 @@ import pytest
 import rfc8785
 from sqlalchemy import text
 
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.runs import accept, asked, run, said
 
@@ -18,7 +19,7 @@ CARD = {"type": "card", "token": "pm_card_visa"}
 
 async def stripe(product: Product, checkout_id: str) -> list[dict[str, Any]]:
     """Every charge the processor holds for this purchase."""
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         answer = await http.get(
             f"{product.world.stripe}/_sim/payment_intents", params={"purchase_id": checkout_id}
         )
@@ -188,7 +189,7 @@ async def test_a_declined_card_is_402_and_places_nothing(product: Product):
 async def test_a_price_that_moved_after_it_was_shown_is_409_with_the_new_one(product: Product):
     async with product.client() as http:
         made = await checkout(http, "coffee beans")
-        async with httpx.AsyncClient(trust_env=False) as outside:
+        async with httpx.AsyncClient(verify=roots(), trust_env=False) as outside:
             fault = {"kind": "price_drift", "at": "price", "times": 1, "value": 100}
             planned = await outside.post(
                 f"{product.world.shop}/_sim/faults",

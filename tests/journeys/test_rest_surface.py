@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.runs import run
 
@@ -13,7 +14,7 @@ DAY = timedelta(days=1)
 
 
 async def test_a_guest_signs_in_by_cookie_and_may_chat(product: Product):
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         assert (await http.get("/api/me")).status_code == 401
         assert (await http.post("/api/session", json={})).status_code == 201
         me = (await http.get("/api/me")).json()
@@ -30,7 +31,7 @@ async def test_a_guest_signs_in_by_cookie_and_may_chat(product: Product):
 
 
 async def test_another_origins_page_cannot_act_with_the_cookie(product: Product):
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         await http.post("/api/session", json={"key": product.keys["plus"]})
         evil = {"origin": "https://evil.example"}
         assert (await http.post("/api/threads", json={}, headers=evil)).status_code == 403
@@ -47,7 +48,7 @@ async def test_a_password_opens_a_session_and_a_wrong_one_does_not(product: Prod
     async with product.client("operator") as http:
         assert (await http.post("/operator/v1/users", json=person)).status_code == 201
         assert (await http.post("/operator/v1/users", json=person)).status_code == 409
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         login = {"email": "kim@example.com", "password": "correct horse"}
         assert (await http.post("/api/session", json=login)).status_code == 201
         wrong = {**login, "password": "wrong horse"}
@@ -221,7 +222,7 @@ async def test_a_conversation_remembers_what_it_showed(product: Product):
 
 
 async def test_the_product_says_what_is_embedded_and_measures_itself(product: Product):
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         assert (await http.get("/healthz")).json() == {"status": "alive"}
         ready = (await http.get("/readyz")).json()
         assert ready["defaults"]["payments"] == "simulated"

@@ -17,6 +17,7 @@ from backend.app import create_app
 from backend.auth import UserAccount
 from backend.parts import Parts
 from backend.settings import Settings
+from integrations.tls import roots
 from tests.conftest import fresh_database
 from tests.fakes_model import FakeModel
 from tests.graphs.fakes_router import loaded_router
@@ -54,6 +55,7 @@ class Routed:
 
     def client(self, key: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
+            verify=roots(),
             base_url=self.url,
             headers={"authorization": f"Bearer {key}"},
             timeout=60,
@@ -124,7 +126,9 @@ async def routed(postgres: str, template: str, tmp_path: Path) -> AsyncIterator[
             app = create_app(settings, parts, router=loaded_router(), load_version=workshop)
             async with serving(app, port=port) as url:
                 people, operator, reader = await _people(app)
-                async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as http:
+                async with httpx.AsyncClient(
+                    verify=roots(), base_url=url, timeout=60, trust_env=False
+                ) as http:
                     yield Routed(url, app, workshop, model, people, operator, reader, http)
 
 

@@ -9,6 +9,7 @@ import httpx
 from sqlalchemy import text
 
 from integrations.signatures import SigningKey, public_keys, sign
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.runs import accept, asked, run, said
 from tests.journeys.test_purchase import confirm, ledger, stripe
@@ -46,7 +47,7 @@ async def checkout(
 
 async def at_the_house(product: Product, order: dict[str, Any]) -> dict[str, Any]:
     """The merchant's own record of our order."""
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         headers = {"Authorization": f"Bearer {MERCHANT_KEY}"}
         held = await http.get(f"{product.world.tickets}/_sim/orders", headers=headers)
     same = [o for o in held.json()["data"] if o["id"] == order["merchant_order_id"]]
@@ -56,7 +57,7 @@ async def at_the_house(product: Product, order: dict[str, Any]) -> dict[str, Any
 
 
 async def test_our_profile_is_public_stable_and_names_our_key(product: Product):
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         first = (await http.get("/.well-known/ucp")).json()
         again = (await http.get("/.well-known/ucp")).json()
         old = (await http.get("/.well-known/ucp/2026-01-11")).json()
@@ -105,7 +106,7 @@ async def test_an_evening_for_adults_is_handed_off_by_its_own_page(product: Prod
 
 async def test_the_houses_signed_events_move_the_order(product: Product):
     order = await bought(product)
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         headers = {"Authorization": f"Bearer {MERCHANT_KEY}"}
         url = f"{product.world.tickets}/_sim/orders/{order['merchant_order_id']}"
         await http.post(url, headers=headers, json={"status": "delivered"})
@@ -183,7 +184,7 @@ async def test_an_event_that_nobody_vouches_for_moves_nothing(product: Product):
         (_event(product, order, key, Signature="sig1=:AAAA:"), 401),
         (_event(product, {**order, "reference": "ck_unheard_of"}, key), 401),
     ]
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         for (body, headers), status in tries:
             answer = await http.post(HOOK, content=body, headers=headers)
             assert answer.status_code == status, answer.text
@@ -201,7 +202,7 @@ async def test_a_signed_event_is_taken_in_once(product: Product):
     order = await bought(product)
     order["reference"] = await _reference(product, order)
     body, headers = _event(product, order, _house_key(product))
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         answers = [(await http.post(HOOK, content=body, headers=headers)).json() for _ in range(3)]
     assert [a["duplicate"] for a in answers] == [False, True, True]
     assert answers[0]["ucp"] == {"version": "2026-04-08"}

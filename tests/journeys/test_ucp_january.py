@@ -11,6 +11,7 @@ import pytest
 
 from integrations.jws import detached
 from integrations.signatures import SigningKey
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.test_ucp import HOOK, _house_key, _reference, at_the_house, bought
 from tests.servers import eventually
@@ -30,7 +31,10 @@ async def house(product: Product) -> AsyncIterator[str]:
         "status": "live",
         "commission": {"bps": 500, "fixed": 0, "currency": "EUR"},
     }
-    async with product.client("operator") as operator, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        product.client("operator") as operator,
+        httpx.AsyncClient(verify=roots(), trust_env=False) as http,
+    ):
         made = (await operator.post("/operator/v1/merchants", json=given)).json()["id"]
         key = {"role": "merchant", "merchant_id": made}
         told = (await operator.post("/operator/v1/keys", json=key)).json()["key"]
@@ -57,7 +61,7 @@ async def test_tickets_are_bought_and_the_old_way_of_signing_moves_the_order(
     assert order["merchant"]["id"] == house
     theirs = await at_the_house(product, order)
     assert theirs["meta"]["version"] == "2026-01-11"
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         url = f"{product.world.tickets}/_sim/orders/{order['merchant_order_id']}"
         headers = {"Authorization": f"Bearer {MERCHANT_KEY}"}
         await http.post(url, headers=headers, json={"status": "delivered"})
@@ -79,7 +83,7 @@ async def told(
 ) -> httpx.Response:
     body = json.dumps(said).encode()
     headers = {"Content-Type": "application/json", "Request-Signature": detached(key, body)}
-    async with httpx.AsyncClient(base_url=product.url, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=roots(), base_url=product.url, trust_env=False) as http:
         return await http.post(HOOK, content=body, headers=headers | more)
 
 
