@@ -70,14 +70,18 @@ class Seats:
         return self.current(gone.successor) if gone else preferred
 
     def role_of(self, model: str, wanted: str) -> str:
-        """The role whose allowance a pinned model uses: the wanted one if it fits, else its own.
+        """The role whose allowance a pinned model uses: the one that it sits in, the wanted one
+        first. Where it only stands in for others, one of theirs; a legacy model spends its
+        successor's.
 
-        A legacy model spends its successor's.
+        A stand-in's own role comes before the one it stands in for: a pin is no way to the large
+        model on the small one's allowance.
         """
         seats = self.catalogue.roles[self.endpoint]
-        if model in seats[wanted].chain:
-            return wanted
-        for role in ROLES:
+        for role in (wanted, *ROLES):
+            if model == seats[role].model:
+                return role
+        for role in (wanted, *ROLES):
             if model in seats[role].chain:
                 return role
         legacy = self.catalogue.models[model]

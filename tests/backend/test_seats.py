@@ -47,3 +47,15 @@ def test_a_model_without_a_price_reserves_a_ceiling():
     unknown = seats([4_000] * 5)
     asked = unknown.ceiling(Seat("light", "light", 200), 1_000, 50)
     assert asked == unknown.catalogue.unknown_usd_micros_per_mtok * 1_050 // 1_000_000
+
+
+def test_a_pinned_stand_in_spends_its_own_roles_allowance():
+    """`reasoning` stands in for `light` when that fails; pinned, it is no cheaper for it."""
+    models = {role: Model(context_window=4_000) for role in (*ROLES, "spare")}
+    chairs = {role: Chair(model=role) for role in ROLES}
+    chairs["light"] = Chair(model="light", fallbacks=("reasoning", "spare"))
+    room = Seats(Catalogue(version="t", models=models, roles={"openai": chairs}), "openai")
+    assert room.role_of("reasoning", "light") == "reasoning"
+    assert room.role_of("light", "light") == "light"
+    assert room.role_of("light_mini", "reasoning") == "light_mini"
+    assert room.role_of("spare", "agent") == "light"  # it has no role of its own
