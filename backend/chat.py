@@ -5,7 +5,7 @@ the turn (an answer, an error, a client that left), it is closed exactly once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -205,8 +205,12 @@ class Bill:
 
     @property
     def usd_micros(self) -> int | None:
-        known = [price.usd_micros for _, price in self.calls if price.usd_micros is not None]
-        return sum(known) if len(known) == len(self.calls) else None
+        return _sum(price.usd_micros for _, price in self.calls)
+
+    @property
+    def theirs(self) -> int | None:
+        """What an allowance of cost counts: asking a judge how to route is our expense."""
+        return _sum(price.usd_micros for call, price in self.calls if call.by != "judge")
 
     @property
     def energy_wh(self) -> tuple[float, float] | None:
@@ -222,6 +226,11 @@ class Bill:
     @property
     def energy_version(self) -> str | None:
         return "+".join(sorted({price.energy_version for _, price in self.calls})) or None
+
+
+def _sum(prices: Iterable[int | None]) -> int | None:
+    known = list(prices)
+    return None if None in known else sum(price or 0 for price in known)
 
 
 def _bill(chat: Chat, turn: Turn, tally: Tally, state: str) -> Bill:
@@ -312,7 +321,7 @@ def _ending(chat: Chat, request: Request, tally: Tally, state: str, bill: Bill) 
     seen = tally.first_token_ms is not None
     refused = tally.reason == "content_filter"
     counted = state != "failed" and seen and not refused and not request.free
-    spent: dict[Unit, int] = {} if bill.usd_micros is None else {"micro_usd": bill.usd_micros}
+    spent: dict[Unit, int] = {} if (said := bill.theirs) is None else {"micro_usd": said}
     return Ending(tally.turn_id, chat.viewer(request.user), counted=counted, spent=spent)
 
 
