@@ -47,7 +47,7 @@ async def run_agent(body: RunAgentInput, request: Request, who: UserKey) -> Resp
         asked = await _asked(request, body, who)
         run = Run(body.thread_id, body.run_id)
         events = turn_events(play(chat, asked), run, asked.model)
-    return await stream(events)
+    return await stream(events, run)
 
 
 async def _asked(request: Request, body: RunAgentInput, who: auth.Principal) -> turns.Request:

@@ -6,7 +6,7 @@ Specification: docs.ag-ui.com, "Events" and "Interrupt and resume".
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.responses import StreamingResponse
@@ -33,10 +33,11 @@ CONSENT_SCHEMA = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The ids that every event of a run repeats."""
+    """The ids that every event of a run repeats. `headers` are known with its first event."""
 
     thread_id: str
     run_id: str
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 def event(type_: str, **fields: Any) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def sse(one: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(one, ensure_ascii=False)}\n\n"
 
 
-async def stream(events: AsyncGenerator[dict[str, Any], None]) -> StreamingResponse:
+async def stream(events: AsyncGenerator[dict[str, Any], None], run: Run) -> StreamingResponse:
     """Waits for the first event, so that a refusal keeps its status."""
     first = await anext(events)
 
@@ -57,7 +58,8 @@ async def stream(events: AsyncGenerator[dict[str, Any], None]) -> StreamingRespo
             async for one in rest:
                 yield sse(one)
 
-    return StreamingResponse(lines(), media_type="text/event-stream", headers=STREAM_HEADERS)
+    headers = {**STREAM_HEADERS, **run.headers}
+    return StreamingResponse(lines(), media_type="text/event-stream", headers=headers)
 
 
 async def turn_events(
@@ -109,6 +111,7 @@ class Story:
         if self.begun:  # another model stands in, before the first word
             return [_replace("/route", wire.route_json(routed, self.requested))]
         self.begun = True
+        self.run.headers.update(wire.headers(routed))
         state = {
             "route": wire.route_json(routed, self.requested),
             "quota": dict(routed.admission.quota),

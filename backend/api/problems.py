@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend import metrics
+from backend.api import wire
 from backend.errors import AppError, BadRequest, NotFound, PayloadTooLarge, Unprocessable
 from backend.ids import new_id
 
@@ -58,10 +59,11 @@ def problem(error: AppError) -> dict[str, Any]:
 
 
 def answer(error: AppError, path: str) -> Response:
+    headers = wire.limits(error.extra.get("quota", {})) | error.headers
     if speaks_openai(path):
-        return JSONResponse(openai_error(error), error.status, headers=error.headers)
+        return JSONResponse(openai_error(error), error.status, headers=headers)
     return JSONResponse(
-        problem(error), error.status, error.headers, media_type="application/problem+json"
+        problem(error), error.status, headers, media_type="application/problem+json"
     )
 
 

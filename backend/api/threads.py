@@ -5,7 +5,9 @@ from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse, Response
 from pydantic import Field
 from sqlalchemy import delete
 from sqlmodel import col
@@ -167,9 +169,7 @@ def turn_json(row: TurnRow) -> dict[str, Any]:
         }
     },
 )
-async def create_turn(
-    thread_id: str, body: NewTurn, request: Request, who: UserKey
-) -> Response | dict[str, Any]:
+async def create_turn(thread_id: str, body: NewTurn, request: Request, who: UserKey) -> Response:
     """Say something. Answers with the events of `/agui`, or with the finished turn."""
     chat: Chat = request.app.state.chat
     user = await speaker(request, who)
@@ -184,17 +184,16 @@ def _chosen(body: NewTurn | Retry) -> dict[str, Any]:
     return {"effort": effort, "model": body.model or "auto"}
 
 
-async def _answer(
-    chat: Chat, request: Request, asked: turns.Request, thread: Thread
-) -> Response | dict[str, Any]:
+async def _answer(chat: Chat, request: Request, asked: turns.Request, thread: Thread) -> Response:
     run = Run(thread.id, new_id("run"))
     events = turn_events(play(chat, asked), run, asked.model)
     if "application/json" not in request.headers.get("accept", ""):
-        return await stream(events)
+        return await stream(events, run)
     finished = await _last(events)
     async with chat.database.transaction() as session:
         row = await threads.turn(session, asked.user.id, finished["result"]["turn_id"])
-        return {**turn_json(row), "outcome": finished["outcome"]}
+        told = {**turn_json(row), "outcome": finished["outcome"]}
+    return JSONResponse(jsonable_encoder(told), headers=run.headers)
 
 
 async def _last(events: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
@@ -220,9 +219,7 @@ async def give_feedback(turn_id: str, body: Feedback, who: UserKey, session: Ses
 
 
 @router.post("/turns/{turn_id}/retry", response_model=None)
-async def retry_turn(
-    turn_id: str, body: Retry, request: Request, who: UserKey
-) -> Response | dict[str, Any]:
+async def retry_turn(turn_id: str, body: Retry, request: Request, who: UserKey) -> Response:
     """Ask the same again, perhaps with another effort or model. After a failure it is free."""
     chat: Chat = request.app.state.chat
     user = await speaker(request, who)

@@ -88,7 +88,8 @@ def route_json(routed: Routed, requested: str) -> dict[str, Any]:
         "requested_role": route.role,
         "model": admission.model,
         "requested": requested,
-        "effort": route.effort,
+        "effort": admission.effort,
+        "requested_effort": route.effort,
         "cause": route.cause,
         "confidence": round(route.confidence, 4),
         "policy_version": route.policy_version,
@@ -120,16 +121,16 @@ def _why(routed: Routed, words: Any) -> str:
 
 
 def _binding(quota: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The bucket that this turn used, else the tightest one."""
+    """The bucket that this turn used, else the one that kept it out, else the tightest one."""
     buckets = quota.get("buckets") or []
-    charged = quota.get("charged") or {}
+    charged = quota.get("charged") or {quota.get("binding")}
     used = [b for b in buckets if b["name"] in charged] or list(buckets)
     return min(used, key=lambda b: b["remaining"], default=None)
 
 
 def headers(routed: Routed) -> dict[str, str]:
     """`x-emptor-*` and OpenAI's `x-ratelimit-*`, known before the first token."""
-    admission, quota = routed.admission, routed.admission.quota
+    admission = routed.admission
     said = {
         "x-emptor-kind": routed.route.kind,
         "x-emptor-role": admission.role,
@@ -140,15 +141,19 @@ def headers(routed: Routed) -> dict[str, str]:
         said["x-emptor-requested-role"] = routed.route.role
     if admission.instead_of:
         said["x-emptor-instead-of"] = admission.instead_of
+    return said | limits(admission.quota)
+
+
+def limits(quota: Mapping[str, Any]) -> dict[str, str]:
+    """The allowance's part of the headers: of an answer, and of a refusal for want of it."""
     bucket = _binding(quota)
     if bucket is None:
-        return said
+        return {}
     reset = bucket.get("resets_at") or ""
     left_s = _seconds_until(reset)
-    if bucket.get("warning"):
-        said["x-emptor-quota-warning"] = f"{bucket['name']}={bucket['warning']}"
+    warning = bucket.get("warning")
     return {
-        **said,
+        **({"x-emptor-quota-warning": f"{bucket['name']}={warning}"} if warning else {}),
         "ratelimit": f'"{bucket["name"]}";r={bucket["remaining"]};t={left_s}',
         "ratelimit-policy": f'"{bucket["name"]}";q={bucket["cap"]};w={bucket["window_s"]}',
         "x-emptor-quota-remaining": str(bucket["remaining"]),

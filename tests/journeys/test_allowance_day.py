@@ -58,6 +58,52 @@ async def test_the_headers_say_what_is_left_and_for_how_long(product: Product):
     assert answer.headers["x-ratelimit-reset-requests"].startswith(("5h", "4h59m"))
 
 
+async def test_every_surface_says_in_its_headers_what_is_left_and_why_a_rung_was_left(
+    product: Product,
+):
+    async with product.client(await newcomer(product)) as http:
+        thread = (await http.post("/api/threads", json={})).json()["id"]
+        rest = {"path": f"/api/threads/{thread}/turns", "json": {"text": "Good morning!"}}
+        run = {"threadId": "t", "runId": "r", "state": {}, "tools": [], "context": []}
+        said = [{"id": "m", "role": "user", "content": "Good morning!"}]
+        agui = {"path": "/agui", "json": {**run, "messages": said, "forwardedProps": {}}}
+        for n, surface in enumerate((rest, agui, rest), start=1):
+            accept = "application/json" if n == 3 else "text/event-stream"
+            answer = await http.post(
+                surface["path"], json=surface["json"], headers={"accept": accept}
+            )
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["ratelimit"].startswith(f'"light";r={10 - n};t=1')
+            assert answer.headers["x-emptor-role"] == "light"
+        for _ in range(7):
+            await http.post("/v1/chat/completions", json=HELLO)
+        for surface in (rest, agui):
+            answer = await http.post(surface["path"], json=surface["json"])
+            assert answer.headers["x-emptor-downgrade-reason"] == "allowance_used:light"
+            assert answer.headers["x-emptor-requested-role"] == "light"
+
+
+async def test_a_pinned_model_is_no_way_round_the_cap_of_its_role(product: Product):
+    """The reasoning model stands in for the light one; chosen, it spends what it always does."""
+    pinned = {**HELLO, "model": "gpt-5"}
+    async with product.client(await newcomer(product)) as http:
+        first = (await http.post("/v1/chat/completions", json=pinned)).json()
+        again = (await http.post("/v1/chat/completions", json=pinned)).json()
+    assert (first["model"], first["quota"]["charged"]) == ("gpt-5", {"reasoning": 1})
+    assert again["model"] == "gpt-5-mini"
+    assert again["route"]["downgrade_reason"] == "allowance_used:reasoning"
+
+
+async def test_an_effort_beyond_the_plans_ceiling_is_served_at_it_and_said(product: Product):
+    hard = {"role": "user", "content": "Think hard: prove that there are infinitely many primes."}
+    ask = {**HELLO, "messages": [hard], "reasoning_effort": "high"}
+    for plan, served in (("free", "medium"), ("plus", "high")):
+        async with product.client(await newcomer(product, plan)) as http:
+            route = (await http.post("/v1/chat/completions", json=ask)).json()["route"]
+        assert (route["effort"], route["requested_effort"]) == (served, "high")
+        assert product.model.asked[-1]["reasoning_effort"] == served
+
+
 async def test_the_meter_and_the_answer_tell_the_same(product: Product):
     async with product.client(await newcomer(product)) as http:
         told = (await http.post("/v1/chat/completions", json=HELLO)).json()["quota"]

@@ -224,6 +224,7 @@ async def test_a_long_conversation_never_falls_to_a_window_too_small(product: Pr
             assert refused.status_code == 429
             assert int(refused.headers["retry-after"]) > 0
             assert refused.json()["exits"][0]["action"] == "wait"
+            assert refused.headers["ratelimit"].startswith('"light";r=0;t=')
             assert (await say(http))["model"] == "gpt-5-nano"
     finally:
         product.app.state.chat = chat
