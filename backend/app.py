@@ -115,7 +115,7 @@ def create_app(
     this installation's where it is loaded already, `load_version` makes one of a version's row.
 
     Raises `CatalogueError`, `PlansError` or `PoliciesError` for a file that cannot be used."""
-    catalogue = Catalogue.read(settings.models_file)
+    catalogue = Catalogue.read(settings.models_file, endpoint=settings.endpoint)
     plans = Plans.load(settings.plans_file)
 
     @asynccontextmanager
@@ -173,7 +173,7 @@ async def _build(
         graph=build(),
         routers=state.routers,
         models=state.models,
-        seats=Seats(catalogue, "embedded" if settings.embedded_model else "openai"),
+        seats=Seats(catalogue, settings.endpoint),
         plans=plans,
         shelf=state.shelf,
         desk=_desks(state.till),

@@ -287,7 +287,7 @@ def list_models() -> None:
     except CatalogueError as error:
         fail(str(error))
     for name, model in catalogue.models.items():
-        seats = catalogue.roles[model.endpoint].items()
+        seats = catalogue.roles.get(model.endpoint, {}).items()
         roles = ", ".join(role for role, seat in seats if name in seat.chain)
         typer.echo(f"{name}\t{roles or f'retires {model.retires}'}")
 

@@ -20,6 +20,7 @@ from quotas.plans import Plan
 from quotas.plans import Role as PlanRole
 from quotas.usage import Allowance
 
+_WAYS = {"buy_credits": "buy credits", "upgrade": "move to a larger plan"}
 PURCHASE_LASTS = timedelta(minutes=30)
 
 
@@ -167,13 +168,11 @@ class Gate:
 def _exhausted(allowance: Allowance) -> QuotaExhausted:
     quota, wait = allowance.quota, allowance.retry_after_s
     ways = [f"wait {wait} s"] if wait else []
-    ways += ["buy credits"]
-    ways += (
-        ["move to a larger plan"] if any(e["action"] == "upgrade" for e in quota["exits"]) else []
-    )
+    offered = {one["action"] for one in quota["exits"]}
+    ways += [said for action, said in _WAYS.items() if action in offered]
     return QuotaExhausted(
-        f"Your {allowance.requested_role} allowance and its fallbacks are used up; "
-        f"{', or '.join(ways)}",
+        f"Your {allowance.requested_role} allowance and its fallbacks are used up"
+        + (f"; {', or '.join(ways)}" if ways else ""),
         extra={"quota": dict(quota), "exits": quota["exits"]},
         headers={"Retry-After": str(wait)} if wait else {},
     )

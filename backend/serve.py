@@ -22,6 +22,8 @@ from backend.reachable import check_database, check_model, model_url
 from backend.settings import Settings
 from graphs.router.policy import PolicyError, load_policies
 from integrations.model_catalogue import Catalogue, CatalogueError
+from integrations.money import Money, MoneyError
+from quotas import packs
 from quotas.plans import Plans, PlansError
 
 Prepare = Callable[[FastAPI], Awaitable[None]]
@@ -51,11 +53,23 @@ def work(settings: Settings) -> None:
 def check_files(settings: Settings) -> None:
     """Models, plans and policies, before anything is started. Raises `StartFailed`."""
     try:
-        Catalogue.read(settings.models_file)
-        Plans.load(settings.plans_file)
+        Catalogue.read(settings.models_file, endpoint=settings.endpoint)
+        plans = Plans.load(settings.plans_file)
+        packs.load(plans)
+        _check_prices(plans, settings)
         load_policies(settings.policies_file)
     except (CatalogueError, PlansError, PolicyError) as error:
         raise StartFailed(str(error)) from error
+
+
+def _check_prices(plans: Plans, settings: Settings) -> None:
+    """Raises `PlansError` for a currency that there is not."""
+    for plan in plans.by_name.values():
+        try:
+            Money(plan.price.amount, plan.price.currency)
+        except MoneyError as error:
+            line = f"{settings.plans_file}: plan.{plan.name} price.currency: {error}"
+            raise PlansError(line) from error
 
 
 @asynccontextmanager

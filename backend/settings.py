@@ -52,6 +52,11 @@ class Settings(BaseSettings):
         return self.openai_base_url is None and self.openai_api_key is None
 
     @property
+    def endpoint(self) -> Literal["embedded", "openai"]:
+        """Whose roles of the models file hold."""
+        return "embedded" if self.embedded_model else "openai"
+
+    @property
     def embedded_database(self) -> bool:
         return self.database_url is None
 

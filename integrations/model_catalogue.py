@@ -10,6 +10,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from integrations.mistakes import why
+
 Endpoint = Literal["embedded", "openai"]
 Capability = Literal["tools", "vision", "json"]
 ROLES = ("light", "reasoning", "agent", "light_mini", "reasoning_mini")
@@ -17,7 +19,7 @@ NOTICE = timedelta(days=30)  # how long before its end a pinned model's people a
 
 
 class CatalogueError(Exception):
-    """`models.toml` cannot be used: names the file, the place and what is wrong."""
+    """`models.toml` cannot be used. One line for each mistake: file, place, what is wrong."""
 
 
 class _Frozen(BaseModel):
@@ -56,6 +58,8 @@ class Model(_Frozen):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if (energy := self.energy_wh_per_ktok) and not 0 <= energy[0] <= energy[1]:
+            raise ValueError("energy_wh_per_ktok is [min, max], both at least 0, min not above max")
         if (self.input_usd_micros_per_mtok is None) != (self.output_usd_micros_per_mtok is None):
             raise ValueError("give both prices, of input and of output, or neither")
         if self.retires is not None:
@@ -95,30 +99,51 @@ class Catalogue(_Frozen):
     roles: dict[Endpoint, dict[str, Seat]]
 
     @classmethod
-    def read(cls, path: Path) -> "Catalogue":
-        """Raises `CatalogueError` naming the place in the file."""
+    def read(cls, path: Path, *, endpoint: Endpoint | None = None) -> "Catalogue":
+        """The file, with somebody in every role at `endpoint`.
+
+        Raises `CatalogueError` with every mistake, one line each: file, place, what is wrong.
+        """
         try:
             read = cls.model_validate(tomllib.loads(path.read_text()))
-        except tomllib.TOMLDecodeError as error:
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise CatalogueError(f"{path}: not TOML: {error}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise CatalogueError(f"{path}: {place}: {first['msg']}") from error
-        for problem in (*read._roles_amiss(), *read._models_amiss()):
-            raise CatalogueError(f"{path}: {problem}")
+            lines = [
+                ".".join(str(part) for part in mistake["loc"]) + f": {why(mistake, _KEYS)}"
+                for mistake in error.errors()
+            ]
+            raise CatalogueError("\n".join(f"{path}: {line}" for line in lines)) from error
+        problems = [*read._roles_amiss(), *read._models_amiss(), *read._successors_amiss()]
+        if endpoint is not None and endpoint not in read.roles:
+            problems.append(f"roles.{endpoint} is missing; it says who answers with these settings")
+        if problems:
+            raise CatalogueError("\n".join(f"{path}: {line}" for line in problems))
         return read
 
     def _roles_amiss(self) -> list[str]:
         found = []
         for endpoint, seats in self.roles.items():
-            for role in ROLES:
-                place = f"roles.{endpoint}"
-                if role not in seats:
-                    found.append(f"{place}: role {role!r} is missing")
-                    continue
-                names = seats[role].chain
-                found += [f"{place}.{role}: no model {n!r}" for n in names if n not in self.models]
+            place = f"roles.{endpoint}"
+            found += [
+                f"{place}: role {r!r} is missing; name its model" for r in ROLES if r not in seats
+            ]
+            for role, seat in seats.items():
+                if role not in ROLES:
+                    found.append(f"{place}.{role}: no such role; there are {', '.join(ROLES)}")
+                found += [f"{place}.{role}: {line}" for line in self._chain_amiss(seat, endpoint)]
+        return found
+
+    def _chain_amiss(self, seat: Seat, endpoint: Endpoint) -> list[str]:
+        found = []
+        for name in dict.fromkeys(seat.chain):
+            model = self.models.get(name)
+            if model is None:
+                found.append(f"no model {name!r}; add [models.{name!r}] or name another")
+            elif endpoint == "openai" and model.endpoint == "embedded" and model.provider is None:
+                found.append(f"{name!r} runs on the embedded server only; name another")
+            if seat.chain.count(name) > 1:
+                found.append(f"{name!r} stands there twice; a fallback is another model")
         return found
 
     def _models_amiss(self) -> list[str]:
@@ -127,14 +152,41 @@ class Catalogue(_Frozen):
             file = provider.api_key_file
             if file is not None and not file.is_file():
                 found.append(f"providers.{name}: api_key_file: there is no file at {file}")
-        seated = {name for seats in self.roles.values() for s in seats.values() for name in s.chain}
         for name, model in self.models.items():
+            if name == "auto":
+                found.append("models.auto: `auto` asks for routing; give the model another name")
             if model.provider is not None and model.provider not in self.providers:
-                found.append(f"models.{name}: no provider {model.provider!r}")
-            if model.successor is not None and model.successor not in self.models:
-                found.append(f"models.{name}: no successor {model.successor!r}")
-            if model.retires is not None and name in seated:
+                found.append(
+                    f"models.{name}: no provider {model.provider!r}; add "
+                    f"[providers.{model.provider}] or leave it out"
+                )
+            if model.retires is not None and name in self._seated:
                 found.append(f"models.{name}: retires but still holds a role; seat its successor")
+        return found
+
+    @property
+    def _seated(self) -> frozenset[str]:
+        every = (seat for seats in self.roles.values() for seat in seats.values())
+        return frozenset(name for seat in every for name in seat.chain)
+
+    def _successors_amiss(self) -> list[str]:
+        """Whoever pinned a model that goes must come to one that answers."""
+        found = []
+        for name, model in self.models.items():
+            line, step = [name], model.successor
+            while step is not None and step in self.models and step not in line:
+                line.append(step)
+                step = self.models[step].successor
+            if step is not None and step not in self.models:
+                found.append(f"models.{line[-1]}: no successor {step!r}; name a model of this file")
+            elif step is not None:
+                circle = " → ".join([*line, step])
+                found.append(f"models.{name}: successors go in a circle: {circle}")
+            elif len(line) > 1 and line[-1] not in self._seated:
+                found.append(
+                    f"models.{name}: its successor {line[-1]!r} holds no role, so that nobody "
+                    "could be answered by it; name one that does"
+                )
         return found
 
     def seat(self, role: str, endpoint: Endpoint) -> Seat:
@@ -163,6 +215,13 @@ class Catalogue(_Frozen):
         """The model when it has a date on which it goes."""
         model = self.models.get(name)
         return model if model is not None and model.retires is not None else None
+
+
+_KEYS = tuple(
+    key.alias or name
+    for kind in (Catalogue, Model, Seat, Provider)
+    for name, key in kind.model_fields.items()
+)
 
 
 def needs(messages: Any, tools: Any, response_format: Any) -> frozenset[Capability]:

@@ -156,7 +156,8 @@ def exits(plan: Plan, now: Sequence[Level], binding: str | None) -> list[dict[st
         below = (r for r in plan.ladder(bound.bucket.fallback) if rooms[r])
         if (role := next(below, None)) is not None:
             ways.append({"action": "use_mini", "role": role})
-    ways.append({"action": "buy_credits", "bucket": bound.bucket.name})
+    if plan.sells_more_of(bound.bucket.name):
+        ways.append({"action": "buy_credits", "bucket": bound.bucket.name})
     if plan.upgrades:
         ways.append({"action": "upgrade", "plans": list(plan.upgrades)})
     return ways

@@ -7,12 +7,14 @@ allowance is used up.
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from quotas.mistakes import why
 
 Role = Literal["light", "reasoning", "agent", "light_mini", "reasoning_mini"]
 Unit = Literal["turns", "micro_usd"]
@@ -51,7 +53,9 @@ class Price(_Strict):
     currency: str = Field(pattern="^[A-Z]{3}$")
 
     def exceeds(self, other: "Price") -> bool:
-        return self.currency == other.currency and self.amount > other.amount
+        """Nothing costs less than any price, in whatever currency."""
+        comparable = self.currency == other.currency or other.amount == 0
+        return comparable and self.amount > other.amount
 
 
 class Bucket(_Strict):
@@ -92,6 +96,7 @@ class Plan(_Strict):
     pins: tuple[str, ...] = ("*",)
     buckets: Annotated[tuple[Bucket, ...], Field(min_length=1, alias="bucket")]
     _upgrades: tuple[str, ...] = PrivateAttr(())
+    _topped_up: frozenset[str] | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _ladder_holds(self) -> Self:
@@ -163,6 +168,10 @@ class Plan(_Strict):
         """The names of the plans that cost more than this one, cheapest first."""
         return self._upgrades
 
+    def sells_more_of(self, bucket: str) -> bool:
+        """Whether units of this allowance can be bought; without a list of packs, of any."""
+        return self._topped_up is None or bucket in self._topped_up
+
     def of_role(self, role: Role) -> tuple[Bucket, ...]:
         return tuple(b for b in self.buckets if b.role == role)
 
@@ -186,6 +195,11 @@ class Plans:
         if name not in self.by_name:
             raise UnknownPlan(f"no plan is named {name!r}; there are {', '.join(self.by_name)}")
         return self.by_name[name]
+
+    def top_up(self, buckets: Container[str]) -> None:
+        """Units of these allowances, and of no others, are for sale."""
+        for plan in self.by_name.values():
+            plan._topped_up = frozenset(b.name for b in plan.buckets if b.name in buckets)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -214,13 +228,32 @@ class Plans:
                 plans[name] = Plan.model_validate_json(text)
             except ValidationError as error:
                 problems += [f"{source}: {line}" for line in _explain(name, table, error)]
-        problems += [f"{source}: {line}" for line in _disagreements(plans)]
+        problems += [
+            f"{source}: {line}" for line in (*_prices_amiss(plans), *_disagreements(plans))
+        ]
         if problems:
             raise PlansError("\n".join(problems))
         for plan in plans.values():
             dearer = [p for p in plans.values() if p.price.exceeds(plan.price)]
             plan._upgrades = tuple(p.name for p in sorted(dearer, key=lambda p: p.price.amount))
         return cls(plans)
+
+
+def _prices_amiss(plans: Mapping[str, Plan]) -> list[str]:
+    """Everybody begins on Free; a person moves between the others, so one currency prices all."""
+    priced = [plan for plan in plans.values() if plan.price.amount]
+    lines = [
+        f"plan.{plan.name} price.currency: is {plan.price.currency!r} here and "
+        f"{priced[0].price.currency!r} in plan.{priced[0].name}; price all plans in one currency"
+        for plan in priced
+        if plan.price.currency != priced[0].price.currency
+    ]
+    if any(plan.name == "free" for plan in priced):
+        lines.append(
+            "plan.free price.amount: everybody begins on this plan and nobody pays for it; "
+            "write 0 and give the priced plan another name"
+        )
+    return lines
 
 
 def _disagreements(plans: Mapping[str, Plan]) -> list[str]:
@@ -249,9 +282,13 @@ def _explain(plan: str, table: Mapping[str, object], error: ValidationError) -> 
             place += f".bucket[{rest[1]}]{_named(table, rest[1])}"
             rest = rest[2:]
         key = ".".join(str(part) for part in rest)
-        why = mistake["msg"].removeprefix("Value error, ")
-        lines.append(f"{place}{f' {key}' if key else ''}: {why}")
+        lines.append(f"{place}{f' {key}' if key else ''}: {why(mistake, _KEYS)}")
     return lines
+
+
+_KEYS = tuple(
+    key.alias or name for kind in (Plan, Bucket, Price) for name, key in kind.model_fields.items()
+)
 
 
 def _named(table: Mapping[str, object], index: int) -> str:

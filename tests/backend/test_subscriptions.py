@@ -200,3 +200,30 @@ def test_a_pack_for_no_allowance_is_refused_with_its_place(tmp_path: Path):
     file.write_text('[pack.x]\ntitle = "X"\n')
     with pytest.raises(PlansError, match="bucket"):
         packs.load(plans, file)
+
+
+def test_every_mistake_about_packs_is_named_with_its_pack(tmp_path: Path):
+    plans = Plans.load(ROOT / "quotas" / "plans.toml")
+    file = tmp_path / "packs.toml"
+    file.write_text(
+        '[pack.x]\ntitle = "X"\nbucket = "light"\nunits = 0\nday = 1\n'
+        'price = { amount = 1, currency = "usd" }\n[pack]\ny = 3\n'
+    )
+    with pytest.raises(PlansError) as caught:
+        packs.load(plans, file)
+    said = str(caught.value)
+    for part in ("pack.x units: ", "pack.x day: ", "did you mean 'days'?", "pack.x price.currency",
+                 "pack.y is not a table"):  # fmt: skip
+        assert part in said
+    assert all(line.startswith(f"{file}: ") for line in said.splitlines())
+
+
+def test_plans_with_buckets_of_their_own_start_and_sell_what_fits(tmp_path: Path):
+    """The shipped packs belong to the shipped plans: nobody could edit them for other ones."""
+    file = tmp_path / "plans.toml"
+    shipped = (ROOT / "quotas" / "plans.toml").read_text()
+    file.write_text(shipped.replace('name = "reasoning"', 'name = "thinking"'))
+    plans = Plans.load(file)
+    assert set(packs.load(plans)) == {"light_200"}
+    free = plans.plan("free")
+    assert (free.sells_more_of("light"), free.sells_more_of("thinking")) == (True, False)

@@ -186,6 +186,14 @@ def test_the_example_is_valid_and_lists_what_may_still_be_pinned():
         (('provider = "vllm"', 'provider = "nope"'), "models.qwen3-32b: no provider"),
         (("# api_key_file", "api_key_file"), "providers.azure: api_key_file"),
         (("output_usd_micros_per_mtok = 350_000\n", ""), "both prices"),
+        (('fallbacks = ["deepseek-v3"]', 'fallbacks = ["gpt-5"]'), "reasoning: 'gpt-5' .* twice"),
+        (("[0.1, 0.9]", "[0.9, 0.1]"), "models.llama3.2-3b: energy_wh_per_ktok is .min, max."),
+        (("max_output = 16384", "max_ouput = 16384"), "max_ouput: .* did you mean 'max_output'"),
+        (("max_output = 16384", "max_output = 0"), "gpt-5.max_output: .* it is 0"),
+        (('successor = "gpt-5"', 'successor = "gpt-4o"'), "in a circle: gpt-4o → gpt-4o"),
+        (('[models."team-default"]', '[models."auto"]'), "models.auto: .* another name"),
+        (("light_mini = {", "nano = {"), "roles.embedded.nano: no such role; there are light"),
+        (('provider = "ollama"', 'endpoint = "embedded"'), "runs on the embedded server only"),
     ],
 )
 def test_a_mistake_about_chains_and_dates_is_named(tmp_path, change, named):
@@ -193,3 +201,34 @@ def test_a_mistake_about_chains_and_dates_is_named(tmp_path, change, named):
     file.write_text(EXAMPLE.read_text().replace(*change, 1))
     with pytest.raises(CatalogueError, match=named):
         Catalogue.read(file)
+
+
+def test_every_mistake_of_the_catalogue_is_named_at_once(tmp_path):
+    file = tmp_path / "models.toml"
+    text = EXAMPLE.read_text().replace('provider = "vllm"', 'provider = "nope"')
+    file.write_text(text.replace('successor = "gpt-5"', 'successor = "gone"'))
+    with pytest.raises(CatalogueError) as caught:
+        Catalogue.read(file)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{file}: models.") for line in lines)
+
+
+def test_a_successor_that_holds_no_role_is_refused(tmp_path):
+    """Whoever pinned the old one would be told that the new one does not exist."""
+    file = tmp_path / "models.toml"
+    lone = '[models."lone"]\ncontext_window = 4096\n\n[models."gpt-4o"]'
+    text = EXAMPLE.read_text().replace('[models."gpt-4o"]', lone)
+    file.write_text(text.replace('successor = "gpt-5"', 'successor = "lone"'))
+    with pytest.raises(CatalogueError, match="successor 'lone' holds no role"):
+        Catalogue.read(file)
+
+
+def test_the_roles_of_the_endpoint_in_use_must_be_there(tmp_path):
+    file = tmp_path / "models.toml"
+    text = EXAMPLE.read_text()
+    start, end = text.index("[roles.embedded]"), text.index("# The first that begins")
+    file.write_text(text[:start] + text[end:])
+    assert Catalogue.read(file, endpoint="openai").seat("light", "openai")
+    with pytest.raises(CatalogueError, match=r"roles\.embedded is missing"):
+        Catalogue.read(file, endpoint="embedded")

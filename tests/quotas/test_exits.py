@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from backend.database import Database
-from quotas import usage
+from quotas import packs, usage
 from quotas.plans import Plan, Plans
 from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
 from tests.quotas.test_plans import SHIPPED
@@ -86,6 +86,19 @@ async def test_a_downgrade_comes_with_every_way_out(database: Database):
     ]
     assert (await quota(database, free))["exits"] == down.quota["exits"]
     assert plans.plan("pro").upgrades == ()
+
+
+async def test_credits_are_offered_only_for_what_is_sold(database: Database):
+    plans = Plans.load(SHIPPED)
+    packs.load(plans)
+    for role, sold in (("reasoning", True), ("reasoning_mini", False)):
+        plan = plans.plan("free")
+        for n in range(1 if sold else 30):
+            await take(database, f"{role}{n}", plan, role)
+        down = await take(database, f"{role}-down", plan, role)
+        ways = [way["action"] for way in down.quota["exits"]]
+        assert ("buy_credits" in ways) == sold
+        assert "upgrade" in ways
 
 
 async def test_the_end_of_the_ladder_offers_no_mini_that_is_used_up(database: Database):

@@ -133,6 +133,15 @@ def bucket(document: dict[str, Any], index: int = 0) -> dict[str, Any]:
         (lambda d: d.update(plans={}), "unknown key 'plans'", ""),
         (lambda d: d["plan"].pop("free"), "[plan.free] is missing", ""),
         (lambda d: bucket(d).update(unit="micro_usd"), "plan.plus.bucket (light) unit", "free"),
+        (lambda d: bucket(d).update(cap=-1), "plan.free.bucket[0] (light) cap", "it is -1; write"),
+        (lambda d: bucket(d).update(caps=3), "(light) caps", "did you mean 'cap'?"),
+        (lambda d: d["plan"]["plus"]["price"].update(currency="usd"), "plus price.currency", "USD"),
+        (
+            lambda d: d["plan"]["pro"]["price"].update(currency="EUR"),
+            "plan.pro price.currency",
+            "price all plans in one currency",
+        ),
+        (lambda d: d["plan"]["free"]["price"].update(amount=1), "free price.amount", "write 0"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_reason(
@@ -172,3 +181,8 @@ def test_a_file_that_is_no_toml_is_refused_with_its_name(tmp_path: Path, content
 def test_a_missing_file_is_refused_with_its_name(tmp_path: Path):
     with pytest.raises(PlansError, match=r"gone\.toml"):
         Plans.load(tmp_path / "gone.toml")
+
+
+def test_nothing_costs_less_than_any_price_in_whatever_currency(document: dict[str, Any]):
+    document["plan"]["free"]["price"]["currency"] = "EUR"
+    assert Plans.parse(document).plan("free").upgrades == ("plus", "pro")
