@@ -5,10 +5,9 @@ the turn (an answer, an error, a client that left), it is closed exactly once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -18,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import decisions, incidents, metrics, threads
+from backend.bill import Bill, draw_up
 from backend.errors import AppError, ModelFailed, Unavailable
 from backend.gate import Gate
 from backend.ids import new_id
@@ -28,19 +28,11 @@ from backend.tally import Tally
 from backend.threads import ModelCall, TurnRow
 from backend.turn import Chat, Closed, Opened, Request, TurnEvent
 from graphs.state import Called, Event, Finished, Remembered, Turn, TurnContext
-from integrations.models import (
-    Cost,
-    ModelUnavailable,
-    Usage,
-    conversation_bound,
-    cost,
-    token_bound,
-)
+from integrations.models import Cost, ModelUnavailable
 from quotas.many import Ending
 from quotas.plans import Unit
 
 log = structlog.get_logger()
-UNSAID = Usage(estimated=True)  # the provider did not say what it used
 T = TypeVar("T")
 
 WATCH_EVERY: Final = 50
@@ -186,94 +178,9 @@ async def _start(chat: Chat, tally: Tally) -> None:
     await chat.clerk.start(tally.turn_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """A turn's calls with their prices. `usd_micros` is None when one price is unknown."""
-
-    calls: tuple[tuple[Called, Cost], ...]
-
-    @property
-    def usage(self) -> Usage:
-        used = [call.usage for call, _ in self.calls]
-        return Usage(
-            input=sum(u.input for u in used),
-            cached=sum(u.cached for u in used),
-            output=sum(u.output for u in used),
-            reasoning=sum(u.reasoning for u in used),
-            estimated=any(u.estimated for u in used),
-        )
-
-    @property
-    def usd_micros(self) -> int | None:
-        return _sum(price.usd_micros for _, price in self.calls)
-
-    @property
-    def theirs(self) -> int | None:
-        """What an allowance of cost counts: asking a judge how to route is our expense."""
-        return _sum(price.usd_micros for call, price in self.calls if call.by != "judge")
-
-    @property
-    def energy_wh(self) -> tuple[float, float] | None:
-        known = [price.energy_wh for _, price in self.calls if price.energy_wh is not None]
-        if len(known) < len(self.calls):
-            return None
-        return sum(low for low, _ in known), sum(high for _, high in known)
-
-    @property
-    def price_version(self) -> str | None:
-        return "+".join(sorted({price.price_version for _, price in self.calls})) or None
-
-    @property
-    def energy_version(self) -> str | None:
-        return "+".join(sorted({price.energy_version for _, price in self.calls})) or None
-
-
-def _sum(prices: Iterable[int | None]) -> int | None:
-    known = list(prices)
-    return None if None in known else sum(price or 0 for price in known)
-
-
-def _bill(chat: Chat, turn: Turn, tally: Tally, state: str) -> Bill:
-    calls = list(tally.calls)
-    served = tally.routed.admission if tally.routed else None
-    answered = any(call.by == "answer" for call in calls)
-    if state != "done" and served is not None and tally.text and not answered:
-        # Cut before the provider said what it used.
-        calls.append(Called(served.model, UNSAID))
-    # A provider that does not say what it used gets our own upper count, marked as such.
-    calls = [
-        replace(call, usage=_counted(turn, tally))
-        if call.usage == UNSAID and call.by == "answer"
-        else call
-        for call in calls
-    ]
-    return Bill(tuple((call, _price(chat, call)) for call in calls))
-
-
-def _price(chat: Chat, call: Called) -> Cost:
-    """By the tables that held when the call began."""
-    catalogue = chat.seats.catalogue
-    return cost(
-        call.model,
-        catalogue.models[call.model],
-        call.usage,
-        overlay=f"models.toml@{catalogue.version}",
-        at=datetime.now(UTC) - timedelta(seconds=call.seconds or 0),
-        seconds=call.seconds,
-    )
-
-
-def _counted(turn: Turn, tally: Tally) -> Usage:
-    return Usage(
-        input=conversation_bound(turn.messages, turn.tools),
-        output=token_bound("".join(tally.text)) if tally.text else 0,
-        estimated=True,
-    )
-
-
 async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: str) -> Closed:
     """Settle or release, write what was used, give the thread back: one transaction."""
-    bill = _bill(chat, turn, tally, state)
+    bill = draw_up(chat.seats.catalogue, turn, tally, cut=state != "done")
 
     async def write(session: AsyncSession, quota: dict[str, Any]) -> None:
         if quota["served_role"] is None and tally.routed is not None:  # it took no allowance
@@ -321,7 +228,7 @@ def _ending(chat: Chat, request: Request, tally: Tally, state: str, bill: Bill) 
     seen = tally.first_token_ms is not None
     refused = tally.reason == "content_filter"
     counted = state != "failed" and seen and not refused and not request.free
-    spent: dict[Unit, int] = {} if (said := bill.theirs) is None else {"micro_usd": said}
+    spent: dict[Unit, int] = {} if (said := bill.charged) is None else {"micro_usd": said}
     return Ending(tally.turn_id, chat.viewer(request.user), counted=counted, spent=spent)
 
 

@@ -166,13 +166,22 @@ class Gate:
 
 
 def _exhausted(allowance: Allowance) -> QuotaExhausted:
-    quota, wait = allowance.quota, allowance.retry_after_s
+    quota, wait = dict(allowance.quota), allowance.retry_after_s
+    # A rung with room that did not take the turn: its window is too small, or it lacks an ability.
+    unfit = [one["role"] for one in quota["exits"] if one["action"] == "use_mini"]
+    quota["exits"] = [one for one in quota["exits"] if one["action"] != "use_mini"]
     ways = [f"wait {wait} s"] if wait else []
     offered = {one["action"] for one in quota["exits"]}
     ways += [said for action, said in _WAYS.items() if action in offered]
+    said = f"Your {allowance.requested_role} allowance and its fallbacks are used up"
+    if unfit:
+        said = (
+            f"Your {allowance.requested_role} allowance is used up, and {', '.join(unfit)}, which "
+            "has room, cannot take this conversation: it is too long, or asks for what that cannot"
+        )
+        ways = ["begin a new conversation", *ways]
     return QuotaExhausted(
-        f"Your {allowance.requested_role} allowance and its fallbacks are used up"
-        + (f"; {', or '.join(ways)}" if ways else ""),
-        extra={"quota": dict(quota), "exits": quota["exits"]},
+        said + (f"; {', or '.join(ways)}" if ways else ""),
+        extra={"quota": quota, "exits": quota["exits"]},
         headers={"Retry-After": str(wait)} if wait else {},
     )

@@ -138,6 +138,19 @@ async def test_cost_is_reserved_at_a_ceiling_and_settled_at_the_truth(priced: Pr
         assert (now["unit"], now["used"], now["held"]) == ("micro_usd", cost, 0)
 
 
+async def test_a_dearer_stand_in_costs_the_person_what_was_promised(priced: Product):
+    priced.model.usage = {"prompt_tokens": 1_000, "completion_tokens": 1_000}
+    async with priced.client(await newcomer(priced)) as http:
+        usual = await say(http)
+        priced.model.failing = {"gpt-5-mini": 429}
+        stood_in = await say(http)
+    priced.app.state.models.health.worked("gpt-5-mini")
+    assert (usual["model"], stood_in["model"]) == ("gpt-5-mini", "gpt-5")
+    assert stood_in["quota"]["charged"] == usual["quota"]["charged"]
+    ours = [body["usage"]["emptor"]["cost_usd_micros"] for body in (usual, stood_in)]
+    assert ours[1] > 4 * ours[0]
+
+
 async def test_used_ten_times_its_reserve_is_counted_in_full_and_ends_the_allowance(
     priced: Product,
 ):
@@ -224,6 +237,9 @@ async def test_a_long_conversation_never_falls_to_a_window_too_small(product: Pr
             assert refused.status_code == 429
             assert int(refused.headers["retry-after"]) > 0
             assert refused.json()["exits"][0]["action"] == "wait"
+            ways = [way["action"] for way in refused.json()["exits"]]
+            assert ways == ["wait", "buy_credits", "upgrade"]  # the mini model is no way for it
+            assert "begin a new conversation" in refused.json()["error"]["message"]
             assert refused.headers["ratelimit"].startswith('"light";r=0;t=')
             assert (await say(http))["model"] == "gpt-5-nano"
     finally:
