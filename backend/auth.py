@@ -42,6 +42,7 @@ class UserAccount(SQLModel, table=True):
     password_hash: str | None = None
     plan: str = "free"
     timezone: str = "UTC"
+    timezone_since: datetime | None = Field(default=None, sa_type=MOMENT)  # when last changed
     style: str = "balanced"
     warmth: int = 50
     effort: str = "auto"
@@ -55,6 +56,17 @@ class UserAccount(SQLModel, table=True):
     guest: bool = False
     created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
     deleted_at: datetime | None = Field(default=None, sa_type=MOMENT)
+
+
+def move(row: UserAccount, timezone: str) -> None:
+    """The person's days are those of this IANA zone from now on."""
+    if timezone != row.timezone or row.timezone_since is None:
+        row.timezone, row.timezone_since = timezone, cast(Any, func.now())
+
+
+def placed(row: UserAccount) -> bool:
+    """Whether anybody ever said where this person lives."""
+    return row.timezone_since is not None or row.timezone != "UTC"
 
 
 class ApiKey(SQLModel, table=True):

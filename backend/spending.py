@@ -22,8 +22,15 @@ from integrations.money import Money
 
 By = Literal["person", "operator"]
 _COUNTED = (*MOVING, "completed")
-_START = "date_trunc('day', now() AT TIME ZONE :zone) AT TIME ZONE :zone"
-_DAY = text(f"SELECT {_START}, {_START} + interval '1 day'")
+# The person's own day. Whoever changed the time zone within the last day gets no second one out of
+# it: the last 24 hours count as well until the change is a day old.
+_DAY = text("""
+SELECT LEAST(d.start, CASE WHEN d.moved > now() - interval '1 day'
+    THEN now() - interval '1 day' END) AS start,
+  GREATEST((d.local + interval '1 day') AT TIME ZONE :zone, d.moved + interval '1 day') AS end
+FROM (SELECT l.local, l.local AT TIME ZONE :zone AS start, CAST(:moved AS timestamptz) AS moved
+  FROM (SELECT date_trunc('day', now() AT TIME ZONE :zone) AS local) l) d
+""")
 
 
 class SpendingLimitReached(Conflict):
@@ -63,7 +70,9 @@ async def day(session: AsyncSession, user_id: str, *, besides: str = "") -> Day:
     row = (await session.execute(query)).scalar_one_or_none()
     if row is None:
         raise NotFound
-    start, end = (await session.execute(_DAY, {"zone": row.timezone})).one()
+    start, end = (
+        await session.execute(_DAY, {"zone": row.timezone, "moved": row.timezone_since})
+    ).one()
     sums = (
         select(col(Checkout.currency), func.sum(col(Checkout.total)))
         .where(

@@ -2,16 +2,15 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import Field, field_validator
+from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from backend import auth, formats, ledger, legacy, merchants, reconciling, reports
-from backend.api.strict import INT_MAX, Currency, Strict
+from backend.api.strict import INT_MAX, Currency, Strict, TimeZone
 from backend.auth import UserAccount, operator_key
 from backend.database import Session
 from backend.errors import Conflict, Unprocessable
@@ -62,21 +61,13 @@ class NewUser(Strict):
     email: str | None = Field(None, max_length=200, pattern=r"^[^@\s]+@[^@\s]+$")
     password: str | None = Field(None, min_length=8, max_length=200)
     plan: str = "free"
-    timezone: str = "UTC"
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError("must be an IANA time zone such as Europe/Berlin") from error
-        return value
+    timezone: TimeZone = "UTC"
 
 
 class UserChange(Strict):
     plan: str | None = None
     name: str | None = Field(None, max_length=200)
+    timezone: TimeZone | None = None
 
 
 class NewKey(Strict):
@@ -159,12 +150,14 @@ async def list_users(
 async def change_user(
     user_id: str, body: UserChange, request: Request, session: Session
 ) -> dict[str, Any]:
-    """A new plan holds from the next turn; open windows keep their end."""
+    """A new plan or time zone holds from the next turn; open windows keep their end."""
     row = await auth.user(session, user_id)
     if body.plan is not None:
         _known_plan(request, body.plan)
         row.plan = body.plan
     row.name = body.name if body.name is not None else row.name
+    if body.timezone is not None:
+        auth.move(row, body.timezone)
     session.add(row)
     return _user(row)
 

@@ -12,7 +12,7 @@ from sqlmodel import col
 import quotas.usage as allowances
 from backend import arrival, auth, erasure, legacy, subscribers
 from backend.api import guests
-from backend.api.strict import Strict
+from backend.api.strict import Strict, TimeZone
 from backend.auth import AnyKey, Principal, UserAccount, UserKey
 from backend.database import Database, Session
 from backend.errors import Forbidden, Unauthenticated
@@ -41,6 +41,7 @@ class Preferences(Strict):
     warmth: int | None = Field(None, ge=0, le=100)
     effort: Literal["auto", "low", "medium", "high"] | None = None
     pinned_model: str | None = Field(None, max_length=200)
+    timezone: TimeZone | None = None
 
 
 @router.post("/session", status_code=201)
@@ -156,6 +157,7 @@ def _preferences(row: UserAccount) -> dict[str, Any]:
         "warmth": row.warmth,
         "effort": row.effort,
         "pinned_model": row.pinned_model,
+        "timezone": row.timezone if auth.placed(row) else None,
     }
 
 
@@ -163,7 +165,11 @@ def _preferences(row: UserAccount) -> dict[str, Any]:
 async def set_preferences(
     body: Preferences, request: Request, who: UserKey, session: Session
 ) -> dict[str, Any]:
-    """Fields left out stay as they are; `pinned_model: null` unpins."""
+    """Fields left out stay as they are; `pinned_model: null` unpins.
+
+    `timezone` is whose days the allowances count, by its IANA name; null until somebody said it.
+    An open window keeps its end, and the first day in the new zone is no shorter than a day.
+    """
     chat: Chat = request.app.state.chat
     row = await auth.user(session, who.user_id)
     given = body.model_dump(exclude_unset=True)
@@ -172,6 +178,8 @@ async def set_preferences(
         if not chat.plan_of(row).may_pin(pinned):
             raise Forbidden(f"Your plan does not include choosing {pinned}")
         given["pinned_model"] = None if pinned == "auto" else pinned
+    if zone := given.pop("timezone", None):
+        auth.move(row, zone)
     for field, value in given.items():
         if value is not None or field == "pinned_model":
             setattr(row, field, value)

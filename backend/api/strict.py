@@ -6,8 +6,9 @@ JSON allows what PostgreSQL and other parsers do not: NUL, lone surrogates, NaN,
 
 import math
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 INT_MAX = 2**53
 
@@ -66,3 +67,14 @@ def check_text(text: str) -> str:
 Count = Annotated[int, Field(ge=0, le=INT_MAX)]
 Positive = Annotated[int, Field(ge=1, le=INT_MAX)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be an IANA time zone such as Europe/Berlin") from error
+    return value
+
+
+TimeZone = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_known_zone)]

@@ -14,9 +14,22 @@ export async function recall(): Promise<boolean> {
     return false;
   }
   effort.value = me.value.preferences?.effort ?? "auto";
+  await sayWhere();
   await refreshQuota();
   door.value = "open";
   return true;
+}
+
+/** An allowance by the day counts the person's own days: the first page to meet them says where. */
+async function sayWhere(): Promise<void> {
+  const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (me.value?.preferences?.timezone !== null || !timezone) return;
+  try {
+    await call("PUT", "/api/me/preferences", { body: { timezone } });
+  } catch (error) {
+    // A zone that the server does not know: the days stay those of UTC.
+    if (!(error instanceof Problem)) throw error;
+  }
 }
 
 /** A guest when `key` is empty. Throws `Problem` when the key is refused. */

@@ -108,7 +108,8 @@ export interface Me {
   email?: string | null;
   plan: string;
   guest?: boolean;
-  preferences?: { effort?: Effort };
+  /** `timezone` is null until somebody said it. */
+  preferences?: { effort?: Effort; timezone?: string | null };
   has_payment_method?: boolean;
   /** What the person may pay with, the preferred one first. */
   payment_methods?: PaymentMethod[];

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from quotas.plans import Plans
 from tests.journeys.conftest import Product
@@ -20,6 +20,22 @@ async def test_a_person_chats_and_sees_who_answered(page: Page, product: Product
     await enter(page, product.url, product.keys["plus"])
     turn = await ask(page, "Good morning!")
     await expect(turn).to_contain_text("I am gpt-5-mini and I heard you.")
+
+
+async def test_the_page_says_where_a_person_lives_and_overrules_nobody(
+    browser: Browser, product: Product
+):
+    """An allowance by the day counts the person's own days."""
+    for before in (None, "Europe/Berlin"):
+        context = await browser.new_context(timezone_id="Asia/Tokyo", locale="en-GB")
+        async with product.client("operator") as http:
+            zone = {"timezone": before} if before else {}
+            made = (await http.post("/operator/v1/users", json={"name": "Kim", **zone})).json()
+        await enter(await context.new_page(), product.url, made["key"])
+        async with product.client(made["key"]) as http:
+            me = (await http.get("/api/me")).json()
+        assert me["timezone"] == me["preferences"]["timezone"] == (before or "Asia/Tokyo")
+        await context.close()
 
 
 async def test_a_person_buys_a_tent_and_the_receipt_names_the_order(page: Page, product: Product):

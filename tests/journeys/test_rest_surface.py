@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -124,6 +125,27 @@ async def test_preferences_are_kept_and_checked(product: Product):
         assert (
             await http.put("/api/me/preferences", json={"pinned_model": "nope"})
         ).status_code == 404
+
+
+async def test_a_day_is_the_persons_own_once_they_said_where_they_live(product: Product):
+    """The page says it for a guest; before, a day was London's for everybody."""
+    async with httpx.AsyncClient(base_url=product.url) as http:
+        await http.post("/api/session", json={})
+        assert (await http.get("/api/me")).json()["preferences"]["timezone"] is None
+        for wrong in ("Mars/Olympus", "", "../etc/passwd", 3):
+            said = await http.put("/api/me/preferences", json={"timezone": wrong})
+            assert said.status_code == 422, wrong
+        ends = {}
+        for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # 25 hours apart
+            said = await http.put("/api/me/preferences", json={"timezone": zone})
+            assert (said.status_code, said.json()["timezone"]) == (200, zone)
+            assert (await http.get("/api/me")).json()["timezone"] == zone
+            day = next(b for b in (await http.get("/api/quota")).json()["buckets"]
+                       if b["name"] == "reasoning")  # fmt: skip
+            ends[zone] = datetime.fromisoformat(day["resets_at"])
+    for zone, end in ends.items():
+        local = end.astimezone(ZoneInfo(zone))
+        assert (local.hour, local.minute, local.second) == (0, 0, 0)
 
 
 async def test_erasure_leaves_no_words_and_no_key(product: Product):

@@ -3,10 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.journeys.conftest import Product
 from tests.journeys.runs import accept, asked, run, said
@@ -123,3 +125,29 @@ async def test_chat_says_why_and_moves_nothing(kim: tuple[httpx.AsyncClient, str
     agreed = accept(asked(events), payment_method=CARD)
     assert "limit of €0.01 a day" in said(await run(http, thread, resume=agreed))
     assert (await http.get(OWN)).json()["spent"] == {}
+
+
+async def test_moving_to_another_time_zone_gives_no_second_day(
+    kim: tuple[httpx.AsyncClient, str], product: Product
+):
+    """Bought yesterday evening at home; further east the day is young and nothing is spent."""
+    http, who = kim
+    bought = await ready(http)
+    await limit(http, bought["total"])
+    assert (await confirm(http, bought)).status_code == 200
+    async with product.database.transaction() as session:
+        earlier = "UPDATE checkout SET confirmed_at = now() - interval '20 hours' WHERE id = :id"
+        await session.execute(text(earlier), {"id": bought["id"]})
+    ahead = (2 - datetime.now(UTC).hour) % 24  # hours to where it is two in the morning
+    behind = -ahead if ahead <= 14 else 24 - ahead
+    moved = await http.put("/api/me/preferences", json={"timezone": f"Etc/GMT{behind:+d}"})
+    assert moved.status_code == 200
+    day = (await http.get(OWN)).json()
+    assert day["limits"]["person"]["remaining"] == 0
+    in_a_day = datetime.now(UTC) + timedelta(hours=23, minutes=59)
+    assert datetime.fromisoformat(day["resets_at"]) > in_a_day
+    async with product.database.transaction() as session:
+        long_ago = "UPDATE user_account SET timezone_since = now() - interval '25 hours'"
+        await session.execute(text(long_ago + " WHERE id = :id"), {"id": who})
+    day = (await http.get(OWN)).json()
+    assert day["limits"]["person"]["remaining"] == bought["total"]
