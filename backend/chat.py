@@ -19,7 +19,7 @@ from sqlmodel import col
 from backend import decisions, incidents, metrics, threads
 from backend.bill import Bill, draw_up
 from backend.errors import AppError, ModelFailed, Unavailable
-from backend.gate import Gate
+from backend.gate import Gate, told
 from backend.ids import new_id
 from backend.masking import mask_cards
 from backend.opening import open_turn
@@ -183,9 +183,8 @@ async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: 
     bill = draw_up(chat.seats.catalogue, turn, tally, cut=state != "done")
 
     async def write(session: AsyncSession, quota: dict[str, Any]) -> None:
-        if quota["served_role"] is None and tally.routed is not None:  # it took no allowance
-            quota["requested_role"] = tally.routed.route.role
-            quota["served_role"] = tally.routed.admission.role
+        if tally.routed is not None:
+            quota |= told(quota, tally.routed.route, tally.routed.admission.role)
         await _write(session, request, tally, bill, state, quota)
 
     quota = await chat.clerk.end(_ending(chat, request, tally, state, bill), write)

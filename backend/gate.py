@@ -1,6 +1,7 @@
 """The allowance's side of a turn: the graph asks here which role may answer."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from integrations.models import Capability, conversation_bound, needs
 from quotas.many import Ask
 from quotas.plans import Plan
 from quotas.plans import Role as PlanRole
-from quotas.usage import Allowance
+from quotas.usage import Allowance, meter
 
 _WAYS = {"buy_credits": "buy credits", "upgrade": "move to a larger plan"}
 PURCHASE_LASTS = timedelta(minutes=30)
@@ -39,33 +40,27 @@ class Gate:
         tokens = conversation_bound(self._turn.messages, self._turn.tools)
         asks = needs(self._turn.messages, self._turn.tools, self._turn.response_format)
         pinned = self._pinned(plan, route, tokens, asks)
-        role: str = route.role
-        if pinned and not self._turn.housekeeping:
-            chat.seats.known(pinned)  # a preference may outlive its model
-            if not plan.may_pin(pinned):
-                raise Forbidden(
-                    f"Your plan ({plan.name}) does not include choosing {pinned}; use `auto`",
-                    code="model_not_allowed",
-                    param="model",
-                )
-            role = chat.seats.role_of(pinned, route.role)
         if self._turn.housekeeping:
             return await self._free(route, chat.seats.take("light_mini", tokens, needs=asks), {})
+        role = spent = self._chosen(plan, route, pinned)
+        if (lighter := route.lifted_from) and not pinned:
+            route = await self._lifted(plan, route)
+            role, spent = route.role, lighter
         # Too long is refused before it is counted.
         wanted = chat.seats.take(role, tokens, pinned=pinned, needs=asks)
         ceilings = self._ceilings(plan, wanted, tokens, asks)
         viewer = chat.viewer(request.user)
-        allowance, seat = Allowance(self._turn.id, role, granted=False), wanted
+        allowance, seat = Allowance(self._turn.id, spent, granted=False), wanted
 
         async def write(session: AsyncSession, given: Allowance) -> None:
             nonlocal seat
-            if given.served_role not in (None, role):
+            if given.served_role not in (None, spent):
                 seat = chat.seats.take(given.served_role, tokens, needs=asks)
-            await self._write(session, route, seat, given.downgrade_reason)
+            await self._write(session, plainly(route, seat.role), seat, given.downgrade_reason)
 
         # Nearly everybody gets what they asked for. Only who does not is asked about a purchase.
         for among in ((), chat.seats.able(tokens, asks)):
-            ask = Ask(self._turn.id, viewer, role, ceilings=ceilings, among=among)
+            ask = Ask(self._turn.id, viewer, spent, ceilings=ceilings, among=among)
             allowance = await chat.clerk.reserve(ask, write)
             if allowance.granted:
                 break
@@ -73,7 +68,32 @@ class Gate:
                 return await self._free(route, wanted, allowance.quota)
         if not allowance.granted:
             raise _exhausted(allowance)
-        return self._admission(route, seat, allowance.downgrade_reason, allowance.quota)
+        quota = told(allowance.quota, plainly(route, seat.role), seat.role)
+        return self._admission(route, seat, allowance.downgrade_reason, quota)
+
+    def _chosen(self, plan: Plan, route: Route, pinned: str | None) -> str:
+        """The role that answers. Raises `Forbidden` for a pin that the plan does not include."""
+        if not pinned:
+            return route.role
+        self._chat.seats.known(pinned)  # a preference may outlive its model
+        if not plan.may_pin(pinned):
+            raise Forbidden(
+                f"Your plan ({plan.name}) does not include choosing {pinned}; use `auto`",
+                code="model_not_allowed",
+                param="model",
+            )
+        return self._chat.seats.role_of(pinned, route.role)
+
+    async def _lifted(self, plan: Plan, route: Route) -> Route:
+        """The route, lifted still where the larger role has some allowance left itself, and where
+        neither role counts cost, in which a larger model would be dearer."""
+        viewer = self._chat.viewer(self._request.user)
+        async with self._chat.database.transaction() as session:
+            quota = await meter(session, viewer.subject, plan, timezone=viewer.timezone)
+        left = {b["name"]: b["remaining"] for b in quota["buckets"]}
+        pair = [b for b in plan.buckets if b.role in (route.role, route.lifted_from)]
+        lasts = all(b.unit == "turns" and (left[b.name] or b.role != route.role) for b in pair)
+        return route if lasts else plainly(route, "")
 
     def _pinned(
         self, plan: Plan, route: Route, tokens: int, asks: frozenset[Capability]
@@ -163,6 +183,21 @@ class Gate:
             fallbacks=seat.fallbacks,
             first_token_s=seat.first_token_s,
         )
+
+
+def plainly(route: Route, served: str) -> Route:
+    """A lifted turn that another role answers is asked for as what it is: nobody fell from it."""
+    if route.lifted_from is None or served == route.role:
+        return route
+    return replace(route, role=route.lifted_from, lifted_from=None)
+
+
+def told(quota: Mapping[str, Any], route: Route, served: str) -> Mapping[str, Any]:
+    """The quota object with the roles that were truly asked for and served, where the turn spent
+    the allowance of another one or none."""
+    if quota["served_role"] is None or route.lifted_from:
+        return {**quota, "requested_role": route.role, "served_role": served}
+    return quota
 
 
 def _exhausted(allowance: Allowance) -> QuotaExhausted:

@@ -55,11 +55,11 @@ class Ask:
 class Route:
     """Where a turn goes and why. `cause` is a rule's name, `classifier`, `judge`, `state`, `user`.
 
-    `role` is what the turn deserves; `served_role` and `model` are what it truly got.
-    `alternatives` are the kinds not taken, likelier first; `propensity` is the probability with
-    which this router takes this decision for this ask (1: it never draws lots); `features` is a
-    hash of all that the classifier read; `layers_us` is the time that each layer took.
-    `asked_model` is a model that the person named in words: a wish, granted where the plan does.
+    `role` is what the turn deserves; `alternatives` are the kinds not taken, likelier first;
+    `propensity` is the probability of this decision for this ask (1: no lots are drawn); `features`
+    is a hash of all that the classifier read; `layers_us` is each layer's time.
+    `asked_model` is a model named in words: a wish, granted where the plan does. `lifted_from` is
+    the role that the turn would have without our own caution: that one's allowance is charged.
     """
 
     kind: Kind
@@ -79,6 +79,7 @@ class Route:
     features: str = ""
     layers_us: Mapping[str, int] = field(default_factory=dict)
     asked_model: str | None = None
+    lifted_from: Role | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,12 @@ def careful(route: Route) -> Route:
     if route.kind == "casual" and second == "complex":
         others: tuple[Kind, ...] = ("casual", "commercial")
         return replace(
-            route, kind="complex", role="reasoning", cause="judge-silent", alternatives=others
+            route,
+            kind="complex",
+            role="reasoning",
+            lifted_from=route.role,
+            cause="judge-silent",
+            alternatives=others,
         )
     return route
 

@@ -220,13 +220,15 @@ class Router:
         held = _held(seen, decided)
         if held:
             effort = effort or "low"
+        plain = policy.role or _ROLES[decided.kind]
         likely = seen.scores.kinds()
         return Route(
             kind=decided.kind,
             sub=policy.sub,
             domain=policy.domain,
             action=policy.action,
-            role="reasoning" if held else policy.role or _ROLES[decided.kind],
+            role="reasoning" if held else plain,
+            lifted_from=plain if held and plain != "reasoning" else None,
             effort=effort,
             confidence=round(decided.confidence, 4),
             cause=decided.cause,

@@ -275,6 +275,7 @@ def test_a_lighter_follow_up_stays_with_the_reasoning_model_until_it_is_lighter_
     held = loaded_router().route(replace(ask, ratchet=True))
     assert (free.kind, free.role) == ("casual", "light")
     assert (held.kind, held.role, held.effort) == ("casual", "reasoning", "low")
+    assert (held.lifted_from, free.lifted_from) == ("light", None)
 
 
 def test_idle_minutes_another_subject_and_thanks_let_go_of_the_reasoning_model() -> None:

@@ -106,6 +106,7 @@ async def test_nonsense_goes_up_in_quality_and_buys_nothing(answer: object) -> N
     hard = route(alternatives=("complex", "commercial"))
     made, _ = await Judge("light").settle(ASK, hard, SmallModel(answer))
     assert (made.kind, made.role, made.cause) == ("complex", "reasoning", "judge-silent")
+    assert made.lifted_from == "light"  # so that it costs nothing of the larger allowance
     money, _ = await Judge("light").settle(ASK, route("commercial"), SmallModel(answer))
     assert (money.kind, money.no_purchase) == ("commercial", True)
 

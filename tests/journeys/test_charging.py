@@ -111,6 +111,45 @@ async def test_a_refusal_costs_nothing(product: Product, finish: str):
         assert level(body["quota"])["used"] == 0
 
 
+MATHS = "solve x^2 - 6x + 8 = 0 by completing the square"
+
+
+async def _follow_up(product: Product, plan: str) -> dict[str, Any]:
+    """A hard question, then a light one about it, which the router keeps with the large model."""
+    async with product.client(await newcomer(product, plan)) as http:
+        thread = (await http.post("/api/threads", json={})).json()["id"]
+        for words in (MATHS, "who invented it?"):
+            answer = await http.post(
+                f"/api/threads/{thread}/turns",
+                json={"text": words},
+                headers={"accept": "application/json"},
+            )
+            assert answer.status_code == 200, answer.text
+        kept: dict[str, Any] = (await http.get(f"/api/threads/{thread}")).json()["turns"][-1]
+        assert kept["route"]["kind"] == "casual"
+        assert level(await quota_of(http), "reasoning")["used"] == 1
+        return kept
+
+
+async def test_going_up_by_our_own_caution_costs_nothing_of_the_larger_allowance(product: Product):
+    turn = await _follow_up(product, "plus")
+    assert turn["route"]["model"] == "gpt-5"
+    assert (turn["route"]["role"], turn["route"]["requested_role"]) == ("reasoning", "reasoning")
+    quota = turn["quota"]
+    assert quota["charged"] == {"light": 1}
+    assert (quota["served_role"], quota["requested_role"]) == ("reasoning", "reasoning")
+
+
+async def test_where_the_larger_allowance_is_used_up_a_light_turn_is_light_and_nobody_fell(
+    product: Product,
+):
+    turn = await _follow_up(product, "free")  # its one reasoning answer is spent
+    assert turn["route"]["model"] == "gpt-5-mini"
+    assert (turn["route"]["role"], turn["route"]["requested_role"]) == ("light", "light")
+    assert turn["route"]["downgrade_reason"] is None
+    assert turn["quota"]["charged"] == {"light": 1}
+
+
 async def test_an_empty_answer_costs_nothing(product: Product):
     product.model.reply = lambda _: ""
     async with product.client(await newcomer(product)) as http:
