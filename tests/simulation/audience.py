@@ -1,12 +1,13 @@
 """Who looks at a world without taking part: its database and the books of everybody outside.
 
-A look costs a little where something was written since the last one, and nothing where not.
+A look reads what was written since the last one, and costs nothing where nothing was.
 """
 
 import json
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,40 @@ from psycopg.rows import dict_row
 _ORDER = {"thing": "seq", "document": "made"}
 
 
+class Visited:
+    """A server outside. `visits` grows with whatever it may have written for."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.visits = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.visits += 1
+        try:
+            await self._server(scope, receive, send)
+        finally:
+            self.visits += 1  # what was seen while it was at work is not the end
+
+
 class Book:
     """One SQLite file of a server outside, read beside it."""
 
-    def __init__(self, path: Path, table: str) -> None:
-        self._table = table
+    def __init__(self, path: Path, table: str, of: Visited) -> None:
+        self._table, self._of = table, of
         self._sql = sqlite3.connect(path)
         self._known: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         self._parsed: dict[str, dict[str, Any]] = {}
 
     @property
     def version(self) -> int:
-        """Another number as soon as the server has written."""
-        return int(self._sql.execute("PRAGMA data_version").fetchone()[0])
+        """Another number as soon as the server may have written."""
+        return self._of.visits
 
     def every(self, kind: str) -> list[dict[str, Any]]:
-        """The documents of this kind, in the order in which they were made."""
+        """The documents of this kind, in the order in which they were made.
+
+        One that was not written since the last time is the very same object.
+        """
         version, (seen, found) = self.version, self._known.get(kind, (-1, []))
         if seen != version:
             query = f"SELECT body FROM {self._table} WHERE kind = ? ORDER BY {_ORDER[self._table]}"  # noqa: S608
@@ -48,11 +67,33 @@ class Book:
         self._sql.close()
 
 
+@dataclass
+class Seen:
+    """What the looks so far have seen: how much was written by then, and what there is.
+
+    `judged` are documents of the outside as they were found right, by id. `captures` are the
+    payments that took money for a purchase, `sessions` the purchase of a merchant's session, and
+    `ordered` the one order that came of it.
+    """
+
+    writes: int = -1
+    visits: int = -1
+    xid: int = 0
+    checkouts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refunds: dict[str, dict[str, Any]] = field(default_factory=dict)
+    holds: dict[str, str] = field(default_factory=dict)
+    judged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    captures: dict[str, set[str]] = field(default_factory=dict)
+    sessions: dict[tuple[str, str], str] = field(default_factory=dict)
+    ordered: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
 class Audience:
     """`books` by name: the processor's and each merchant's."""
 
     def __init__(self, url: str, books: Mapping[str, Book]) -> None:
         self.books = books
+        self.seen = Seen()
         self._sql = psycopg.connect(
             url, autocommit=True, row_factory=dict_row, options="-c timezone=UTC -c jit=off"
         )
@@ -60,8 +101,8 @@ class Audience:
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         return self._sql.execute(query, values or None).fetchall()
 
-    def versions(self) -> tuple[int, ...]:
-        return tuple(book.version for book in self.books.values())
+    def visits(self) -> int:
+        return sum(book.version for book in self.books.values())
 
     def close(self) -> None:
         with closing(self._sql):

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from tests.simulation.clock import Clock, add_now
-from tests.simulation.world import furnish
+from tests.simulation.furniture import furnish
 
 
 @pytest.fixture(scope="session")

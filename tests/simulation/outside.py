@@ -21,13 +21,16 @@ FATES = (
     "lost_before",  # time-out, nothing happened
     "lost_after",  # it happened, the answer is lost
     "late",  # time-out now; it happens at some later moment
+    "slow",  # it happens, and the answer comes when nobody waits for it any more
     "error_before",  # 503, nothing happened
     "error_after",  # it happened, and the answer is 500
     "garbage",  # it happened, and the answer is a web page
     "replayed_500",  # (the processor) it happened, and its key answers 500 from now on
     "twice",  # the wire delivers the request two times
 )
-WRITES_ONLY = ("late", "error_after", "replayed_500", "twice")
+WRITES_ONLY = ("late", "slow", "error_after", "replayed_500", "twice")
+KEYED_ONLY = ("late", "twice")  # what happens again, or too late, where nothing tells it from new
+SLOW_S = (12.0, 29.0, 31.0, 70.0)
 _IDS = re.compile(r"/[a-z]{1,5}_[A-Za-z0-9]{8,}")
 
 
@@ -48,6 +51,8 @@ class Wire(httpx.AsyncBaseTransport):
         possible = [f for f in FATES if write or f not in WRITES_ONLY]
         if host != "stripe":
             possible = [f for f in possible if f != "replayed_500"]
+        if host == "wings":
+            possible = [f for f in possible if f not in KEYED_ONLY]
         fate = self._stage.fate(possible)
         answer = await self._before(fate, request, point)
         if answer is None:
@@ -85,6 +90,9 @@ class Wire(httpx.AsyncBaseTransport):
         match fate:
             case "crash_after":
                 self._stage.die(point)
+            case "slow":
+                await self._stage.sleep(self._stage.random.choice(SLOW_S))
+                raise httpx.ReadTimeout("it came too late", request=request)
             case "lost_after":
                 raise httpx.ReadError("cut", request=request)
             case "error_after":

@@ -5,14 +5,17 @@ again with the same key, as a browser does; what a person gives up stays for the
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from sqlalchemy.exc import OperationalError
 
+from tests.simulation.furniture import SELLERS
+from tests.simulation.regrets import regret
 from tests.simulation.stage import Crash
-from tests.simulation.world import SELLERS, World
+from tests.simulation.world import World
 
 CARDS = (
     *("pm_card_visa",) * 7,
@@ -29,13 +32,28 @@ class Unexpected(AssertionError):
     """An answer that nobody should get."""
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How often people do what; `ends` weighs what becomes of an order: a merchant's refund, a
+    cancellation, a booking that is moved."""
+
+    sellers: Sequence[str] = SELLERS
+    baskets: float = 0.2
+    regrets: float = 0.5
+    ends: tuple[int, int, int] = (1, 1, 2)
+
+
+USUAL = Habits()
+
+
 class Person:
     """Buys `errands` things, one after another, each by a story that the seed chooses."""
 
-    def __init__(self, world: World, who: str, errands: int) -> None:
+    def __init__(self, world: World, who: str, errands: int, habits: Habits) -> None:
         self.world = world
         self.who = who
         self.errands = errands
+        self.habits = habits
         self.random = world.stage.random
         self.confirmed = 0
 
@@ -45,39 +63,58 @@ class Person:
                 await self.errand()
 
     async def errand(self) -> None:
-        made = await self._create()
+        seller = self.random.choice(self.habits.sellers)
+        if self.random.random() < self.habits.baskets:
+            await self._sheet(seller)
+            return
+        made = await self._create(seller)
         if made is None:
             return
         if made["settlement"] == "handoff":
             await self._leave_for(made["handoff_url"])
             return
         story = self.random.choices(
-            (self._buy, self._buy_twice, self._change_and_buy, self._buy_the_old, self._cancel,
-             self._leave, self._buy_and_cancel),
-            weights=(9, 3, 3, 1, 1, 1, 2),
+            (self.buy, self._buy_twice, self._change_and_buy, self._buy_the_old, self._cancel,
+             self._leave, self._buy_and_cancel, self._dawdle),
+            weights=(9, 3, 3, 1, 1, 1, 2, 1),
         )[0]  # fmt: skip
         checkout = await story(made)
-        if checkout is not None and self.random.random() < 0.35:
-            await self._regret(checkout["id"])
+        if checkout is not None and self.random.random() < self.habits.regrets:
+            await regret(self, checkout["id"])
 
-    async def _create(self) -> dict[str, Any] | None:
-        seller = self.random.choice(SELLERS)
+    async def _sheet(self, seller: str) -> None:
+        """Things of two merchants on one sheet: one click, a checkout and an outcome for each."""
+        others = [one for one in self.habits.sellers if one not in (seller, "airline")]
+        made = [await self._create(one) for one in (seller, self.random.choice(others or [seller]))]
+        sheet = [one for one in made if one is not None and one["settlement"] != "handoff"]
+        for n, checkout in enumerate(sheet[1:]):
+            self.world.stage.enter(f"{self.who}-sheet{n}", self._alone(checkout))
+        if sheet:
+            await self.buy(sheet[0])
+        if sheet and self.random.random() < self.habits.regrets:
+            await regret(self, self.random.choice(sheet)["id"])
+
+    async def _alone(self, checkout: dict[str, Any]) -> None:
+        async with self.world.client(self.who) as http:
+            await self.confirm(checkout, self.random.choice(CARDS), http=http)
+
+    async def _create(self, seller: str) -> dict[str, Any] | None:
         shelf = self.world.offers[seller]
         lines = [{"offer_id": self.random.choice(shelf), "quantity": self.random.choice((1, 1, 2))}]
-        if seller in ("tables", "airline"):
+        if seller in ("tables", "airline", "wings"):
             lines[0]["quantity"] = 1
         elif self.random.random() < 0.3:
             other = self.random.choice(shelf)
             if other != lines[0]["offer_id"]:
                 lines.append({"offer_id": other, "quantity": 1})
-        status, made = await self._send("POST", "/api/checkouts", {"lines": lines})
+        status, made = await self.send("POST", "/api/checkouts", {"lines": lines})
         return made if status == 201 else None
 
-    async def _buy(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
-        status, answer = await self._confirm(checkout, self.random.choice(CARDS))
+    async def buy(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
+        status, answer = await self.confirm(checkout, self.random.choice(CARDS))
         if status == 409 and "checkout" in answer and self.random.random() < 0.7:
             checkout = answer["checkout"]  # the offer changed: what is new is looked at and agreed
-            status, answer = await self._confirm(checkout, "pm_card_visa")
+            status, answer = await self.confirm(checkout, "pm_card_visa")
         if answer.get("code") == "authentication_required":
             await self._authenticate(checkout["id"])
         return checkout
@@ -87,42 +124,47 @@ class Person:
 
         async def other() -> None:
             async with self.world.client(self.who) as http:
-                await self._confirm(checkout, "pm_card_mastercard", http=http)
+                await self.confirm(checkout, "pm_card_mastercard", http=http)
 
         self.world.stage.enter(f"{self.who}-tab", other())
-        return await self._buy(checkout)
+        return await self.buy(checkout)
 
     async def _change_and_buy(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
         change = self.random.choice(
             ({"discount_codes": ["WELCOME10"]}, {"fulfilment_option_id": "express"}, {})
         )
-        status, changed = await self._send("PUT", f"/api/checkouts/{checkout['id']}", change)
-        return await self._buy(changed if status == 200 else checkout)
+        status, changed = await self.send("PUT", f"/api/checkouts/{checkout['id']}", change)
+        return await self.buy(changed if status == 200 else checkout)
 
     async def _buy_the_old(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
         """The hash of what was shown before a change buys nothing."""
         url = f"/api/checkouts/{checkout['id']}"
-        status, changed = await self._send("PUT", url, {"discount_codes": ["NOPE"]})
+        status, changed = await self.send("PUT", url, {"discount_codes": ["NOPE"]})
         if status == 200 and changed["confirmation_hash"]:
-            status, _ = await self._confirm(checkout, "pm_card_visa")
+            status, _ = await self.confirm(checkout, "pm_card_visa")
             if status in (200, 202):
                 raise Unexpected(f"an old hash bought {checkout['id']}")
         return None
 
     async def _cancel(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
-        await self._send("POST", f"/api/checkouts/{checkout['id']}/cancel", {})
+        await self.send("POST", f"/api/checkouts/{checkout['id']}/cancel", {})
         return checkout
 
     async def _buy_and_cancel(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
         async def click() -> None:
             async with self.world.client(self.who) as http:
-                await self._send("POST", f"/api/checkouts/{checkout['id']}/cancel", {}, http=http)
+                await self.send("POST", f"/api/checkouts/{checkout['id']}/cancel", {}, http=http)
 
         self.world.stage.enter(f"{self.who}-cancels", click())
-        return await self._buy(checkout)
+        return await self.buy(checkout)
 
     async def _leave(self, _checkout: dict[str, Any]) -> dict[str, Any] | None:
         return None
+
+    async def _dawdle(self, checkout: dict[str, Any]) -> dict[str, Any] | None:
+        """Comes back when what was held for them is no longer, or only just."""
+        self.world.clock.move(self.random.choice((840.0, 905.0, 1790.0, 1860.0)))
+        return await self.buy(checkout)
 
     async def _leave_for(self, page: str) -> None:
         """Buys on the merchant's own page, or thinks better of it there, or clicks twice."""
@@ -132,36 +174,12 @@ class Person:
             await self.world.staff["airline"].post(httpx.URL(page).path, data={"ref": ref})
 
     async def _authenticate(self, checkout_id: str) -> None:
-        """The card holder answers the bank, or never does."""
+        """The card holder answers the bank, or never comes back to it."""
         fate = self.random.choice(("yes", "yes", "no", "never"))
         if fate != "never":
             answer_the_bank(self.world, checkout_id, passed=fate == "yes")
 
-    async def _regret(self, checkout_id: str) -> None:
-        """Looks at the order after a while; cancels it, or the merchant gives something back."""
-        for _ in range(6):
-            await self.world.stage.sleep(self.random.choice((1.0, 4.0, 12.0)))
-            status, found = await self._send("GET", f"/api/checkouts/{checkout_id}", None)
-            if status != 200 or found["state"] in {"completed", "failed", "canceled", "expired"}:
-                break
-        if status != 200 or not found["order_id"]:
-            return
-        url = f"/api/orders/{found['order_id']}"
-        if self.random.random() < 0.5:
-            await self._refund(found, url)
-            return
-        status, quote = await self._send("POST", f"{url}/cancellation", {})
-        if status == 201:
-            await self._send("POST", f"{url}/cancellation/{quote['id']}/confirm", {})
-
-    async def _refund(self, found: dict[str, Any], url: str) -> None:
-        amount = self.random.choice((None, 1, 100, (found["total"] or 0) // 3 or 1))
-        body = {"reason": "sorry"} | ({"amount": amount} if amount else {})
-        async with self.world.client(found["merchant"]["id"]) as staff:
-            url = url.replace("/api/", "/merchant/v1/")
-            await self._send("POST", f"{url}/refund", body, http=staff)
-
-    async def _confirm(
+    async def confirm(
         self, checkout: Mapping[str, Any], card: str, *, http: httpx.AsyncClient | None = None
     ) -> Answer:
         body = {
@@ -169,9 +187,9 @@ class Person:
             "payment_method": {"type": "card", "token": card},
         }
         self.confirmed += 1
-        return await self._send("POST", f"/api/checkouts/{checkout['id']}/confirm", body, http=http)
+        return await self.send("POST", f"/api/checkouts/{checkout['id']}/confirm", body, http=http)
 
-    async def _send(
+    async def send(
         self, method: str, url: str, body: Any, *, http: httpx.AsyncClient | None = None
     ) -> Answer:
         """One intention: the same key until there is an answer, or the person gives up."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.till import Till
-from tests.simulation import invariants
-from tests.simulation.people import Person, answer_the_bank
+from tests.simulation import agreement, invariants
+from tests.simulation.furniture import PEOPLE
+from tests.simulation.people import USUAL, Habits, Person, answer_the_bank
 from tests.simulation.staff import Courier, Staff, Worker
 from tests.simulation.talkers import Talker, let_go
-from tests.simulation.world import PEOPLE, World, opened
+from tests.simulation.world import World, opened
 
 STEPS_MAX = 60_000
+MINUTE_S = 60
 # Seconds that pass after a step, now and then: within a request, a lease, an offer, a day.
 _LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.001, 400.0), (0.0002, 4000.0))
 
@@ -48,6 +50,7 @@ async def play(
     turns: int = 0,
     rate: float = 0.03,
     every: int = 1,
+    habits: Habits = USUAL,
     change: Callable[[Till], Till] = lambda till: till,
 ) -> Played:
     """`errands` for each person, `turns` for each of two who talk; `every` that many steps the
@@ -57,12 +60,12 @@ async def play(
     """
     async with opened(url, furniture, seed, rate=rate) as world:
         world.till = world.app.state.till = change(world.till)
-        buyers = _enter(world, people, errands, turns)
+        buyers = _enter(world, people, errands, turns, habits)
         try:
             steps = await _storm(world, every)
             await _calm(world)
             await invariants.during(world)
-            await invariants.settled(world)
+            await agreement.settled(world)
             await let_go(world)
         except BaseException as error:
             error.trace = world.stage.trace  # type: ignore[attr-defined]
@@ -86,9 +89,9 @@ async def play(
     )
 
 
-def _enter(world: World, people: int, errands: int, turns: int) -> list[Person]:
+def _enter(world: World, people: int, errands: int, turns: int, habits: Habits) -> list[Person]:
     """Everybody who acts takes the stage. Returns those who buy."""
-    buyers = [Person(world, f"person{n}", errands) for n in range(people)]
+    buyers = [Person(world, f"person{n}", errands, habits) for n in range(people)]
     for person in buyers:
         world.stage.enter(person.who, person.live())
     for n in range(2 * (turns > 0)):
@@ -134,8 +137,8 @@ async def _calm(world: World) -> None:
     worker = Worker(world)
     for row in await world.rows("SELECT id FROM checkout WHERE step = 'authenticate'"):
         answer_the_bank(world, row["id"], passed=world.stage.random.random() < 0.5)
-    for second in range(invariants.MINUTE_S):
-        if second % 5 == 1 and await invariants.quiet(world):
+    for second in range(MINUTE_S):
+        if second % 5 == 1 and await agreement.quiet(world):
             return
         await _tick(world, worker, second)
         world.clock.move(1.0)

@@ -2,19 +2,26 @@
 
 One process of the stage runs at a time and never waits inside a transaction for another, so its
 connections may wait for the server where they stand: that is several times quicker than by way of
-the event loop. A transaction begins and is told the time in one message.
+the event loop. A transaction begins and is told the time in one message. All worlds of a process
+share one engine: what it knows of a statement, and of the server, is found out once.
 """
 
 import re
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 
 from psycopg import AsyncConnection, generators, waiting
 from psycopg.pq import TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 from backend.database import Database, libpq_url
 from tests.simulation.clock import Clock
@@ -46,27 +53,26 @@ class _Connection(AsyncConnection[Any]):
 class StagedDatabase(Database):
     """`writes` counts the statements that bear on an invariant, `queued` those that add a job."""
 
+    played: ClassVar["StagedDatabase"]  # of the world that is played now: there is one at a time
+
     def __init__(self, url: str, stage: Stage, clock: Clock) -> None:
         self.url, self.stage, self.clock = libpq_url(url), stage, clock
         self.writes = self.queued = 0
-        kind = type("_Clocked", (_Connection,), {"clock": clock})
-
-        async def connect() -> AsyncConnection[Any]:
-            made = await kind.connect(
-                self.url, options="-c timezone=UTC -c jit=off", prepare_threshold=5
-            )
-            made.prepared_max = None
-            return made
-
-        self.engine = create_async_engine(
-            "postgresql+psycopg://", async_creator=connect, pool_size=6, pool_use_lifo=True
-        )
+        self._kind = type("_Clocked", (_Connection,), {"clock": clock})
+        self.engine = _engine()
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        StagedDatabase.played = self
 
-        @event.listens_for(self.engine.sync_engine, "before_cursor_execute")
-        def count(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            self.writes += _SILENT.match(statement) is None or "quota_" in statement
-            self.queued += "procrastinate_defer" in statement
+    async def connect(self) -> AsyncConnection[Any]:
+        made = await self._kind.connect(
+            self.url, options="-c timezone=UTC -c jit=off", prepare_threshold=5
+        )
+        made.prepared_max = None
+        return made
+
+    def count(self, statement: str) -> None:
+        self.writes += _SILENT.match(statement) is None or "quota_" in statement
+        self.queued += "procrastinate_defer" in statement
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -86,3 +92,24 @@ class StagedDatabase(Database):
     def _unlucky(self) -> None:
         self.stage.mark_unlucky()
         raise OperationalError("COMMIT", {}, ConnectionError("the database is gone"))
+
+
+async def _connect() -> AsyncConnection[Any]:
+    return await StagedDatabase.played.connect()
+
+
+@cache
+def _engine() -> AsyncEngine:
+    """Its pool is emptied at the end of a world; it connects to the one that is played now."""
+    made = create_async_engine(
+        "postgresql+psycopg://",
+        async_creator=_connect,
+        pool_size=6,
+        pool_use_lifo=True,
+    )
+
+    @event.listens_for(made.sync_engine, "before_cursor_execute")
+    def count(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        StagedDatabase.played.count(statement)
+
+    return made
