@@ -158,7 +158,7 @@ async def book(session: AsyncSession, work: Checkout, payment: Payment | None) -
         return False
     order = await stands(session, work)
     whole = [order, *await orders.parts(session, order_id)]
-    if work.amount:
+    if work.amount.amount:
         line = {**order.lines[0], "quantity": 1}
         line |= {"unit_amount": work.amount.amount, "amount": work.amount.amount}
         total = {"type": "total", "label": "Total", "amount": work.amount.amount}

@@ -62,6 +62,8 @@ async def test_another_hour_costs_nothing_and_moves_only_once_it_is_confirmed(
     assert "19:30" in now["lines"][0]["title"]
     assert now["events"][-1]["type"] == "changed"
     assert await stripe(product, change["id"]) == []
+    listed = (await http.get("/api/orders")).json()["data"]
+    assert [one for one in listed if one["part_of"] == order["id"]] == [], "nothing was bought"
     again = await confirm(http, change)
     assert again.json()["state"] == "completed"
     assert await read(http, order) == now

@@ -31,7 +31,7 @@ GROUP BY transaction_id, currency HAVING sum(amount) <> 0
 # Order, checkout and booking are one transaction: at no moment is one there without the others.
 # What was due for a moved booking is an order of its own, part of the one that was moved.
 _TORN = """
-SELECT c.id, c.state, o.id AS order_id, t.id AS booked
+SELECT c.id, c.state, c.total, c.moves, c.order_id AS named, o.id AS order_id, t.id AS booked
 FROM (SELECT *, jsonb_typeof(changes) IS NOT DISTINCT FROM 'object' AS moves FROM checkout) c
 LEFT JOIN purchase_order o ON o.checkout_id = c.id
 LEFT JOIN ledger_transaction t ON t.kind = 'captured' AND t.ref = c.id
