@@ -33,11 +33,10 @@ async def quiet(world: World) -> bool:
     return not left["n"]
 
 
-async def decided(world: World) -> None:
-    """Nothing is under way any more, but for what waits for the bank's card holder."""
-    checkouts = await world.rows(CHECKOUTS)
-    moving = [r for r in checkouts if r["state"] not in ENDED and r["confirmed"]]
-    moving = [row for row in moving if row["step"] != "authenticate"]
+async def decided(world: World, *, but: str = "authenticate") -> None:
+    """Nothing is under way any more, `but` for what waits for the bank's card holder."""
+    moving = [r for r in await world.rows(CHECKOUTS) if r["state"] not in ENDED and r["confirmed"]]
+    moving = [row for row in moving if row["step"] != but]
     hold(not moving, "not decided within a minute", rows=moving)
     refunds = await world.rows(
         "SELECT * FROM order_refund WHERE state IN ('confirming', 'refunding')"
@@ -47,7 +46,7 @@ async def decided(world: World) -> None:
 
 async def settled(world: World) -> None:
     """What everybody has at the end is the same."""
-    await decided(world)
+    await decided(world, but="")
     checkouts = {row["id"]: row for row in await world.rows(CHECKOUTS)}
     orders = {row["id"]: row for row in await world.rows(_ORDERS)}
     of_checkout = {row["checkout_id"]: row for row in orders.values()}
@@ -55,8 +54,7 @@ async def settled(world: World) -> None:
     money = _money(world)
     for row in checkouts.values():
         order, (held, net) = of_checkout.get(row["id"]), money.get(row["id"], (0, 0))
-        waits = row["step"] == "authenticate"
-        hold(held == 0 or waits, "money is still held", row=row, held=held)
+        hold(held == 0, "money is still held", row=row, held=held)
         platform = order is not None and row["settlement"] == "platform"
         due = order["total"] - order["refunded"] if order and platform else 0
         hold(net == due, "the charge is not the order", row=row, net=net, due=due)

@@ -15,14 +15,20 @@ import psycopg
 
 from backend.till import Till
 from integrations.money import Money
-from integrations.partner import PartnerRefused
+from integrations.partner import PartnerOrder, PartnerRefused
 from integrations.payments import PaymentUnknown
 from tests.conftest import fresh_database
 from tests.simulation.invariants import Violated
+from tests.simulation.people import Habits
 from tests.simulation.play import Played, play
 
 # Small and full of faults, so that a mistake costs seconds to find.
 SMALL: dict[str, Any] = {"rate": 0.1, "people": 2, "errands": 2}
+# Little goes wrong, so that there are orders, and everybody has theirs given back or canceled.
+_GIVEN_BACK = Habits(("shop", "box", "tables"), baskets=0, regrets=1, ends=(1, 0, 0))
+_CANCELED = Habits(("shop", "box", "tables"), baskets=0, regrets=1, ends=(0, 1, 0))
+GIVEN_BACK: dict[str, Any] = {"rate": 0.02, "habits": _GIVEN_BACK}
+CANCELED: dict[str, Any] = {"rate": 0.02, "habits": _CANCELED}
 
 
 class _Passing:
@@ -53,6 +59,29 @@ class _NewKeys(_Passing):
         del purchase_id  # nobody looks whether it is charged already
 
 
+class _ForgetfulRefunds(_Passing):
+    """As above for what is given back: each first answer is lost, and what had come back by then is
+    not looked at before it is sent again."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._tries: Counter[str] = Counter()
+        self._unseen: dict[str, Any] = {}
+
+    async def read(self, payment_id: str) -> Any:
+        return self._unseen.pop(payment_id, None) or await self._inner.read(payment_id)
+
+    async def refund(self, payment_id: str, amount: Money, *, key: str, **how: Any) -> Any:
+        self._tries[key] += 1
+        before = await self._inner.read(payment_id)
+        key = f"{key}:{self._tries[key]}"
+        made = await self._inner.refund(payment_id, amount, key=key, **how)
+        if key.endswith(":1"):
+            self._unseen[payment_id] = before
+            raise PaymentUnknown("the answer was lost")
+        return made
+
+
 class _AnotherAmount(_Passing):
     async def authorise(self, *, amount: Money, **how: Any) -> Any:
         return await self._inner.authorise(amount=amount + Money(1, amount.currency), **how)
@@ -70,6 +99,12 @@ class _Refusing(_Passing):
         raise PartnerRefused("not today")
 
 
+class _NeverCancels(_Passing):
+    async def confirm_cancellation(self, order_id: str, quote: Any, *, key: str) -> Any:
+        del quote, key  # the merchant still expects the guest
+        return PartnerOrder(order_id, "canceled")
+
+
 class _CapturesFirst(_Passing):
     async def authorise(self, *, key: str, **how: Any) -> Any:
         made = await self._inner.authorise(key=key, **how)
@@ -82,13 +117,19 @@ def _payments(kind: Callable[[Any], Any]) -> Callable[[Till], Till]:
     return lambda till: replace(till, payments=kind(till.payments))
 
 
+def _partners(kind: Callable[[Any], Any]) -> Callable[[Till], Till]:
+    def change(till: Till) -> Till:
+        async def partner_for(merchant_id: str) -> Any:
+            return kind(await till.partner_for(merchant_id))
+
+        return replace(till, partner_for=partner_for)
+
+    return change
+
+
 def _never_voids(till: Till) -> Till:
     """Beside merchants that refuse every order, so that there is money to let go."""
-
-    async def partner_for(merchant_id: str) -> Any:
-        return _Refusing(await till.partner_for(merchant_id))
-
-    return replace(till, payments=_NeverVoids(till.payments), partner_for=partner_for)
+    return _partners(_Refusing)(_payments(_NeverVoids)(till))
 
 
 def _as_it_is(till: Till) -> Till:
@@ -128,6 +169,12 @@ MISTAKES: Mapping[str, Mistake] = {
     "another amount": Mistake(_payments(_AnotherAmount)),
     "a forgotten void": Mistake(_never_voids),
     "a new key at every try": Mistake(_payments(_NewKeys)),
+    "a refund that is sent again with a new key": Mistake(
+        _payments(_ForgetfulRefunds), world=GIVEN_BACK
+    ),
+    "an order that is not canceled at the merchant": Mistake(
+        _partners(_NeverCancels), world=CANCELED
+    ),
 }
 
 
@@ -154,7 +201,8 @@ def main() -> None:
                 try:
                     asyncio.run(seek(server, TEMPLATE, furniture, mistake, seed))
                 except Violated as seen:
-                    found.append(f"{seed} ({len(seen.trace)} steps)")  # type: ignore[attr-defined]
+                    what, steps = str(seen).partition(":")[0], len(seen.trace)  # type: ignore[attr-defined]
+                    found.append(f"{seed} ({what}, {steps} steps)")
             sys.stdout.write(f"{mistake}: {', '.join(found) or 'never'}\n")
             sys.stdout.flush()
 

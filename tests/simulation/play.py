@@ -18,6 +18,7 @@ from tests.simulation.world import World, opened
 
 STEPS_MAX = 60_000
 MINUTE_S = 60
+ABANDONED_S = 4 * 86_400.0  # longer than any offer holds
 # Seconds that pass after a step, now and then: within a request, a lease, an offer, a day.
 _LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.001, 400.0), (0.0002, 4000.0))
 
@@ -134,9 +135,21 @@ async def _calm(world: World) -> None:
     while await world.stage.turn("late"):
         pass
     await Staff(world).tell_again()
+    asked = await world.rows("SELECT id FROM checkout WHERE step = 'authenticate'")
+    for row in asked:
+        if world.stage.random.random() < 0.6:  # the others never come back to their bank
+            answer_the_bank(world, row["id"], passed=world.stage.random.random() < 0.5)
+    await _minute(world)
+    await invariants.during(world)
+    await agreement.decided(world)
+    if asked:
+        world.clock.move(ABANDONED_S)
+        await _minute(world)
+
+
+async def _minute(world: World) -> None:
+    """The product's own tasks run for a minute, or until there is nothing left to do."""
     worker = Worker(world)
-    for row in await world.rows("SELECT id FROM checkout WHERE step = 'authenticate'"):
-        answer_the_bank(world, row["id"], passed=world.stage.random.random() < 0.5)
     for second in range(MINUTE_S):
         if second % 5 == 1 and await agreement.quiet(world):
             return

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tests.simulation.people import Person
 
 ENDED = frozenset({"completed", "failed", "canceled", "expired"})
-LOOKS = (3.0, 10.0, 40.0)
+LOOKS = (5.0, 20.0, 65.0)
 # A booking is for two people at seven: what may be wanted instead, dearer, cheaper or as dear.
 MOVES: tuple[dict[str, Any], ...] = (
     {"party": 4},

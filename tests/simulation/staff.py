@@ -23,7 +23,7 @@ from tests.simulation.furniture import HOOK_SECRET, ORDERS_SECRET
 from tests.simulation.stage import Crash, Stage
 from tests.simulation.world import World
 
-IDLE_S = 0.5
+IDLE_S = 1.0
 
 
 async def forever(stage: Stage, what: str, once: Callable[[], Awaitable[None]]) -> None:
