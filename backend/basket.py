@@ -64,6 +64,7 @@ def told(row: Checkout) -> Basket:
         deliveries=row.delivery_ids,
         discount_codes=tuple(row.discount_codes),
         booking=booking_of(row),
+        owner=row.id,
     )
 
 

@@ -2,7 +2,8 @@
 
 An order is made for the person at once where the airline keeps a seat unpaid: it has two clocks,
 one for the seat and one for the price. Elsewhere the order is made when it is paid. An offer can be
-ordered once, and our order carries its id, so a lost answer is found by it.
+ordered once; our order carries its id and whose purchase it is, so a lost answer is found by them
+and nobody is ever given a seat that was ordered for another purchase.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ from integrations.wire import Unreadable, object_at, objects_at, segment, text_a
 
 SEARCH_LIMIT = 20
 _MARK = "emptor_offer"  # in our orders' metadata: the offer they were made of
+_OWNER = "emptor_purchase"  # and the purchase that they were made for
 _TRAVELLER = ("first_name", "last_name", "email", "phone", "born_on", "gender", "title")
 # Where a refund goes so that it comes back to us as money. A voucher would not.
 _AS_MONEY = frozenset(
@@ -86,26 +88,31 @@ class Flights:
         return sorted(found, key=lambda one: (one.price.amount, one.item_id))[:SEARCH_LIMIT]
 
     async def quote(self, basket: Basket, *, key: str) -> Quote:
-        item = basket.lines[0][0]
-        ordered = await self._ordered(item)
+        item, owner = basket.lines[0][0], basket.owner
+        ordered, taken = await self._ordered(item, owner)
         if ordered is not None:
-            return same_currency(self._of_order(ordered, item), basket)
+            return same_currency(self._of_order(ordered, item, owner), basket)
+        if taken:
+            raise PartnerRefused("this flight was just taken: search again", code="sold_out")
         offer = await self._account.get(f"/air/offers/{segment(item)}")
-        quote = same_currency(self._of_offer(offer, basket.buyer), basket)
+        quote = same_currency(self._of_offer(offer, owner, basket.buyer), basket)
         if quote.status != "ready" or not _can_be_held(offer) or basket.buyer is None:
             return quote
-        body = {**self._order(offer, basket.buyer), "type": "hold"}
-        held = self._of_order(await self._account.post("/air/orders", body, key=key), item)
-        return same_currency(held, basket)
+        body = {**self._order(offer, basket.buyer, owner), "type": "hold"}
+        held = await self._account.post("/air/orders", body, key=key)
+        return same_currency(self._of_order(held, item, owner), basket)
 
     async def read(self, at: str) -> Quote:
-        theirs, item = parts_of(at)
+        theirs, item, owner = _parts(at)
         if theirs.startswith("ord_"):
-            return self._of_order(await self._account.get(f"/air/orders/{segment(theirs)}"), item)
-        ordered = await self._ordered(item)
+            order = await self._account.get(f"/air/orders/{segment(theirs)}")
+            return self._of_order(order, item, owner)
+        ordered, taken = await self._ordered(item, owner)
         if ordered is not None:
-            return self._of_order(ordered, item)
-        return self._of_offer(await self._account.get(f"/air/offers/{segment(item)}"), _ANYBODY)
+            return self._of_order(ordered, item, owner)
+        offer = await self._account.get(f"/air/offers/{segment(item)}")
+        quote = self._of_offer(offer, owner, _ANYBODY)
+        return replace(quote, status="expired") if taken else quote
 
     async def place(
         self, at: str, payment: PartnerPayment, buyer: Buyer | None, *, key: str
@@ -119,7 +126,7 @@ class Flights:
             raise PartnerRefused(
                 f"the total is {now.total}, not {payment.amount}", code="price_changed"
             )
-        theirs, item = parts_of(now.reference)
+        theirs, item, owner = _parts(now.reference)
         money = {"type": "balance", **written(payment.amount)}
         if theirs.startswith("ord_"):
             paid = {"order_id": theirs, "payment": money}
@@ -130,20 +137,20 @@ class Flights:
         if buyer is None or notes:
             raise PartnerRefused(notes[0].text, code="missing")
         offer = await self._account.get(f"/air/offers/{segment(item)}")
-        body = {**self._order(offer, buyer), "type": "instant", "payments": [money]}
-        return self._of_order(await self._account.post("/air/orders", body, key=key), item)
+        body = {**self._order(offer, buyer, owner), "type": "instant", "payments": [money]}
+        return self._of_order(await self._account.post("/air/orders", body, key=key), item, owner)
 
     async def let_go(self, at: str, *, key: str) -> None:
         """Give up what is held, if anything is. Raises `PartnerRefused` for a paid order."""
-        theirs, item = parts_of(at)
+        theirs, item, owner = _parts(at)
         ordered: Mapping[str, Any] | None = None
         if theirs.startswith("ord_"):
             ordered = await self._account.get(f"/air/orders/{segment(theirs)}")
         else:
-            ordered = await self._ordered(item)
+            ordered, _ = await self._ordered(item, owner)
         if ordered is None or ordered.get("cancelled_at"):
             return
-        if self._of_order(ordered, item).status == "completed":
+        if self._of_order(ordered, item, owner).status == "completed":
             raise PartnerRefused("Cancel the order instead", code="already_completed")
         asked = {"order_id": one(ordered, "ord_")}
         quote = await self._account.post("/air/order_cancellations", asked, key=f"{key}:quote")
@@ -183,15 +190,20 @@ class Flights:
             raise Unreadable("the airline confirmed something else")
         return await self.order(order_id)
 
-    async def _ordered(self, offer_id: str) -> Mapping[str, Any] | None:
-        """Our order of this offer that was not canceled, among the newest ones."""
+    async def _ordered(self, offer_id: str, owner: str) -> tuple[Mapping[str, Any] | None, bool]:
+        """This purchase's order of the offer among the newest ones, and whether another purchase
+        has it. What was canceled is nobody's."""
+        taken = False
         for order in await self._account.listed(f"/air/orders?limit={NEWEST}"):
-            ours = object_at(order, "metadata").get(_MARK) == offer_id
-            if ours and not order.get("cancelled_at"):
-                return order
-        return None
+            marks = object_at(order, "metadata")
+            if marks.get(_MARK) != offer_id or order.get("cancelled_at"):
+                continue
+            if marks.get(_OWNER, "") == owner:
+                return order, False
+            taken = True
+        return None, taken
 
-    def _order(self, offer: Mapping[str, Any], buyer: Buyer) -> dict[str, Any]:
+    def _order(self, offer: Mapping[str, Any], buyer: Buyer, owner: str) -> dict[str, Any]:
         (passenger,) = objects_at(offer, "passengers")
         return {
             "selected_offers": [one(offer, "off_")],
@@ -207,10 +219,10 @@ class Flights:
                     "title": buyer.title,
                 }
             ],
-            "metadata": {_MARK: one(offer, "off_")},
+            "metadata": {_MARK: one(offer, "off_"), _OWNER: owner},
         }
 
-    def _of_offer(self, offer: Mapping[str, Any], buyer: Buyer | None) -> Quote:
+    def _of_offer(self, offer: Mapping[str, Any], owner: str, buyer: Buyer | None) -> Quote:
         item = one(offer, "off_")
         rules = object_at(offer, "payment_requirements")
         ends = [time_at(offer, "expires_at"), time_at(rules, "price_guarantee_expires_at")]
@@ -221,11 +233,12 @@ class Flights:
             raise Unreadable("the offer has no end")
         if expires_at <= self._now():
             status = "expired"
-        return _quote(offer, item, item, status, expires_at=expires_at, notes=tuple(notes))
+        at = _at(item, item, owner)
+        return _quote(offer, at, item, status, expires_at=expires_at, notes=tuple(notes))
 
-    def _of_order(self, order: Mapping[str, Any], item: str) -> Quote:
+    def _of_order(self, order: Mapping[str, Any], item: str, owner: str) -> Quote:
         identifier = one(order, "ord_")
-        at = reference(identifier, item)
+        at = _at(identifier, item, owner)
         if order.get("cancelled_at"):
             return _quote(order, at, item, "canceled")
         if not _unpaid(order):
@@ -246,6 +259,18 @@ class Flights:
 
 # Reading an offer again asks nobody's name: who travels was settled with the quote.
 _ANYBODY = Buyer("-", "-", "-", "-", born_on="-", gender="-", title="-")
+
+
+def _at(theirs: str, item: str, owner: str) -> str:
+    """The order or the offer, the offer that was picked, and whose purchase it is."""
+    return f"{reference(theirs, item)}:{owner}"
+
+
+def _parts(at: str) -> tuple[str, str, str]:
+    """The parts of an `_at`. A reference from before purchases were told apart is nobody's."""
+    theirs, rest = parts_of(at)
+    item, _, owner = rest.partition(":")
+    return theirs, item, owner
 
 
 def _can_be_held(offer: Mapping[str, Any]) -> bool:

@@ -181,7 +181,8 @@ class BookingDetails:
 class Basket:
     """All a merchant needs to quote: item ids and quantities, and who it is for.
 
-    `deliveries`: the option wanted for a group. `delivery_id`: for all that have it.
+    `deliveries`: the option wanted for a group. `delivery_id`: for all that have it. `owner` names
+    the purchase, for partners that take no idempotency keys.
     """
 
     lines: tuple[tuple[str, int], ...]
@@ -192,6 +193,7 @@ class Basket:
     deliveries: Mapping[str, str] = field(default_factory=dict)
     discount_codes: tuple[str, ...] = ()
     booking: BookingDetails | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,36 @@ async def test_a_lost_hold_is_found_by_the_next_quote(partner: DuffelPartner, du
     assert (quote.status, len(duffel.orders)) == ("ready", 1)
 
 
+async def test_a_seat_that_was_ordered_for_another_purchase_is_never_sold_again(
+    partner: DuffelPartner, duffel: Duffel
+):
+    duffel.offer(**INSTANT)
+    baskets = [replace(seat(), owner=owner) for owner in ("chk_1", "chk_2")]
+    mine, theirs = [await partner.quote(basket, key="quote") for basket in baskets]
+    assert (await placed(partner, mine)).status == "completed"
+    assert (await partner.read(theirs.reference)).status == "expired"
+    with pytest.raises(PartnerRefused):
+        await placed(partner, theirs)
+    with pytest.raises(PartnerRefused) as refused:
+        await partner.quote(baskets[1], key="again")
+    assert refused.value.code == "sold_out"
+    await partner.cancel(theirs.reference, key="drop")
+    assert (await placed(partner, mine)).status == "completed"
+    assert ([order["cancelled_at"] for order in duffel.orders], duffel.balance) == ([None], 955)
+
+
+async def test_a_seat_that_is_held_for_another_purchase_is_not_handed_to_this_one(
+    partner: DuffelPartner, duffel: Duffel
+):
+    baskets = [replace(seat(), owner=owner) for owner in ("chk_1", "chk_2")]
+    mine = await partner.quote(baskets[0], key="quote")
+    with pytest.raises(PartnerRefused) as refused:
+        await partner.quote(baskets[1], key="quote")
+    assert refused.value.code == "sold_out"
+    assert await partner.quote(baskets[0], key="quote") == mine
+    assert len(duffel.orders) == 1
+
+
 async def test_a_revision_and_a_cancel_let_the_held_seat_go(partner: DuffelPartner, duffel: Duffel):
     quote = await partner.quote(seat(), key="quote")
     again = await partner.revise(quote.reference, seat(), key="again")
