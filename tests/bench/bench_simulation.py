@@ -42,6 +42,7 @@ class Result:
     failure: str
     fates: Mapping[str, int]
     partners: Mapping[str, int]
+    ends: Mapping[str, int]
 
 
 def player(
@@ -59,8 +60,9 @@ def player(
 
 def _result(seed: int, rate: float, got: Played | BaseException) -> Result:
     if isinstance(got, BaseException):
-        return Result(seed, rate, 0, 0, 0, f"{type(got).__name__}: {got}"[:1500], {}, {})
-    return Result(seed, rate, got.purchases, got.faults, got.steps, "", got.fates, got.partners)
+        return Result(seed, rate, 0, 0, 0, f"{type(got).__name__}: {got}"[:1500], {}, {}, {})
+    counts = got.fates, got.partners, got.ends
+    return Result(seed, rate, got.purchases, got.faults, got.steps, "", *counts)
 
 
 def main() -> int:
@@ -114,7 +116,7 @@ def _told(found: list[Result], wanted: int, spent_s: float) -> int:
           f"{purchases / spent_s * 60:,.0f} a minute; {failed} failed")  # fmt: skip
     print(f"seeds {min(r.seed for r in found)}-{max(r.seed for r in found)}; the invariants were"
           " looked at after every step")  # fmt: skip
-    for what in ("partners", "fates"):
+    for what in ("partners", "ends", "fates"):
         counts = sum((Counter(getattr(r, what)) for r in found), Counter[str]())
         print(f"{what}: " + ", ".join(f"{name} {n:,}" for name, n in counts.most_common()))
     if purchases < wanted:

@@ -23,11 +23,20 @@ ABANDONED_S = 4 * 86_400.0  # longer than any offer holds
 _LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.001, 400.0), (0.0002, 4000.0))
 
 
+_ENDS = """
+SELECT 'refund for a ' || kind AS kind, count(*) AS n FROM order_refund WHERE state = 'completed'
+GROUP BY kind
+UNION ALL SELECT 'moved', count(*) FROM checkout
+WHERE jsonb_typeof(changes) = 'object' AND state = 'completed'
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
     """What a seed came to. `purchases` were agreed to and taken; `confirmed` counts the clicks.
 
-    `fates` counts what went wrong by its name, `partners` the purchases by the merchant.
+    `fates` counts what went wrong by its name, `partners` the purchases by the merchant, `ends`
+    what was given back or moved, by what for.
     """
 
     seed: int
@@ -38,6 +47,7 @@ class Played:
     states: Mapping[str, int]
     fates: Mapping[str, int]
     partners: Mapping[str, int]
+    ends: Mapping[str, int]
     trace: tuple[str, ...]
 
 
@@ -75,6 +85,7 @@ async def play(
         taken = await world.rows(
             "SELECT merchant_id AS id, count(confirmed_at) AS n FROM checkout GROUP BY merchant_id"
         )
+        ends = await world.rows(_ENDS)
         trace = tuple(world.stage.trace)
     fates = Counter(line.rpartition(" ")[2] for line in trace if line.startswith("  "))
     return Played(
@@ -86,6 +97,7 @@ async def play(
         {row["state"]: row["n"] for row in states},
         fates,
         {row["id"]: row["n"] for row in taken},
+        {row["kind"]: row["n"] for row in ends},
         trace,
     )
 
