@@ -124,15 +124,17 @@ async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> Non
         row.recognised -= earned
     row.refunded += amount.amount
     session.add(row)
-    if paid.bought == "credits" and row.refunded == row.amount:
+    if paid.bought == "credits" and row.refunded >= row.amount:
         await grants.revoke(session, id=row.id)
+    elif paid.bought == "credits":
+        await grants.cut(session, id=row.id, part=amount.amount, whole=left.amount)
     await ledger.post(session, kind=kind, ref=ref, entries=entries, effective_at=refund.at)
 
 
 _EARNED = text("""
 SELECT p.id, p.currency, p.recognised, LEAST(p.amount - p.refunded,
   CASE WHEN g.expires_at <= now() OR g.revoked_at IS NOT NULL THEN p.amount
-  ELSE p.amount * (g.units - g.remaining) / g.units END) AS due
+  ELSE (p.amount - p.refunded) * (g.units - g.remaining) / g.units END) AS due
 FROM billing_payment p JOIN quota_grant g ON g.id = p.id
 WHERE p.kind = 'credits' AND p.recognised < p.amount - p.refunded
 ORDER BY p.id FOR UPDATE OF p SKIP LOCKED LIMIT 200

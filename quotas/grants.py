@@ -97,6 +97,14 @@ REVOKE = text("""
 UPDATE quota_grant SET revoked_at = now() WHERE id = :id AND revoked_at IS NULL RETURNING remaining
 """)
 
+# What was burnt stays burnt; the part is rounded down, in the person's favour.
+_KEPT = """GREATEST(1, units - remaining,
+    units - CAST(floor(CAST(units AS numeric) * :part / :whole) AS bigint))"""
+CUT = text(f"""
+UPDATE quota_grant SET units = {_KEPT}, remaining = {_KEPT} - (units - remaining)
+WHERE id = :id AND revoked_at IS NULL
+""")  # noqa: S608 - built from a constant; every value is bound
+
 HAND_OVER = text("UPDATE quota_grant SET subject = :to WHERE subject = :of AND rollover")
 
 
@@ -146,6 +154,16 @@ async def revoke(session: AsyncSession, *, id: str) -> int:
     The units taken back; 0 for one that is unknown or was revoked before.
     """
     return (await session.execute(REVOKE, {"id": id})).scalar_one_or_none() or 0
+
+
+async def cut(session: AsyncSession, *, id: str, part: int, whole: int) -> None:
+    """Take back `part` of `whole` of a grant, as far as it is not burnt: its price was refunded so.
+
+    Raises `ValueError` for a part that is not within the whole.
+    """
+    if not 0 <= part <= whole or not whole:
+        raise ValueError("a part lies between nothing and the whole")
+    await session.execute(CUT, {"id": id, "part": part, "whole": whole})
 
 
 async def hand_over(session: AsyncSession, *, of: str, to: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from backend.database import Database
-from quotas.grants import GrantConflict, grant, revoke
+from quotas.grants import GrantConflict, cut, grant, revoke
 from tests.quotas.fakes_plans import HOUR, light, plan
 from tests.quotas.test_usage import (
     NOON,
@@ -145,6 +145,42 @@ async def test_what_was_burnt_stays_burnt_when_a_grant_is_revoked(database: Data
     assert await take_back(database, "g") == 2
     assert await settle(database, "t")
     assert counts(await shown(database, none)) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("burnt", "parts", "remaining"),
+    [
+        (0, [(1, 3)], 7),  # a third of 10 is 3.3: the person keeps the rest of it
+        (0, [(1, 3), (1, 2)], 4),
+        (8, [(1, 3)], 0),  # what was burnt stays burnt
+        (2, [(1, 2)], 3),
+        (0, [(0, 3)], 10),
+        (0, [(9, 9)], 1),  # all of it is a matter for `revoke`
+    ],
+)
+async def test_a_part_that_was_refunded_is_taken_back_as_far_as_it_is_not_burnt(
+    database: Database, burnt: int, parts: list[tuple[int, int]], remaining: int
+):
+    none = plan(light(0))
+    await give(database, units=10)
+    for n in range(burnt):
+        await take(database, f"t{n}", none)
+    for part, whole in parts:
+        async with database.transaction() as session:
+            await cut(session, id="g", part=part, whole=whole)
+    assert await left(database) == {"g": remaining}
+    for n in range(burnt):  # what open turns give back is theirs again, and no more than there was
+        await release(database, f"t{n}")
+    assert await left(database) == {"g": remaining + burnt}
+    assert (await shown(database, none))["remaining"] == remaining + burnt
+
+
+@pytest.mark.parametrize(("part", "whole"), [(-1, 3), (4, 3), (0, 0)])
+async def test_no_more_than_the_whole_can_be_taken_back(database: Database, part: int, whole: int):
+    await give(database, units=10)
+    with pytest.raises(ValueError, match="whole"):
+        async with database.transaction() as session:
+            await cut(session, id="g", part=part, whole=whole)
 
 
 @pytest.mark.parametrize(("rollover", "served"), [(True, "light"), (False, "light_mini")])
