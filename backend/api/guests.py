@@ -4,6 +4,7 @@ The limits stop abuse and nothing else; what a guest may use is their plan's bus
 """
 
 import asyncio
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -33,12 +34,24 @@ class NewAccount(Strict):
 
 async def throttle(request: Request, name: str, limits: tuple[RateLimitItem, ...]) -> None:
     """Raises `TooManyRequests` when this address has done that too often."""
-    address = request.client.host if request.client else ""
+    address = household(request.client.host if request.client else "")
     limiter: FixedWindowRateLimiter = request.app.state.limiter
     for limit in limits:
         if not await limiter.hit(limit, name, address):
             wait = "60" if limit.get_expiry() <= 60 else "3600"
             raise TooManyRequests(headers={"Retry-After": wait})
+
+
+def household(host: str) -> str:
+    """What counts as one address: of IPv6 the first 64 bits, for everybody has all of the rest."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, IPv4Address):
+        return str(address)
+    plain = address.ipv4_mapped
+    return str(plain) if plain else str(IPv6Network((address, 64), strict=False))
 
 
 async def speaker(request: Request, who: auth.Principal) -> UserAccount:

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import pytest
 from limits import RateLimitItemPerMinute
 from limits.aio.strategies import FixedWindowRateLimiter
 from sqlalchemy import text
 
+from backend.api.guests import household
 from backend.database import Database
 from backend.hits import Hits
 
@@ -49,3 +51,20 @@ async def test_no_address_can_be_read_from_what_is_kept(database: Database):
     async with database.transaction() as session:
         kept = (await session.execute(text("SELECT key FROM address_hit"))).scalar_one()
     assert "198.51" not in kept
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_whoever_has_a_network_of_addresses_counts_as_one(host: str, counted: str):
+    assert household(host) == counted
