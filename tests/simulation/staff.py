@@ -24,7 +24,7 @@ from tests.simulation.stage import Crash, Stage
 from tests.simulation.world import World
 
 IDLE_S = 1.0
-# Events that name a payment. The others can only be written down: most endpoints never ask for them.
+# Events that name a payment. The others can only be written down; most endpoints ask for none.
 TOLD = ("payment_intent.", "charge.")
 
 
