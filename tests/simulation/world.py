@@ -167,14 +167,16 @@ async def opened(
 def _undisturbed() -> Iterator[None]:
     """What there was before is no garbage: looking through it all again takes a tenth of a world's
     time."""
-    before = gc.get_threshold()
-    gc.freeze()
+    before, ours = gc.get_threshold(), gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if ours:
+            gc.unfreeze()
 
 
 def _house(name: str, home: Path, http: httpx.AsyncClient, letters: list[Letter]) -> FastAPI:
