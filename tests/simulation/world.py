@@ -165,8 +165,8 @@ async def opened(
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """What there was before is no garbage: looking through it all again takes a tenth of a world's
-    time."""
+    """What there was before is no garbage: looking through it all again takes a twentieth of
+    a world's time."""
     before, ours = gc.get_threshold(), gc.get_freeze_count() == 0
     if ours:
         gc.freeze()
