@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI
 from limits.aio.strategies import FixedWindowRateLimiter
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -132,7 +133,6 @@ def create_app(
         summary="An assistant that pays for itself: routing, allowances, commerce, books.",
         lifespan=lifespan,
         responses=dict(problems.RESPONSES),
-        max_body_size=BODY_BYTES_MAX,
     )
     app.state.settings = settings
     problems.install(app)
@@ -140,6 +140,8 @@ def create_app(
         app.include_router(surface.router)
     # Streams are small pieces that must leave at once: only the page and its assets are squeezed.
     app.add_middleware(PageHeaders, origin=settings.url)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_BYTES_MAX)
+    app.add_middleware(problems.PlainlyTooLarge)
     app.add_middleware(problems.RequestIds)
     if DIST.is_dir():
         app.frontend("/", directory=DIST, fallback="index.html")

@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -140,6 +141,27 @@ class RequestIds:
             await self.app(scope, receive, send_with_id)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+class PlainlyTooLarge:
+    """Says in our shapes what the framework says in plain text: the announced body is too large."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        replaced = False
+
+        async def send_shaped(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and message["status"] == 413:
+                replaced = Headers(raw=message["headers"])["content-type"].startswith("text/plain")
+                if replaced:
+                    await answer(PayloadTooLarge(), scope["path"])(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self.app(scope, receive, send_shaped)
 
 
 def sse_error(error: AppError) -> str:

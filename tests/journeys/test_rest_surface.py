@@ -271,7 +271,10 @@ async def test_bodies_that_are_not_what_is_asked_for_are_4xx(product: Product, b
 async def test_a_body_over_a_mebibyte_is_413(product: Product):
     async with product.client() as http:
         answer = await http.post("/api/threads", json={"title": "x" * 1_100_000})
-    assert answer.status_code == 413
+        openai = await http.post("/v1/chat/completions", json={"model": "x" * 1_100_000})
+    assert (answer.status_code, openai.status_code) == (413, 413)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == openai.json()["error"]["code"] == "payload_too_large"
 
 
 async def test_a_picture_comes_from_our_own_address_and_may_run_nothing(product: Product):
