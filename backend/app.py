@@ -256,9 +256,10 @@ def _build_commerce(
     state: Any, settings: Settings, parts: Parts, router: Router, stack: contextlib.AsyncExitStack
 ) -> None:
     """Payments, merchants' clients, the catalogue and the till."""
-    http = guarded_client(_reachable(settings, parts))
+    state.reachable = _reachable(settings, parts)
+    http = guarded_client(state.reachable)
     stack.push_async_callback(http.aclose)
-    state.pictures = guarded_client(_reachable(settings, parts), content_types=None)
+    state.pictures = guarded_client(state.reachable, content_types=None)
     stack.push_async_callback(state.pictures.aclose)
     state.payments = StripePayments(
         parts.stripe_api_key.get_secret_value(),

@@ -22,6 +22,7 @@ from integrations import duffel
 from integrations.acp import AcpPartner
 from integrations.booking import BookingPartner
 from integrations.duffel import DuffelPartner
+from integrations.egress import why_private, why_refused
 from integrations.money import MoneyError
 from integrations.partner import clean_text
 from integrations.ucp import Platform, UcpPartner
@@ -207,6 +208,25 @@ def _check_url(name: str, value: str) -> None:
     wrong = parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine
     if wrong or parts.username or parts.password or value != clean_text(value, 2000):
         raise Unprocessable(f"{name}: give an absolute http(s) address without user and password")
+
+
+def check_reachable(given: Mapping[str, Any], *, allow: frozenset[str]) -> None:
+    """Refuses an address that no call of ours, or no person's browser, could reach.
+
+    `allow` names the `host:port` that may be private. Raises `Unprocessable`.
+    """
+    for name in ("base_url", "discovery_url"):
+        url = given.get(name)
+        if url is not None and (why := why_refused(url, allow)):
+            raise Unprocessable(
+                f"{name}: {why}; give a public https address", code="address_refused"
+            )
+    template = given.get("handoff_template")
+    parts = urlsplit(template) if template is not None else None
+    if parts and parts.hostname and parts.netloc not in allow and why_private(parts.hostname):
+        raise Unprocessable(
+            "handoff_template: give an address that people can open", code="address_refused"
+        )
 
 
 def commission(row: Merchant) -> Commission:

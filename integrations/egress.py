@@ -11,7 +11,9 @@ of its own (`lanes.py`), so that one that hangs does not keep the others waiting
 """
 
 import asyncio
+import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 import zlib
@@ -34,6 +36,8 @@ FEED_TYPES = frozenset(
 
 # RFC 6052: these IPv6 addresses reach an IPv4 one through a translator.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Names that no public DNS answers: RFC 6761, 6762, 8375, and ICANN's for private use.
+_INSIDE = re.compile(r"(^|\.)(localhost|local|internal|intranet|lan|home\.arpa)$")
 # Not "global" in any sense we want, although the standard library has called it so.
 _NEVER = (ipaddress.ip_network("192.88.99.0/24"), ipaddress.ip_network("64:ff9b:1::/48"))
 
@@ -66,6 +70,33 @@ def is_public(text: str) -> bool:
     except ValueError:
         return False
     return all(_plainly_public(seen) for seen in (address, *_embedded(address)))
+
+
+def why_refused(url: str, allow: frozenset[str]) -> str:
+    """Why a call to this address would be refused, as far as it shows without asking DNS; or ''.
+
+    What a name leads to is looked at again for each call: an answer here would be old by then.
+    """
+    try:
+        found = httpx.URL(url)
+        _check_url(found, allow)
+    except httpx.InvalidURL:
+        return "it is not a web address"
+    except AddressRefused as error:
+        return error.detail
+    return "" if _named(found) in allow else why_private(found.host)
+
+
+def why_private(host: str) -> str:
+    """Why no packet to this host can leave for the public internet, or '' if the name is open."""
+    name = host.strip("[]").rstrip(".").lower()
+    if _INSIDE.search(name) or not re.search(r"[.:]", name) and not name.isdigit():
+        return f"{host} is a name inside a network"
+    with contextlib.suppress(OSError):
+        # 2130706433, 0x7f.1 and 127.1 are 127.0.0.1 to every system's resolver.
+        name = socket.inet_ntoa(socket.inet_aton(name))
+    literal = ":" in name or name.replace(".", "").isdigit()
+    return f"{host} is not a public address" if literal and not is_public(name) else ""
 
 
 def _plainly_public(address: Address) -> bool:
@@ -161,7 +192,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self._check_url(request.url)
+        _check_url(request.url, self._allow)
         async with self._lanes.through(_lane(request)) as passage:
             answer = await self._sent(request)
             passage.well = answer.status_code < 500
@@ -186,15 +217,6 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             if sent:
                 raise PartnerUnknown("the connection was cut", code="connection_cut") from error
             raise PartnerUnreachable("no connection was made", code="unreachable") from error
-
-    def _check_url(self, url: httpx.URL) -> None:
-        port = url.port or (443 if url.scheme == "https" else 80)
-        if url.userinfo:
-            raise AddressRefused("an address must not carry credentials", code="address_refused")
-        if f"{url.host}:{port}" in self._allow and url.scheme in ("http", "https"):
-            return
-        if url.scheme != "https" or port != 443:
-            raise AddressRefused(f"{url.host} is not https on port 443", code="address_refused")
 
     async def _exchange(
         self, request: httpx.Request, trace: Callable[..., Awaitable[None]]
@@ -255,6 +277,19 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+
+
+def _check_url(url: httpx.URL, allow: frozenset[str]) -> None:
+    if url.userinfo:
+        raise AddressRefused("an address must not carry credentials", code="address_refused")
+    if _named(url) in allow and url.scheme in ("http", "https"):
+        return
+    if url.scheme != "https" or (url.port or 443) != 443:
+        raise AddressRefused(f"{url.host} is not https on port 443", code="address_refused")
+
+
+def _named(url: httpx.URL) -> str:
+    return f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
 
 def _lane(request: httpx.Request) -> str:

@@ -60,10 +60,10 @@ async def read_profile(session: Session, who: MerchantKey) -> dict[str, Any]:
 async def write_profile(
     body: Profile, request: Request, session: Session, who: MerchantKey
 ) -> dict[str, Any]:
-    """Status and commission are the operator's to set."""
-    row = await merchants.change(
-        session, who.merchant_id, vault=request.app.state.vault, **body.model_dump()
-    )
+    """Status and commission are the operator's to set. Addresses must be public and https."""
+    given = body.model_dump()
+    row = await merchants.change(session, who.merchant_id, vault=request.app.state.vault, **given)
+    merchants.check_reachable(given, allow=request.app.state.reachable)
     return merchants.profile(row)
 
 

@@ -89,6 +89,7 @@ async def create_merchant(body: NewMerchant, request: Request, session: Session)
         commission_currency=body.commission.currency,
         **given,
     )
+    merchants.check_reachable(given, allow=request.app.state.reachable)
     return merchants.document(row)
 
 

@@ -45,6 +45,7 @@ async def http(database, encode):
             return merchants.partner_for(found, http=app.state.outside, vault=VAULT)
 
         app.state.outside = outside
+        app.state.reachable = frozenset()
         app.state.database = database
         app.state.vault = VAULT
         app.state.catalogue = Catalogue(database, encode, lambda _: None)
@@ -98,6 +99,57 @@ async def test_a_merchant_cannot_set_what_is_not_its_own_or_is_wrong(http, wrong
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert (await http.get("/merchant/v1/profile")).json()["name"] == "Shop"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/shop",
+        "https://10.0.0.7",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]",
+        "https://[::ffff:10.0.0.1]/",
+        "https://2130706433/",
+        "https://0x7f.1/",
+        "https://127.1/",
+        "https://0/",
+        "https://localhost/",
+        "https://shop.localhost./",
+        "https://db/",
+        "https://metadata.google.internal/",
+        "http://93.184.216.34/",
+        "https://93.184.216.34:8443/",
+        "http://127.0.0.1:8000",
+    ],
+)
+@pytest.mark.parametrize("where", ["base_url", "discovery_url"])
+async def test_an_address_inside_a_network_is_refused_before_it_is_kept(http, where, url):
+    answer = await http.put("/merchant/v1/profile", json=PROFILE | {where: url})
+    assert (answer.status_code, answer.json()["code"]) == (422, "address_refused")
+    assert answer.json()["detail"].startswith(f"{where}: ")
+    assert (await http.get("/merchant/v1/profile")).json()["name"] == "Shop"
+
+
+async def test_an_address_that_the_settings_allow_and_public_ones_are_kept(http):
+    http.app.state.reachable = frozenset({"127.0.0.1:9", "db:80"})
+    for url in (
+        "http://127.0.0.1:9/shop",
+        "http://db",
+        "https://93.184.216.34",
+        "https://a.example",
+    ):
+        answer = await http.put("/merchant/v1/profile", json=PROFILE | {"base_url": url})
+        assert (answer.status_code, answer.json()["base_url"]) == (200, url), answer.text
+
+
+async def test_nobody_is_sent_into_their_own_network_by_a_template(http):
+    kept = PROFILE | {"settlement": "handoff"}
+    for page in ("http://192.168.0.1/reset?{token}", "http://localhost:8000/{item_id}"):
+        answer = await http.put("/merchant/v1/profile", json=kept | {"handoff_template": page})
+        assert (answer.status_code, answer.json()["code"]) == (422, "address_refused")
+    for page in ("https://93.184.216.34/{item_id}", "http://shop.example/{item_id}?t={token}"):
+        answer = await http.put("/merchant/v1/profile", json=kept | {"handoff_template": page})
+        assert answer.status_code == 200
 
 
 async def test_only_merchants_keys_open_these_addresses(http, database):
@@ -173,7 +225,8 @@ async def test_products_are_changed_one_by_one_as_lines_or_as_a_document(http, d
 
 async def connect(http, url, **more):
     await http.app.state.outside.aclose()
-    http.app.state.outside = guarded_client(frozenset({url.removeprefix("http://")}))
+    http.app.state.reachable = frozenset({url.removeprefix("http://")})
+    http.app.state.outside = guarded_client(http.app.state.reachable)
     given = PROFILE | {"base_url": url, "outbound_key": MERCHANT_KEY} | more
     assert (await http.put("/merchant/v1/profile", json=given)).status_code == 200
 
