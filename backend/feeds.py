@@ -6,6 +6,7 @@ A row that is wrong is reported and left out; a feed without one good row change
 """
 
 import asyncio
+import hashlib
 import json
 import tempfile
 from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
@@ -19,11 +20,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend import products
+from backend import feed_versions, products
 from backend.catalogue import Catalogue
 from backend.errors import Conflict, PayloadTooLarge, Unprocessable
 from backend.feed_readers import READERS, Format, Raw
 from backend.feed_rows import FeedRow
+from backend.feed_versions import FeedVersion
 from backend.ids import new_id
 from backend.products import literal, offer_id
 from integrations.partner import clean_text
@@ -58,6 +60,12 @@ class Taken:
     accepted: int = 0
     rejected: int = 0
     errors: list[RowError] = field(default_factory=list)
+    replayed: bool = False  # sent before under this version: nothing was done again
+
+    @classmethod
+    def again(cls, answer: Mapping[str, Any]) -> "Taken":
+        errors = [RowError(**error) for error in answer["errors"]]
+        return cls(answer["accepted"], answer["rejected"], errors, replayed=True)
 
     def reject(self, errors: Sequence[RowError]) -> None:
         self.rejected += 1
@@ -81,16 +89,28 @@ async def replace(
 ) -> Taken:
     """The merchant's whole feed. Raises `PayloadTooLarge`, or `Unprocessable` for one without rows.
 
-    If every row is wrong, the products stay as they were.
+    If every row is wrong, the products stay as they were, and the version is not taken. A version
+    that was taken is answered as before; with other bytes it raises `IdempotencyConflict`.
     """
     load = new_id("fed")
     try:
-        taken = await _take_in(catalogue, merchant_id, load, content, format, FEED_BYTES_MAX)
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
+            digest = f"{format}:{await _spool(content, file, FEED_BYTES_MAX)}"
+            sent = FeedVersion(merchant_id=merchant_id, version=version, digest=digest)
+            async with catalogue.database.transaction() as session:
+                if known := await feed_versions.answered(session, sent):
+                    return Taken.again(known)
+            taken = await _take_in(catalogue, merchant_id, load, READERS[format](file))
         if not taken.accepted and not taken.rejected:
             raise Unprocessable("The feed has no rows; pause the merchant to show nothing")
         if taken.accepted:
             async with catalogue.database.transaction() as session:
+                await _alone(session, merchant_id)
+                if known := await feed_versions.answered(session, sent):  # sent twice at once
+                    return Taken.again(known)
                 await _swap(session, merchant_id, load, version=version)
+                sent.answer = taken.document()
+                session.add(sent)
     finally:
         async with catalogue.database.transaction() as session:
             await session.execute(
@@ -109,11 +129,12 @@ async def upsert(
     """Some products: new ones whole, known ones by the fields that change (and `item_id`)."""
     load = new_id("fed")
     try:
-        taken = await _take_in(
-            catalogue, merchant_id, load, content, format, PATCH_BYTES_MAX, merge=True
-        )
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
+            await _spool(content, file, PATCH_BYTES_MAX)
+            taken = await _take_in(catalogue, merchant_id, load, READERS[format](file), merge=True)
         async with catalogue.database.transaction() as session:
-            await _apply(session, merchant_id, load, version=None)
+            await _alone(session, merchant_id)
+            await _apply(session, load, version=None)
     finally:
         async with catalogue.database.transaction() as session:
             await session.execute(
@@ -124,6 +145,7 @@ async def upsert(
 
 async def sweep(session: AsyncSession) -> int:
     """Forget what a process that died left in the intake a day ago. How many rows."""
+    await feed_versions.forget_old(session)
     done = await session.execute(
         text("DELETE FROM feed_intake WHERE created_at < now() - interval '1 day' RETURNING id")
     )
@@ -134,34 +156,31 @@ async def _take_in(
     catalogue: Catalogue,
     merchant_id: str,
     load: str,
-    content: bytes | AsyncIterable[bytes],
-    format: Format,
-    bytes_max: int,
+    rows: Iterator[Raw],
     *,
     merge: bool = False,
 ) -> Taken:
     taken = Taken()
     seen: set[str] = set()
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as file:
-        await _spool(content, file, bytes_max)
-        rows = READERS[format](file)
-        while batch := await asyncio.to_thread(_next, rows, _BATCH):
-            if merge:
-                batch = await _merged(catalogue, merchant_id, batch)
-            good = _checked(batch, seen, taken)
-            await _stage(catalogue, merchant_id, load, good)
+    while batch := await asyncio.to_thread(_next, rows, _BATCH):
+        if merge:
+            batch = await _merged(catalogue, merchant_id, batch)
+        good = _checked(batch, seen, taken)
+        await _stage(catalogue, merchant_id, load, good)
     return taken
 
 
-async def _spool(content: bytes | AsyncIterable[bytes], file: IO[bytes], bytes_max: int) -> None:
-    """To the end before anything is read: a body that is cut off changes nothing."""
-    size = 0
+async def _spool(content: bytes | AsyncIterable[bytes], file: IO[bytes], bytes_max: int) -> str:
+    """To the end before anything is read: a body that is cut off changes nothing. Its SHA-256."""
+    size, digest = 0, hashlib.sha256()
     async for chunk in _chunks(content):
         size += len(chunk)
         if size > bytes_max:
             raise PayloadTooLarge(f"A feed has at most {bytes_max // 2**20} MiB here")
         await asyncio.to_thread(file.write, chunk)
+        digest.update(chunk)
     file.seek(0)
+    return digest.hexdigest()
 
 
 async def _chunks(content: bytes | AsyncIterable[bytes]) -> AsyncIterable[bytes]:
@@ -290,14 +309,15 @@ _APPLY = text(  # every name comes from the model above, every value is bound
 )
 
 
-async def _apply(
-    session: AsyncSession, merchant_id: str, load: str, *, version: str | None
-) -> None:
-    # One feed of a merchant at a time; the last one to get here stands.
+async def _alone(session: AsyncSession, merchant_id: str) -> None:
+    """One feed of a merchant at a time; the last one to get here stands."""
     await session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:merchant, 7))"),
         {"merchant": merchant_id},
     )
+
+
+async def _apply(session: AsyncSession, load: str, *, version: str | None) -> None:
     after: str | None = ""
     changed = 0
     while after is not None:
@@ -315,7 +335,7 @@ async def _apply(
 
 
 async def _swap(session: AsyncSession, merchant_id: str, load: str, *, version: str) -> None:
-    await _apply(session, merchant_id, load, version=version)
+    await _apply(session, load, version=version)
     await session.execute(
         text(
             "DELETE FROM product p WHERE p.merchant_id = :merchant AND NOT EXISTS"

@@ -6,6 +6,7 @@ import backend.chain
 import backend.checkout
 import backend.decisions
 import backend.effects
+import backend.feed_versions
 import backend.hits
 import backend.idempotency
 import backend.inbox

@@ -90,7 +90,7 @@ def why_refused(url: str, allow: frozenset[str]) -> str:
 def why_private(host: str) -> str:
     """Why no packet to this host can leave for the public internet, or '' if the name is open."""
     name = host.strip("[]").rstrip(".").lower()
-    if _INSIDE.search(name) or not re.search(r"[.:]", name) and not name.isdigit():
+    if _INSIDE.search(name) or (not re.search(r"[.:]", name) and not name.isdigit()):
         return f"{host} is a name inside a network"
     with contextlib.suppress(OSError):
         # 2130706433, 0x7f.1 and 127.1 are 127.0.0.1 to every system's resolver.

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import Field
 
 from backend import feeds, merchants, onboarding
@@ -70,12 +70,15 @@ async def write_profile(
 @router.put("/feed", openapi_extra=_FEED_BODY, max_body_size=FEED_BYTES_MAX)
 async def replace_feed(
     request: Request,
+    response: Response,
     who: MerchantKey,
     x_feed_version: Annotated[str, Header(min_length=1, max_length=100)],
 ) -> dict[str, Any]:
     """The whole feed. Searches see the old one until every row is in, then the new one.
 
-    Rows that are wrong are left out and listed; if all are, the old feed stays.
+    Rows that are wrong are left out and listed; if all are, the old feed stays. The same version
+    with the same bytes gets the same answer (`Idempotent-Replayed: true`) and does nothing more;
+    with other bytes it is 422 `idempotency_conflict`.
     """
     taken = await feeds.replace(
         _catalogue(request),
@@ -84,6 +87,8 @@ async def replace_feed(
         version=x_feed_version,
         format=_format(request),
     )
+    if taken.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
     return taken.document()
 
 

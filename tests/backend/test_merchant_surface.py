@@ -203,6 +203,17 @@ async def test_a_feed_that_cannot_be_read_is_refused(http, kind, content, versio
     assert answer.status_code == status, answer.text
 
 
+async def test_a_feed_version_is_the_key_of_its_bytes(http):
+    first = await feed(http, FEED)
+    again = await feed(http, FEED)
+    assert (again.status_code, again.json()) == (200, first.json())
+    told = [answer.headers.get("idempotent-replayed") for answer in (first, again)]
+    assert told == [None, "true"]
+    other = await feed(http, jsonl(row(GOODS[0])))
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
+    assert "new version" in other.json()["detail"]
+
+
 async def test_products_are_changed_one_by_one_as_lines_or_as_a_document(http, database):
     await feed(http, FEED)
     lines = jsonl({"item_id": "head", "price_amount": 4_444})
