@@ -26,7 +26,7 @@ class FeedVersion(SQLModel, table=True):
     merchant_id: str = Field(foreign_key="merchant.id", primary_key=True)
     version: str = Field(primary_key=True)
     digest: str
-    answer: dict[str, Any] = Field(sa_type=JSONB)
+    answer: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     created_at: datetime = Field(default_factory=func.now, sa_type=_MOMENT)
 
 

@@ -62,7 +62,8 @@ class Memory:
     """`wanted`: the person asked to buy or book it, so the next fact may lead to a proposal.
     `asked` is the question that stands; `lines` and `key` are of the open proposal; `nth` is the
     position last picked where the offers themselves are not remembered; `beside` are proposals of
-    the same sheet that other words of the same message asked for."""
+    the same sheet that other words of the same message asked for; `waiting` are errands of that
+    message whose own question comes after this one."""
 
     offers: tuple[OfferMemory, ...] = ()
     draft: Draft = field(default_factory=Draft)
@@ -72,6 +73,7 @@ class Memory:
     key: str = ""
     nth: int | None = None
     beside: tuple[Proposed, ...] = ()
+    waiting: tuple["Memory", ...] = ()
 
     @property
     def proposed(self) -> tuple[int, ...]:
@@ -94,36 +96,36 @@ def remember(
     beside: Sequence[Proposed] = (),
 ) -> str:
     """The private block to store behind the answer. Merchant text in it cannot end it early."""
-    data = {
-        "offers": [
-            [o.offer_id, o.title[:80], o.merchant[:40], o.price.amount, o.price.currency]
-            for o in offers
-        ],
-        "draft": _draft_data(draft),
-        "wanted": wanted,
-        "asked": asked,
-        "lines": [list(line) for line in lines],
-        "key": key,
-        "beside": [[[list(line) for line in more], its_key] for more, its_key in beside],
-    }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    kept = [OfferMemory(o.offer_id, o.title[:80], o.merchant[:40], o.price) for o in offers]
+    given = {"lines": tuple(lines), "key": key, "beside": tuple(beside)}
+    return _block(Memory(tuple(kept), draft, wanted, asked, **given))  # type: ignore[arg-type]
+
+
+def again(memory: Memory) -> str:
+    """The block of a memory as it is, for the next turn; '' when there is nothing to keep."""
+    return "" if memory == Memory() else _block(memory)
+
+
+def _block(memory: Memory) -> str:
+    text = json.dumps(_data(memory), ensure_ascii=False, separators=(",", ":"))
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return f"\n\n<!--emptor:v1 {safe}-->"
 
 
-def again(memory: Memory, *, beside: Sequence[Proposed] | None = None) -> str:
-    """The block of a memory as it is, for the next turn; '' when there is nothing to keep."""
-    if memory == Memory() and not beside:
-        return ""
-    return remember(
-        memory.offers,
-        draft=memory.draft,
-        wanted=memory.wanted,
-        asked=memory.asked,
-        lines=memory.lines,
-        key=memory.key,
-        beside=memory.beside if beside is None else beside,
-    )
+def _data(memory: Memory) -> dict[str, Any]:
+    return {
+        "offers": [
+            [o.offer_id, o.title, o.merchant, o.price.amount, o.price.currency]
+            for o in memory.offers
+        ],
+        "draft": _draft_data(memory.draft),
+        "wanted": memory.wanted,
+        "asked": memory.asked,
+        "lines": [list(line) for line in memory.lines],
+        "key": memory.key,
+        "beside": [[[list(line) for line in more], its_key] for more, its_key in memory.beside],
+        "waiting": [_data(one) for one in memory.waiting],
+    }
 
 
 def forget(text: str) -> str:
@@ -170,20 +172,24 @@ def _draft_data(draft: Draft) -> dict[str, Any]:
 def _read(text: str) -> Memory | None:
     """A memory from its JSON, or None: clients send history back, so any of it may be broken."""
     try:
-        data = json.loads(text)
-        return Memory(
-            offers=tuple(
-                OfferMemory(str(i), str(t), str(m), Money(a, c)) for i, t, m, a, c in data["offers"]
-            ),
-            draft=_draft(data["draft"]),
-            wanted=data["wanted"] is True,
-            asked=data["asked"] if data["asked"] in get_args(Fact) else "",
-            lines=_lines(data["lines"]),
-            key=str(data["key"]),
-            beside=tuple((_lines(lines), str(key)) for lines, key in data.get("beside", ())),
-        )
+        return _memory(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation, MoneyError):
         return None
+
+
+def _memory(data: Mapping[str, Any], *, nested: bool = False) -> Memory:
+    return Memory(
+        offers=tuple(
+            OfferMemory(str(i), str(t), str(m), Money(a, c)) for i, t, m, a, c in data["offers"]
+        ),
+        draft=_draft(data["draft"]),
+        wanted=data["wanted"] is True,
+        asked=data["asked"] if data["asked"] in get_args(Fact) else "",
+        lines=_lines(data["lines"]),
+        key=str(data["key"]),
+        beside=tuple((_lines(lines), str(key)) for lines, key in data.get("beside", ())),
+        waiting=() if nested else tuple(_memory(d, nested=True) for d in data.get("waiting", ())),
+    )
 
 
 def _lines(data: Any) -> tuple[tuple[str, int], ...]:

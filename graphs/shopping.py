@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from graphs import acts, asides, sentences
 from graphs.basket import fill, of_each
 from graphs.choices import Choice
-from graphs.errands import errands, together
+from graphs.errands import errands, next_question, together, turned_to
 from graphs.fits import Plan, fitting, plan
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
 from graphs.moves import move
@@ -61,6 +61,7 @@ async def _errand(
 ) -> Outcome:
     today = turn.now.astimezone(ZoneInfo(turn.timezone)).date()
     memory = recall(turn.ask.context) or _replay(turn, today)
+    memory = turned_to(memory, turn.ask.text)
     reading = read(
         turn.ask.text,
         today=today,
@@ -70,6 +71,12 @@ async def _errand(
         goods=route.sub != "booking" or acts.browses(shortened(turn.ask.text)),
     )
     visit = Visit(turn, route, admission, context, emit, memory, reading, today, alone)
+    outcome = await _answered(visit)
+    return next_question(visit, outcome) if alone else outcome
+
+
+async def _answered(visit: Visit) -> Outcome:
+    memory, reading = visit.memory, visit.reading
     moved = await move(visit)
     if moved is not None:
         return moved

@@ -89,3 +89,67 @@ async def test_parts_that_lack_something_stand_on_the_sheet_too():
 )
 def test_one_errand_stays_one(said: str):
     assert errands(said) == [said]
+
+
+ROOM_AND_TABLE = "book a table for two tomorrow and a hotel room in Lindenhafen tomorrow for two"
+
+
+@pytest.mark.parametrize(
+    ("said", "first", "answer", "second", "last"),
+    [
+        (ROOM_AND_TABLE, "At what time?", "at 7pm", "Now the room: for how many nights?", "two"),
+        (
+            "订一张明天的两人桌，再订一个明天入住的两人房间",
+            "请问几点？",
+            "晚上七点",
+            "接下来是房间：请问住几晚？",
+            "两晚",
+        ),
+    ],
+)
+async def test_two_errands_that_lack_a_fact_each_are_asked_one_after_the_other(
+    shop: Conversation, said: str, first: str, answer: str, second: str, last: str
+):
+    asked = await shop.say(said)
+    assert (asked.text, asked.bought, asked.cards) == (first, [], None)
+    then = await shop.say(answer)
+    assert kinds(then.bought) == ["t"]
+    assert then.text.endswith(second)
+    done = await shop.say(last)
+    if not done.bought:  # Chinese: 两人房间 says nothing of the guests
+        assert done.text == "请问几位？"
+        done = await shop.say("两位")
+    assert kinds(done.bought) == ["t", "r"], "both wait on one sheet"
+    assert "?with=" in done.text
+
+
+async def test_a_question_between_leaves_the_other_errand_waiting(shop: Conversation):
+    await shop.say("book a table for two and a hotel room")
+    for answer, asked in (
+        ("tomorrow", "At what time?"),
+        ("where is my order?", ""),
+        ("at 7pm", "Now the room: for which day?"),
+        ("tomorrow for 2 nights", "For how many people?"),
+    ):
+        said = await shop.say(answer)
+        assert said.text.endswith(asked)
+    assert kinds((await shop.say("2")).bought) == ["t", "r"]
+
+
+async def test_the_second_errand_may_be_answered_first(shop: Conversation):
+    await shop.say(ROOM_AND_TABLE)
+    turned = await shop.say("the room for three nights")
+    assert kinds(turned.bought) == ["r"]
+    assert turned.text.endswith("Now the table: at what time?")
+    assert kinds((await shop.say("8pm")).bought) == ["r", "t"]
+
+
+async def test_a_no_to_the_first_leads_to_the_second_and_a_new_subject_to_neither(
+    shop: Conversation,
+):
+    await shop.say(ROOM_AND_TABLE)
+    assert (await shop.say("no thanks")).text.endswith("Now the room: for how many nights?")
+    assert kinds((await shop.say("two nights")).bought) == ["r"]
+    await shop.say(ROOM_AND_TABLE)
+    assert (await shop.say("buy a two-person tent")).bought == [("p-alder", 1)]
+    assert "room" not in (await shop.say("yes")).text
