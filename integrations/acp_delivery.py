@@ -1,11 +1,15 @@
 """How the goods of an ACP session travel: options, the groups that share one, and what is chosen.
 
 A session may send its goods in groups (`fulfillment_groups`, or several
-`selected_fulfillment_options`). Options carry no group: those of a group's `destination_type` are
-its own. `item_ids` name lines in the schemas and items in the official examples; both are read, and
-a group is named back in the merchant's own words. 2026-01-30 and 2026-04-17 write this alike.
+`selected_fulfillment_options`). The schemas tie no option to a group. Where the merchant does, by
+the option's `item_ids`, by the group's `fulfillment_option_ids` or by options called after their
+group, a group has its own options; else those of its `destination_type`.
+
+`item_ids` name lines in the schemas and items in the official examples; both are read, and a group
+is named back in the merchant's own words. 2026-01-30 and 2026-04-17 write this alike.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +36,7 @@ class Group:
     items: tuple[str, ...]
     named: tuple[str, ...]
     chosen: str | None
+    options: tuple[str, ...] = ()
 
 
 def groups_of(session: Mapping[str, Any]) -> Sequence[Group]:
@@ -44,7 +49,11 @@ def groups_of(session: Mapping[str, Any]) -> Sequence[Group]:
     if stated and set(held) != set(_items(session).values()):
         raise UnknownGrouping("an item travels in no group")
     for group in groups:
-        _check(session, group)
+        if group.kind not in _KINDS:
+            raise UnknownGrouping(f"a group travels by {group.kind or 'nothing'}")
+    groups = [_with_options(session, group, groups) for group in groups]
+    if any(group.chosen not in {None, *group.options} for group in groups):
+        raise UnknownGrouping("a group goes by an option that is not on offer to it")
     return groups if len(groups) > 1 else ()
 
 
@@ -57,7 +66,9 @@ def _stated(session: Mapping[str, Any], stated: Sequence[Mapping[str, Any]]) -> 
         if kind in _TRAVELS and place and home and place != home:
             raise UnknownGrouping("a group goes to another address")
         items, named = _named(session, entry)
-        groups.append(Group(name, kind, items, named, _chosen(session, items)))
+        listed = entry.get("fulfillment_option_ids")
+        own = tuple(str(one) for one in listed) if isinstance(listed, list) else ()
+        groups.append(Group(name, kind, items, named, _chosen(session, items), own))
     if len({group.id for group in groups} - {""}) != len(groups):
         raise UnknownGrouping("a group has no name of its own")
     return groups
@@ -107,12 +118,23 @@ def _chosen(session: Mapping[str, Any], items: Iterable[str]) -> str | None:
     return None
 
 
-def _check(session: Mapping[str, Any], group: Group) -> None:
-    if group.kind not in _KINDS:
-        raise UnknownGrouping(f"a group travels by {group.kind or 'nothing'}")
-    on_offer = {option.get("id") for option in _options(session, group.kind)}
-    if group.chosen is not None and group.chosen not in on_offer:
-        raise UnknownGrouping("a group goes by an option that is not on offer")
+def _with_options(session: Mapping[str, Any], group: Group, groups: Sequence[Group]) -> Group:
+    """The group with the ids of all options that are on offer to it."""
+    of_kind = _options(session, group.kind)
+    own = [o for o in of_kind if not group.options or o.get("id") in group.options]
+    own = [o for o in own if "item_ids" not in o or set(_named(session, o)[0]) >= set(group.items)]
+    ids = tuple(text_at(option, "id", 200) for option in own)
+    alike = [other.id for other in groups if other.kind == group.kind]
+    owners = {option: _called_after(alike, option) for option in ids}
+    if len(alike) > 1 and None not in owners.values():
+        ids = tuple(option for option in ids if owners[option] == group.id)
+    return replace(group, options=ids)
+
+
+def _called_after(groups: Sequence[str], option: str) -> str | None:
+    """`parcel-express` is an option of `parcel`, `parcel_2:express` of `parcel_2`."""
+    fitting = [g for g in groups if g and re.match(rf"{re.escape(g)}[-_:./ ]", option)]
+    return max(fitting, key=len, default=None)
 
 
 def _options(session: Mapping[str, Any], kind: str | None = None) -> Sequence[Mapping[str, Any]]:
@@ -145,6 +167,7 @@ def deliveries_of(session: Mapping[str, Any], currency: str) -> Sequence[Deliver
         )
         for group in groups
         for option in _options(session, group.kind)
+        if option.get("id") in group.options
     ]
 
 
@@ -184,15 +207,17 @@ def selections(session: Mapping[str, Any], basket: Basket) -> list[dict[str, Any
         raise _not_offered()
     if not groups:
         items = list(dict.fromkeys(item for item, _ in basket.lines))
-        return [_selection(kinds, kinds[whole], whole, items)] if whole is not None else []
+        return [_selection(kinds[whole], whole, items)] if whole is not None else []
     if set(_items(session).values()) != {item for item, _ in basket.lines}:
         return []  # with other goods the groups may be others too: the answer will tell
     chosen = []
     for group in groups:
-        fits = whole if whole is not None and kinds[whole] == group.kind else None
+        fits = whole if whole in group.options else None
         wanted = basket.deliveries.get(group.id) or fits or group.chosen
         if wanted is not None:
-            chosen.append(_selection(kinds, group.kind, wanted, list(group.named)))
+            if wanted not in group.options:
+                raise _not_offered()
+            chosen.append(_selection(group.kind, wanted, list(group.named)))
     return chosen
 
 
@@ -208,11 +233,7 @@ def missing(session: Mapping[str, Any], basket: Basket) -> list[dict[str, Any]]:
     return [] if done else wanted
 
 
-def _selection(
-    kinds: Mapping[str, str], kind: str, wanted: str, items: list[str]
-) -> dict[str, Any]:
-    if kinds.get(wanted) != kind:
-        raise _not_offered()
+def _selection(kind: str, wanted: str, items: list[str]) -> dict[str, Any]:
     return {"type": kind, "option_id": wanted, "item_ids": items}
 
 

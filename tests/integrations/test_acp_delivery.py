@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from integrations.acp import AcpPartner
-from integrations.acp_delivery import selections
+from integrations.acp_delivery import deliveries_of, selections
 from integrations.acp_session import quote_of
 from integrations.egress import guarded_client
 from integrations.partner import Basket, PartnerRefused
@@ -175,10 +175,14 @@ def _elsewhere(seen: dict[str, Any]) -> None:
     seen["fulfillment_groups"][0]["fulfillment_details"] = {"address": {"city": "Hamburg"}}
 
 
+def _by_anothers(seen: dict[str, Any]) -> None:
+    seen["fulfillment_groups"][1]["fulfillment_option_ids"] = ["freight"]
+
+
 @pytest.mark.parametrize(
     "bend",
     [_drone, _left_out, _in_both, _of_nothing, _of_strangers, _nameless, _one_name, _off_offer,
-     _torn, _elsewhere],
+     _torn, _elsewhere, _by_anothers],
 )  # fmt: skip
 def test_a_grouping_that_we_cannot_tell_goes_on_at_the_merchants_page(
     bend: Callable[[dict[str, Any]], None],
@@ -210,3 +214,47 @@ def test_a_pickup_says_where_and_from_when():
     seen["selected_fulfillment_options"] = []
     (option,) = quote_of(seen, base_url=SHOP).deliveries
     assert (option.title, str(option.earliest)) == ("kept, Harbour store", "2026-12-01")
+
+
+def _by_items(seen: dict[str, Any]) -> None:
+    freight, post = seen["fulfillment_options"]
+    freight["item_ids"], post["item_ids"] = ["li_lamp"], ["li_book", "li_lamp"]
+
+
+def _by_list(seen: dict[str, Any]) -> None:
+    heavy, light = seen["fulfillment_groups"]
+    heavy["fulfillment_option_ids"], light["fulfillment_option_ids"] = ["freight", "post"], ["post"]
+
+
+@pytest.mark.parametrize("tie", [_by_items, _by_list])
+def test_a_group_shows_the_options_that_the_merchant_ties_to_it(tie: Callable[..., None]):
+    seen = session()
+    tie(seen)
+    quote = quote_of(seen, base_url=SHOP)
+    shown = {(one.group, one.id) for one in quote.deliveries}
+    assert shown == {("heavy", "freight"), ("heavy", "post"), ("light", "post")}
+    with pytest.raises(PartnerRefused) as refused:
+        selections(seen, WISH)  # the book by freight
+    assert refused.value.code == "unknown_delivery"
+    both_by_post = selections(seen, replace(WISH, delivery_id="post", deliveries={}))
+    assert [entry["option_id"] for entry in both_by_post] == ["post", "post"]
+
+
+def test_options_that_are_called_after_their_group_are_its_own():
+    seen = session()
+    seen["fulfillment_groups"].append(_group("heavy-2", "li_rug"))
+    seen["line_items"].append(_line("li_rug", "rug", 500))
+    names = ["heavy-post", "heavy-freight", "light-post", "light-express", "heavy-2-post"]
+    seen["fulfillment_options"] = [_option(name, 490) for name in names]
+    seen["selected_fulfillment_options"] = [
+        _taken("heavy-post", "li_lamp"),
+        _taken("light-post", "li_book"),
+    ]
+    valid(acp("CheckoutSession"), seen)
+    shown = [(one.group, one.id) for one in deliveries_of(seen, "EUR")]
+    assert sorted(shown) == sorted((name.rsplit("-", 1)[0], name) for name in names)
+    wish = replace(WISH, deliveries={"light": "light-express"})
+    wish = replace(wish, lines=(*wish.lines, ("rug", 1)))
+    assert [e["option_id"] for e in selections(seen, wish)] == ["heavy-post", "light-express"]
+    seen["fulfillment_options"].append(_option("by-hand", 900))  # whose is this one?
+    assert len(deliveries_of(seen, "EUR")) == 18
