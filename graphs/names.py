@@ -37,7 +37,7 @@ _PLACE_ZH = re.compile(
 )
 # Names that stand bare before the thing ('柏林的音乐会', '柏林周六的餐厅'): only what is plainly a
 # city, since '好听的音乐会' is written the same way; a kitchen ('上海菜') is none.
-_CITIES_ZH = re.compile(
+CITIES_ZH = re.compile(
     "(?:北京|上海|广州|深圳|杭州|南京|苏州|成都|重庆|武汉|西安|天津|青岛|大连|厦门|长沙|昆明|哈尔滨"
     "|沈阳|郑州|济南|福州|宁波|三亚|香港|澳门|台北|高雄|东京|大阪|京都|首尔|釜山|新加坡|曼谷|吉隆坡"
     "|雅加达|马尼拉|河内|胡志明市|新德里|孟买|迪拜|伊斯坦布尔|莫斯科|圣彼得堡|柏林|慕尼黑|汉堡市?|科隆"
@@ -68,7 +68,7 @@ def place(page: Page) -> str:
             start = chinese.start("a") if chinese["a"] else chinese.start("b")
             page.blank(start, start + len(name))
             return name
-    if city := page.take(_CITIES_ZH):
+    if city := page.take(CITIES_ZH):
         return city[0]
     return ""
 

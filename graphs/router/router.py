@@ -33,6 +33,8 @@ INHERIT_FROM: Final = 0.05
 """A follow-up takes the kind before it only where the classifier does not rule that out."""
 TAKES_FROM: Final = 0.15
 """Comparing that ends in taking one needs this little: whatever is taken is for sale."""
+SEEKS_FROM: Final = 0.03
+"""A message that is nothing but the show it looks for needs hardly any: we sell the tickets."""
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
@@ -199,6 +201,8 @@ class Router:
         needed = REFUSED_FROM if intent.no_purchase else COMMERCIAL_FROM[seen.reading.lang]
         if intent.takes and not intent.no_purchase:
             needed = TAKES_FROM
+        if intent.seeks and not intent.no_purchase:
+            needed = min(needed, SEEKS_FROM)
         kind: Kind = "commercial" if scores.commercial >= needed else _quieter(scores)
         confidence = scores.kinds()[kind]
         near = self._policies.nearest(seen.vector.ask)

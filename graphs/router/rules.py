@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from graphs.names import CITIES_ZH
 from graphs.router.features import normalise
 from graphs.router.pins import named_model
 from graphs.state import Effort, Message
@@ -46,6 +47,15 @@ _AGREES, _QUESTION = _pattern("agreement", "any"), _pattern("question", "any")
 _AGREEING_EN, _AGREEING_ZH = _pattern("agreeing", "en"), _pattern("agreeing", "zh")
 _LANGUAGE_JOB, _ACTING = _pattern("language_job", "any"), _pattern("acting", "any")
 _BUILDS = _pattern("builds", "any")
+
+
+def _whole(name: str, lang: str) -> re.Pattern[str]:
+    joined = "|".join(f"(?:{cue})" for cue in _CUES[name][lang])
+    return re.compile(joined.replace("{city}", CITIES_ZH.pattern))
+
+
+_SOUGHT_EN, _SOUGHT_ZH = _whole("sought", "en"), _whole("sought", "zh")
+_NAMED_EN, _NAMED_ZH = _whole("named", "en"), _whole("named", "zh")
 _ASKS_BACK = _pattern("asks_back", "any")
 _OFFERS_MORE, _WANTS_NO_MORE = _pattern("offers_more", "any"), _pattern("wants_no_more", "any")
 _DECLINING, _READS_BACK = _pattern("declining", "any"), _pattern("reads_back", "any")
@@ -66,6 +76,7 @@ class Intent:
     answers: bool = False
     builds: bool = False
     takes: bool = False
+    seeks: bool = False
     blank: bool = False
 
 
@@ -89,6 +100,7 @@ def explicit_intent(
         answers=_only_answers(plain, context),
         builds=bool(_BUILDS.search(own)),
         takes=_meant(own, _TAKES_EN, _TAKES_ZH),
+        seeks=_seeks(plain, context),
     )
 
 
@@ -122,6 +134,13 @@ def _meant_en(before: str) -> bool:
 
 def _meant_zh(before: str) -> bool:
     return not (_NEGATED_ZH.search(before) or _REPORTED_ZH.search(before))
+
+
+def _seeks(plain: str, context: Sequence[Message]) -> bool:
+    """Nothing but what is looked for. A name alone says so only where it opens a conversation."""
+    if any(form.fullmatch(plain) for form in (_SOUGHT_EN, _SOUGHT_ZH)):
+        return True
+    return not context and any(form.fullmatch(plain) for form in (_NAMED_EN, _NAMED_ZH))
 
 
 def _refuses(own: str) -> bool:

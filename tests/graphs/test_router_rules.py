@@ -3,7 +3,8 @@
 import pytest
 
 from graphs.router.rules import explicit_intent, own_words
-from tests.graphs.fakes_router import said
+from graphs.state import Message
+from tests.graphs.fakes_router import routed, said
 
 
 @pytest.mark.parametrize(
@@ -231,3 +232,47 @@ def test_a_wish_behind_a_no_is_no_goodbye(text: str, before: str) -> None:
 )
 def test_comparing_that_ends_in_having_one_is_heard(text: str, taken: bool) -> None:
     assert explicit_intent(text).takes is taken
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "柏林的音乐会",
+        "找一个适合孩子的马戏",
+        "下周六的歌剧门票",
+        "看看有没有话剧？",
+        "适合老人的音乐会",
+        "find a circus for children",
+        "a comedy show in Leipzig tomorrow",
+    ],
+)
+def test_a_message_that_is_nothing_but_the_show_it_seeks_is_a_wish(text: str) -> None:
+    assert explicit_intent(text).seeks
+    assert routed(text).kind == "commercial"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "昨晚的音乐会",
+        "童年的马戏",
+        "世界上最大的展览",
+        "我女儿的音乐会",
+        "找一篇关于马戏的文章",
+        "找一首适合音乐会的曲子",
+        "音乐会和演唱会的区别",
+        "柏林的历史",
+        "翻译“柏林的音乐会”",
+        "the history of the circus",
+        "a concert in Berlin was my first one",
+        "find an article about the circus",
+    ],
+)
+def test_a_show_that_was_or_is_talked_about_is_no_wish(text: str) -> None:
+    assert not explicit_intent(text).seeks
+
+
+def test_a_shows_bare_name_in_a_conversation_answers_what_was_asked() -> None:
+    before = (Message("assistant", "你上次去哪里了？"),)
+    assert not explicit_intent("柏林的音乐会", before).seeks
+    assert explicit_intent("找一场柏林的音乐会", before).seeks
