@@ -1,5 +1,6 @@
 """A booking that is paid is moved: first what it costs or gives back, then one consent to it."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -235,6 +236,56 @@ async def test_a_declined_difference_leaves_the_booking_as_it_is(
     declined = {"type": "card", "token": "pm_card_chargeDeclined"}
     assert (await confirm(http, more, payment_method=declined)).status_code == 402
     assert await read(http, order) == order
+
+
+async def test_a_difference_that_cannot_be_taken_after_the_merchant_moved_it_is_a_persons_matter(
+    product: Product, http: httpx.AsyncClient
+):
+    """The bank lets go between the merchant's yes and our capture: what was paid stays booked."""
+    order = await booked(http, party=2)
+    more = await moved(http, order, party=3)
+    await troubled(
+        product.world.tables, {"kind": "delay", "at": "confirm", "times": 1, "value": 1.5}
+    )
+    try:
+        confirming = asyncio.create_task(confirm(http, more))
+        await let_go(product, more["id"])
+        answer = await confirming
+    finally:
+        await troubled(product.world.tables)
+    assert (answer.status_code, answer.json()["code"]) == (402, "payment_declined")
+    assert "settle the rest" in answer.json()["detail"]
+    [charge] = await stripe(product, more["id"])
+    assert (charge["status"], charge["amount_received"]) == ("canceled", 0)
+    now = await read(http, order)
+    assert (now["state"], now["total"], now["refunded"]) == ("placed", order["total"], 0)
+    assert now["booking"] == {**order["booking"], "party": 3}, "as the merchant has it"
+    assert sum(total["amount"] for total in now["totals"][:-1]) == now["totals"][-1]["amount"]
+    async with product.client("operator") as operator:
+        told = (await operator.get("/operator/v1/incidents")).json()["data"]
+    found = {one["kind"]: one for one in told if one["subject"] == more["id"]}
+    assert set(found) == {"capture_failed", "change_unpaid"}
+    assert order["merchant_order_id"] in found["change_unpaid"]["detail"]
+    again = await confirm(http, more)
+    assert again.status_code in {402, 409}
+    assert len(await stripe(product, more["id"])) == 1
+    await ledger(product)
+    await agrees(product)
+
+
+async def let_go(product: Product, checkout_id: str) -> None:
+    """The payment is voided at the processor as soon as it is authorised."""
+    held: list[dict[str, Any]] = []
+    for _ in range(1000):
+        held = await stripe(product, checkout_id)
+        if held and held[0]["status"] == "requires_capture":
+            break
+    async with httpx.AsyncClient(base_url=product.world.stripe, trust_env=False) as http:
+        answer = await http.post(
+            f"/v1/payment_intents/{held[0]['id']}/cancel",
+            headers={"authorization": "Bearer sk_test_journeys"},
+        )
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_price_that_moves_stops_the_change_and_charges_nothing(
