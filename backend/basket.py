@@ -49,6 +49,7 @@ def requested(items: Mapping[str, Item], lines: Sequence[tuple[str, int]]) -> li
             "title": items[offer_id].title,
             "quantity": quantity,
         }
+        | ({"options": list(items[offer_id].options)} if items[offer_id].options else {})
         for offer_id, quantity in counts.items()
     ]
 

@@ -19,7 +19,7 @@ from sqlmodel import col
 from backend import merchants, offers, search
 from backend.database import Database
 from backend.merchants import Language, Merchant
-from backend.products import Product
+from backend.products import Product, chosen_of, named
 from graphs.ranking import Rankable, rank, reasons
 from graphs.state import Image, Offer, Wish
 from integrations.money import Money
@@ -56,6 +56,7 @@ class Resolved:
     price: Money
     booking: BookingDetails | None = None
     handoff_url: str | None = None
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +309,11 @@ def rankable(candidate: Candidate, quantity: int) -> Rankable:
 
 
 def _from_feed(row: Mapping[str, Any]) -> Found:
+    options = dict(row["options"])
+    chosen = chosen_of(options)
     return Found(
         item_id=row["item_id"],
-        title=row["title"],
+        title=named(row["title"], chosen),
         price=Money(row["price_amount"], row["currency"]),
         availability=row["availability"],
         description=row["description"],
@@ -318,9 +321,11 @@ def _from_feed(row: Mapping[str, Any]) -> Found:
         image_url=row["image_url"],
         rating=row["rating"],
         delivery_days=row["delivery_days"],
-        attributes=row["attributes"],
-        title_zh=row["title_zh"],
+        attributes=options | row["attributes"],
+        title_zh=named(row["title_zh"], chosen) if row["title_zh"] else "",
         description_zh=row["description_zh"],
+        group=row["item_group_id"],
+        options=chosen,
     )
 
 
@@ -352,6 +357,8 @@ def _offer(
         image=image,
         rating=found.rating,
         attributes=_attributes(found) | _also_at(also),
+        group=found.group,
+        options=tuple(clean_text(value, 200) for value in found.options),
     )
 
 
@@ -386,6 +393,7 @@ def _resolved(candidate: Candidate) -> Resolved:
         kind=candidate.kind,
         price=found.price,
         booking=found.booking,
+        options=found.options,
         handoff_url=merchants.handoff_url(
             merchant, item_id=found.item_id, offer_id=candidate.offer_id
         ),

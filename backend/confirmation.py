@@ -16,6 +16,7 @@ import rfc8785
 
 from backend.checkout import Checkout, changed, instant
 from backend.errors import MerchantFailed
+from backend.products import named
 from integrations.money import Money
 from integrations.partner import Delivery, Note, Quote, QuotedLine
 
@@ -31,6 +32,7 @@ def quoted(quote: Quote, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     that were not asked for: such a quote cannot be shown honestly.
     """
     offers = {line["item_id"]: line["offer_id"] for line in lines}
+    options = {line["item_id"]: line.get("options", ()) for line in lines}
     currency = quote.total.currency
     amounts = [quote.total, *(total.amount for total in quote.totals)]
     amounts += [money for line in quote.lines for money in (line.unit, line.amount)]
@@ -43,7 +45,7 @@ def quoted(quote: Quote, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "lines": [
             {
                 "offer_id": offers[line.item_id],
-                "title": line.title,
+                "title": named(line.title, options[line.item_id]),
                 "quantity": line.quantity,
                 "unit_amount": line.unit.amount,
                 "amount": line.amount.amount,

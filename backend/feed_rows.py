@@ -1,7 +1,8 @@
 """One row of a feed: what a merchant may say about a product, checked and cleaned.
 
-The same fields in JSON lines and in CSV. In a CSV an empty cell is not given, and attributes are
-columns named `attribute:NAME`. Money is integer minor units.
+The same fields in JSON lines and in CSV. In a CSV an empty cell is not given, and attributes and
+options are columns named `attribute:NAME` and `option:NAME`. A thing in sizes or colours is a row
+for each: they share `item_group_id`, and `options` tell them apart. Money is integer minor units.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from integrations.money import AMOUNT_MAX
 from integrations.partner import clean_text
 
 ATTRIBUTES_MAX = 30
+OPTIONS_MAX = 6
 # What is legal tender somewhere today: nobody can be charged in marks, in gold or in "no currency".
 _CURRENCIES = frozenset(
     code
@@ -23,7 +25,7 @@ _CURRENCIES = frozenset(
     if until is None and tender
 )
 _NUMBERS = {"price_amount": int, "delivery_days": int, "rating": float}
-_ATTRIBUTE = "attribute:"
+_ATTRIBUTE, _OPTION = "attribute:", "option:"
 
 
 class FeedRow(BaseModel):
@@ -44,6 +46,8 @@ class FeedRow(BaseModel):
     image_url: Annotated[str, Field(max_length=2000)] | None = None
     rating: Annotated[float, Field(ge=0, le=5)] | None = None
     delivery_days: Annotated[int, Field(ge=0, le=365)] | None = None
+    item_group_id: Annotated[str, Field(max_length=100)] = ""
+    options: Annotated[dict[str, str], Field(max_length=OPTIONS_MAX)] = {}
     attributes: Annotated[dict[str, str], Field(max_length=ATTRIBUTES_MAX)] = {}
 
     @field_validator("title", "title_zh", "description", "description_zh", "category")
@@ -58,7 +62,7 @@ class FeedRow(BaseModel):
             raise ValueError("has no visible character")
         return value
 
-    @field_validator("item_id")
+    @field_validator("item_id", "item_group_id")
     @classmethod
     def _plain(cls, value: str) -> str:
         if clean_text(value, 100) != value:
@@ -87,7 +91,7 @@ class FeedRow(BaseModel):
             raise ValueError("must not contain control or invisible characters")
         return value
 
-    @field_validator("attributes")
+    @field_validator("attributes", "options")
     @classmethod
     def _short(cls, value: dict[str, str]) -> dict[str, str]:
         return {clean_text(k, 60): clean_text(v, 200) for k, v in value.items() if clean_text(k)}
@@ -99,6 +103,7 @@ def from_csv(cells: Mapping[str | None, Any]) -> dict[str, Any]:
         raise ValueError("the row has not as many cells as the header")
     fields: dict[str, Any] = {}
     attributes: dict[str, str] = {}
+    options: dict[str, str] = {}
     for name, value in cells.items():
         given = str(value).strip()
         if any("\udc80" <= c <= "\udcff" for c in given):  # bytes that the reader could not read
@@ -107,9 +112,12 @@ def from_csv(cells: Mapping[str | None, Any]) -> dict[str, Any]:
             continue
         if name.startswith(_ATTRIBUTE):
             attributes[name.removeprefix(_ATTRIBUTE)] = given
+        elif name.startswith(_OPTION):
+            options[name.removeprefix(_OPTION)] = given
         else:
             fields[name.strip()] = _number(name.strip(), given)
-    return fields | ({"attributes": attributes} if attributes else {})
+    named = {"attributes": attributes, "options": options}
+    return fields | {name: told for name, told in named.items() if told}
 
 
 def _number(name: str, given: str) -> Any:

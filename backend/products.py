@@ -7,7 +7,7 @@ sentence encoder carries meaning across both languages; `finding.py` searches.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,7 @@ _WORDS = (
     " || setweight(to_tsvector('simple', about_grams), 'C')"
 )
 _MOMENT: Any = DateTime(timezone=True)
+_WORD = re.compile(r"\w+")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 
 
@@ -77,6 +78,8 @@ class Product(SQLModel, table=True):
     image_url: str | None = None
     rating: float | None = None
     delivery_days: int | None = None
+    item_group_id: str = ""
+    options: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
     attributes: dict[str, str] = Field(default_factory=dict, sa_type=JSONB)
     feed_version: str = ""
     about: str = ""
@@ -124,7 +127,8 @@ def literal(vector: NDArray[np.float32]) -> str:
 
 def indexed(fields: Mapping[str, Any]) -> dict[str, str]:
     """The columns that search reads, from the fields of a feed row."""
-    extras = " ".join(str(value) for value in dict(fields["attributes"]).values())
+    told = [*dict(fields["options"]).values(), *dict(fields["attributes"]).values()]
+    extras = " ".join(str(value) for value in told)
     return {
         "about": f"{fields['category']} {fields['description']} {extras}".strip(),
         "title_grams": " ".join(grams(f"{fields['title']} {fields['title_zh']}")),
@@ -135,7 +139,21 @@ def indexed(fields: Mapping[str, Any]) -> dict[str, str]:
 
 def meaning(fields: Mapping[str, Any]) -> str:
     """What the encoder reads, one text a line: a long description drowns what the thing is."""
-    return "\n".join(text for text in (fields["title"], fields["title_zh"]) if text)
+    titles = (fields["title"], fields["title_zh"])
+    chosen = chosen_of(fields["options"])
+    return "\n".join(named(title, chosen) for title in titles if title)
+
+
+def chosen_of(options: Mapping[str, str]) -> tuple[str, ...]:
+    """What a variant's options say, always in the same order: colour, size."""
+    return tuple(options[name] for name in sorted(options))
+
+
+def named(title: str, options: Iterable[str]) -> str:
+    """The title with the size, the colour: what a variant is called, unless it says so already."""
+    said = set(_WORD.findall(title.casefold()))
+    left = [value for value in options if not set(_WORD.findall(value.casefold())) <= said]
+    return ", ".join([title, *left])
 
 
 def embed(encoded: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -94,7 +94,7 @@ WITH by_words AS (
 )
 SELECT e.id, e.merchant_id, e.item_id, e.title, e.title_zh, e.description, e.description_zh,
        e.category, e.price_amount, e.currency, e.availability, e.image_url, e.rating, e.gtin,
-       e.delivery_days, e.attributes, w.place AS words_place,
+       e.delivery_days, e.attributes, e.item_group_id, e.options, w.place AS words_place,
        coalesce(w.score, 0) AS words_score,
        coalesce(n.place, :candidates + 1) AS meaning_place,
        1 - (e.embedding <=> CAST(:vector AS vector)) AS cosine,

@@ -54,6 +54,7 @@ class Item:
     price: Money
     booking: BookingDetails | None = None
     handoff_url: str | None = None
+    options: tuple[str, ...] = ()  # the size, the colour: the sheet names them
 
 
 @dataclass(frozen=True, slots=True)

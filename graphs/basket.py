@@ -11,6 +11,7 @@ from graphs.fits import Plan, coverage, fitting, plan
 from graphs.memory import Draft, remember
 from graphs.proposing import propose
 from graphs.state import Cards, Offer
+from graphs.variants import settled, together
 from graphs.visit import SHOWN_MAX, Outcome, Visit
 from graphs.wishes import wish
 
@@ -70,6 +71,10 @@ async def _found(visit: Visit, draft: Draft, words: str, quantity: int) -> Found
     frozen: Plan = plan(alone, query, key="")
     offers = await visit.context.shelf.search(query, limit=SEARCH_LIMIT)
     fit = tuple(fitting(offers, alone, frozen))
+    if fit and not (chosen := settled(fit, words)):  # which size or colour has to be said
+        return Found(words, quantity, (), tuple(together(fit[0], fit)[:SHOWN_EACH]))
+    if fit:
+        fit = (*chosen, *(o for o in fit if o not in chosen))
     return Found(words, quantity, fit, () if fit else tuple(offers[:SHOWN_EACH]))
 
 

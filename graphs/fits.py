@@ -16,6 +16,7 @@ from graphs.occasions import unsuited
 from graphs.outings import suits
 from graphs.sentences import where
 from graphs.state import Offer, Proposal, Wish
+from graphs.variants import thing
 from graphs.vocabulary import ALSO_KNOWN, CUISINES
 from integrations.money import Money
 
@@ -168,7 +169,8 @@ def _within(offer: Offer, frozen: Plan) -> bool:
 
 def _goods(offers: Sequence[Offer], draft: Draft) -> list[Offer]:
     """Those that match as well as the first match does, and are of the same kind."""
-    scored = [(offer, coverage(draft.words, offer)) for offer in offers]
+    plain = thing(draft.words)  # of a thing in sizes and colours these are settled apart
+    scored = [(o, coverage(plain if o.options else draft.words, o)) for o in offers]
     if draft.day is not None:  # of one day's events the words decide: which town, which kind
         scored.sort(key=lambda pair: -(pair[1] or 0.0))
     # Chinese is compared in pairs: half of 咖啡机 is any coffee, so half is not enough there.

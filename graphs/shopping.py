@@ -23,6 +23,8 @@ from graphs.outings import other_days, suits
 from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
+from graphs.variants import ask_which, settled
+from graphs.variants import together as variants_of
 from graphs.visit import SHOWN_MAX, Outcome, Visit, activity
 from graphs.wishes import Reading, missing, read, vertical_of, wish
 
@@ -271,7 +273,10 @@ async def _search(visit: Visit, *, nth: int | None = None, same_as: str = "") ->
         return Outcome(sentences.nothing(query, visit.language), kept)
     fit = _narrowed(visit, fitting(offers, draft, frozen), offers, nth=nth, same_as=same_as)
     if wants and fit:
-        return await propose(visit, fit[:1], draft=draft, frozen=frozen, shown=fit)
+        chosen = fit[:1] if nth is not None or same_as else settled(fit, draft.words)
+        if not chosen:
+            return ask_which(visit, draft, variants_of(fit[0], offers))
+        return await propose(visit, chosen, draft=draft, frozen=frozen, shown=fit)
     return _show(visit, draft, frozen, offers, fit=fit, over=over)
 
 

@@ -172,12 +172,13 @@ class Offer:
     image: Image | None = None
     rating: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""  # what comes in several sizes or colours; `options` are this one's
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A frozen checkout that waits for the person's consent, built from the checkout's row.
-    `lines` are `{"title","qty","unit"}` in minor units and add up to `total`."""
+    """A frozen checkout that waits for consent. `lines` (`title, qty, unit`) add up to `total`."""
 
     checkout_id: str
     confirmation: Mapping[str, Any]

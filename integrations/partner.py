@@ -223,6 +223,8 @@ class Found:
     attributes: Mapping[str, str] = field(default_factory=dict)
     title_zh: str = ""
     description_zh: str = ""
+    group: str = ""  # what comes in several sizes or colours; `options` are this one's
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

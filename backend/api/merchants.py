@@ -29,8 +29,9 @@ _FEED_BODY: dict[str, Any] = {
         "required": True,
         "description": "One product a row: item_id, title, title_zh, description, description_zh,"
         " category, price_amount (minor units), currency, availability (in_stock, low_stock,"
-        " out_of_stock, on_request), image_url, rating (0-5), delivery_days, attributes. In a CSV,"
-        " attributes are columns named attribute:NAME.",
+        " out_of_stock, on_request), image_url, rating (0-5), delivery_days, item_group_id and"
+        " options (of a thing in sizes or colours: a row for each), attributes. In a CSV, these are"
+        " columns named option:NAME and attribute:NAME.",
         "content": {name: {"schema": {"type": "string"}} for name in _FORMATS},
     }
 }

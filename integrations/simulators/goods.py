@@ -28,6 +28,8 @@ class Product:
     days: int
     picture: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""  # what comes in several sizes or colours
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reduced_tax(self) -> bool:
@@ -70,7 +72,7 @@ def feed_row(product: Product, *, left: int, base_url: str) -> Mapping[str, Any]
         "rating": product.rating,
         "delivery_days": product.days,
         "attributes": dict(product.tags),
-    }
+    } | ({"item_group_id": product.group, "options": product.options} if product.group else {})
 
 
 def availability(left: int) -> str:

@@ -300,3 +300,47 @@ async def test_versions_are_forgotten_after_a_season(shelf):
         await session.execute(text(old))
         await feeds.sweep(session)
     assert await count(shelf, "feed_version") == 1
+
+
+def shirt(item: str, **more) -> dict:
+    return row(GOODS[11], item_id=item, item_group_id="shirt", title="Harbour shirt") | more
+
+
+async def test_sizes_and_colours_are_things_of_their_own_and_say_which_they_are(shelf):
+    rows = [
+        shirt(f"shirt-{colour}-{size}", title_zh="海港衬衫")
+        | {"options": {"size": size, "colour": colour}}
+        for colour in ("Red", "Blue")
+        for size in ("M", "L")
+    ]
+    taken = await feeds.replace(shelf, "mer_shop", jsonl(*rows), version="1")
+    assert taken.accepted == 4
+    found = await shelf.search(Wish("product", "red harbour shirt L"), limit=10)
+    assert len(found) == 4, "no size hides another"
+    assert found[0].title == "Harbour shirt, Red, L"
+    assert (found[0].group, found[0].options) == ("shirt", ("Red", "L"))
+    assert found[0].attributes["size"] == "L"
+    [first] = (await shelf.resolve([found[0].offer_id])).values()
+    assert (first.item_id, first.title) == ("shirt-Red-L", "Harbour shirt, Red, L")
+    chinese = await shelf.get([found[0].offer_id], language="zh")
+    assert chinese[0].title == "海港衬衫, Red, L"
+    change = {"item_id": "shirt-Red-L", "options": {"colour": "Green", "size": "L"}}
+    await feeds.upsert(shelf, "mer_shop", jsonl(change))
+    assert (await shelf.get([found[0].offer_id]))[0].title == "Harbour shirt, Green, L"
+
+
+async def test_options_of_a_csv_are_columns_and_too_many_or_wrong_ones_are_named(shelf):
+    header = "item_id,title,price_amount,currency,item_group_id,option:size\n"
+    content = header + "s1,Harbour shirt,1900,EUR,shirt,M\ns2,Harbour shirt,1900,EUR,shirt,\n"
+    taken = await feeds.replace(shelf, "mer_shop", content.encode(), version="1", format="csv")
+    assert taken.accepted == 2
+    assert sorted(await titles(shelf, "harbour shirt")) == ["Harbour shirt", "Harbour shirt, M"]
+    wrong = [
+        shirt("a", options={"size": 4}),
+        shirt("b", options={f"o{n}": "x" for n in range(7)}),
+        shirt("c", item_group_id="x" * 101),
+        shirt("d", title="Harbour shirt in size M", options={"size": "M"}),
+    ]
+    taken = await feeds.replace(shelf, "mer_shop", jsonl(*wrong), version="2")
+    assert (taken.accepted, taken.rejected) == (1, 3)
+    assert await titles(shelf, "harbour shirt") == ["Harbour shirt in size M"]
