@@ -98,6 +98,38 @@ async def test_a_merchant_event_that_is_not_its_own_changes_nothing(place, kind)
     assert shown["state"] == "placed"
 
 
+def resigned(body: bytes, *, at: float, by: str = "mer_shop") -> str:
+    made = hmac.new(f"whsec_{by}".encode(), f"{int(at)}.".encode() + body, hashlib.sha256)
+    return f"t={int(at)},v1={made.hexdigest()}"
+
+
+async def test_an_event_of_an_order_that_nobody_knows_is_refused_and_kept_nowhere(place):
+    await place.bought()
+    for session in ("cs_stranger", "", "x" * 5000, "' OR 1=1 --"):
+        body = json.dumps(
+            {"type": "order_update", "data": {"checkout_session_id": session}}
+        ).encode()
+        answer = await tell(place, body, resigned(body, at=time.time()))
+        assert (answer.status_code, answer.json()["code"]) == (401, "bad_signature")
+    async with place.world.database.transaction() as session:
+        count = text("SELECT count(*) FROM webhook_event WHERE source LIKE 'merchant:%'")
+        assert (await session.execute(count)).scalar_one() == 0
+
+
+async def test_a_signature_that_was_overheard_signs_no_other_body_and_no_other_time(place):
+    order = await place.bought()
+    body, signature = signed(place, order, {"status": "processing"})
+    assert (await tell(place, body, signature)).is_success
+    other = body.replace(b"processing", b"delivered")
+    later = signature.replace(signature[2:12], str(int(time.time()) + 60))
+    old = resigned(other, at=time.time() - 4000)
+    for replayed in ((other, signature), (body, later), (other, later), (other, old)):
+        assert (await tell(place, *replayed)).status_code == 401
+    shown = (await place.ada.get(f"/api/orders/{order['id']}")).json()
+    assert shown["state"] == "placed"
+    assert [event["type"] for event in shown["events"]].count("merchant_update") == 1
+
+
 async def test_a_merchants_own_cancellation_moves_no_money_and_calls_for_a_person(place):
     order = await place.bought()
     assert (await tell(place, *signed(place, order, {"status": "canceled"}))).is_success

@@ -134,6 +134,52 @@ async def test_a_gzip_bomb_stops_at_the_limit():
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.parametrize("head", ["transfer-encoding: chunked", "x-none: 1"])
+async def test_a_body_without_an_end_is_left_at_the_limit(head: str):
+    """Chunks for ever, or plain bytes until the connection closes, which it never does."""
+    piece = b"ffff\r\n" + b" " * 0xFFFF + b"\r\n" if "chunked" in head else b" " * 0xFFFF
+    sent = 0
+
+    async def endless(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(
+            f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{head}\r\n\r\n".encode()
+        )
+        while not writer.is_closing():
+            writer.write(piece)
+            await writer.drain()
+            sent += len(piece)
+
+    async with fakes.sink(endless) as sink:
+        allow = frozenset({f"127.0.0.1:{sink.port}"})
+        with pytest.raises(AnswerTooLarge):
+            await _get(f"http://127.0.0.1:{sink.port}/", allow=allow)
+    assert sent < 32 * 2**20, "the rest is not read to be thrown away"
+
+
+async def test_headers_without_an_end_are_an_unknown_outcome():
+    async def endless(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while not writer.is_closing():
+            writer.write(b"x-more: " + b"y" * 4000 + b"\r\n")
+            await writer.drain()
+
+    async with fakes.sink(endless) as sink:
+        allow = frozenset({f"127.0.0.1:{sink.port}"})
+        with pytest.raises(PartnerUnknown):
+            await _get(f"http://127.0.0.1:{sink.port}/", allow=allow, total_deadline_s=5)
+
+
+async def test_each_call_looks_again_where_a_name_leads():
+    """Public when it was set, private when it is called: yesterday's answer vouches for nothing."""
+    resolver = fakes.Rebinding(["10.0.0.7"], ["169.254.169.254"])
+    async with guarded_client(NOBODY, resolve=resolver) as client:
+        for _ in range(2):
+            with pytest.raises(AddressRefused):
+                await client.get("https://shop.example/feed")
+    assert resolver.questions == 2
+
+
 async def test_gzip_is_unpacked_and_its_headers_are_gone():
     packed = gzip.compress(b'{"hello": "you"}')
     async with fakes.sink(fakes.answer(packed, more="content-encoding: gzip\r\n")) as sink:
