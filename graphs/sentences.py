@@ -137,6 +137,10 @@ def found(count: int, wish: Wish, language: str) -> str:
     return f"I found {count} option{'' if count == 1 else 's'}{f' {about}' if about else ''}:"
 
 
+def elsewhere(place: str, language: str) -> str:
+    return pick(language, f"I found none in {place}. Elsewhere:", f"{place}没有找到。别处有：")
+
+
 def which_one(language: str) -> str:
     return pick(
         language,

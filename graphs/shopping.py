@@ -19,7 +19,7 @@ from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remembe
 from graphs.moves import move
 from graphs.numerals import shortened
 from graphs.occasions import unsuited
-from graphs.outings import other_days, suits
+from graphs.outings import is_outing, other_days, suits
 from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
@@ -366,6 +366,8 @@ def _show(
     that_day = any(suits(o, day=draft.day, until=draft.until) for o in ordered)
     if draft.vertical == "product" and draft.day and not that_day:
         head = sentences.other_days(visit.language)
+    elif is_outing(draft.words) and not any(suits(o, place=draft.place) for o in ordered):
+        head = sentences.elsewhere(draft.place, visit.language)
     listing = sentences.listing(ordered, visit.language)
     closing = _closing(visit, fact, fits=bool(fit), over=over)
     wanted = visit.reading.act == "acquire" and not draft.vague

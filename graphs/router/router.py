@@ -35,6 +35,7 @@ TAKES_FROM: Final = 0.15
 """Comparing that ends in taking one needs this little: whatever is taken is for sale."""
 SEEKS_FROM: Final = 0.03
 """A message that is nothing but the show it looks for needs hardly any: we sell the tickets."""
+SOUGHT: Final = 0.9
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
@@ -205,6 +206,9 @@ class Router:
             needed = min(needed, SEEKS_FROM)
         kind: Kind = "commercial" if scores.commercial >= needed else _quieter(scores)
         confidence = scores.kinds()[kind]
+        if intent.seeks and kind == "commercial" and not intent.no_purchase:
+            # The words are plain: no judge is asked, whose silence would mean "do not buy".
+            return _Decided(kind, max(confidence, SOUGHT), "sought")
         near = self._policies.nearest(seen.vector.ask)
         if _may(near, scores):
             return _Decided(near.policy.kind, near.nearness, f"policy:{near.policy.name}")

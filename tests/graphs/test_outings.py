@@ -128,3 +128,12 @@ def test_a_chinese_city_before_the_thing_is_its_place(said: str, city: str, thin
 def test_a_day_of_the_month_is_no_number_of_an_offer():
     reading = read("帮我找柏林十二月五号的演唱会", today=date(2026, 11, 26), language="zh")
     assert (reading.choice, reading.draft.day) == (None, date(2026, 12, 5))
+
+
+async def test_a_concert_of_another_city_is_said_to_be_elsewhere():
+    told = {"category": "music", "date": "2026-12-02", "city": "paris"}
+    concert = product("e-1", "嗅觉音乐会，巴黎，12月2日", 4200, attributes=told)
+    shown = await Conversation(FakeShelf(goods=(concert,))).say("柏林的音乐会")
+    assert shown.text.startswith("柏林没有找到。别处有：\n1. 嗅觉音乐会，巴黎")
+    there = await Conversation(FakeShelf(goods=(concert,))).say("巴黎的音乐会")
+    assert there.text.startswith("找到1个选择")

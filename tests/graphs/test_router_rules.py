@@ -2,6 +2,7 @@
 
 import pytest
 
+from graphs.router.router import UNSURE
 from graphs.router.rules import explicit_intent, own_words
 from graphs.state import Message
 from tests.graphs.fakes_router import routed, said
@@ -249,6 +250,7 @@ def test_comparing_that_ends_in_having_one_is_heard(text: str, taken: bool) -> N
 def test_a_message_that_is_nothing_but_the_show_it_seeks_is_a_wish(text: str) -> None:
     assert explicit_intent(text).seeks
     assert routed(text).kind == "commercial"
+    assert routed(text).confidence >= UNSURE, "no judge is asked, whose silence forbids to buy"
 
 
 @pytest.mark.parametrize(
