@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014_variants"
-down_revision = "0013_feed_versions"
+revision = "0016_variants"
+down_revision = "0015_feed_versions"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0013_feed_versions"
-down_revision = "0012_hits"
+revision = "0015_feed_versions"
+down_revision = "0014_time_zones"
 branch_labels = None
 depends_on = None
 
