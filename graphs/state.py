@@ -217,8 +217,7 @@ class OrderFact:
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """What canceling an order would give back and cost, by the merchant's word. Nothing has
-    changed; the person confirms it at `url`."""
+    """What canceling an order would give back and cost. The person confirms it at `url`."""
 
     refund: Money
     fee: Money
