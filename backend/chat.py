@@ -188,6 +188,7 @@ async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: 
         await _write(session, request, tally, bill, state, quota)
 
     quota = await chat.clerk.end(_ending(chat, request, tally, state, bill), write)
+    await _ask_for_prices(chat, bill)
     metrics.turn_ended(tally, state, bill.usd_micros)
     return Closed(
         tally.turn_id,
@@ -200,6 +201,17 @@ async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: 
     )
 
 
+async def _ask_for_prices(chat: Chat, bill: Bill) -> None:
+    """Apart from the turn's end: turns that end together must not wait for one shared row."""
+    for model in sorted({call.model for call, price in bill.calls if price.usd_micros is None}):
+        detail = f"no price is known for {model}; put one into the models file"
+        try:
+            async with chat.database.transaction() as session:
+                await incidents.report(session, "price_unknown", subject=model, detail=detail)
+        except SQLAlchemyError:  # the turn is settled; the next one without a price asks again
+            log.exception("price_unknown_unsaid", model=model)
+
+
 async def _write(
     session: AsyncSession,
     request: Request,
@@ -210,9 +222,6 @@ async def _write(
 ) -> None:
     for call, price in bill.calls:
         session.add(_call_row(tally.turn_id, call, price))
-        if price.usd_micros is None:
-            detail = f"no price is known for {call.model}; put one into the models file"
-            await incidents.report(session, "price_unknown", subject=call.model, detail=detail)
     await session.execute(
         update(TurnRow)
         .where(col(TurnRow.id) == tally.turn_id, col(TurnRow.state) == "open")

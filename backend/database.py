@@ -4,11 +4,15 @@ A FastAPI dependency with `yield` commits after the answer has been sent unless 
 function; `Session` fixes that, and also keeps a stream from holding a transaction open.
 """
 
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from psycopg.pq import ConnStatus
+from sqlalchemy import event
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 STATEMENT_TIMEOUT_MS = 15_000
@@ -31,6 +35,21 @@ def libpq_url(url: str) -> str:
     return "postgresql://" + async_url(url).removeprefix("postgresql+psycopg://")
 
 
+def _still_there(connection: Any, _record: object, _proxy: object) -> None:
+    """Asked of every connection before use, without a round trip.
+
+    A server that went away has closed the socket, so there is something to read where nothing was
+    asked. The pool then forgets what it has and connects anew.
+    """
+    line = connection.driver_connection.pgconn
+    if line.status == ConnStatus.OK:
+        unread = select.poll()
+        unread.register(line.socket, select.POLLIN)
+        if not unread.poll(0):
+            return
+    raise InvalidatePoolError
+
+
 class Database:
     """One engine a process. `transaction()` is for code outside a request."""
 
@@ -40,13 +59,13 @@ class Database:
             async_url(url),
             pool_size=pool_size,
             max_overflow=pool_size if max_overflow is None else max_overflow,
-            pool_pre_ping=True,
             connect_args={
                 "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
                 f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_MS}"
-                " -c timezone=UTC"
+                " -c timezone=UTC",
             },
         )
+        event.listen(self.engine.sync_engine, "checkout", _still_there)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager

@@ -13,8 +13,7 @@ from backend.seats import Seats
 from graphs.state import Desk, Effort, Event, JudgePort, Models, Shelf
 from integrations.usage import Usage
 from quotas.clerk import Clerk
-from quotas.many import Viewer
-from quotas.plans import Plan, Plans, UnknownPlan
+from quotas.plans import Plan, Plans, UnknownPlan, Viewer
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The clerk: turns that arrive together share one statement and one commit.
 
 While one batch is under way, those that arrive gather and go as the next. A turn that is alone goes
-alone, at once. Everybody learns the result after the commit, never before.
+at once, as a batch of one. Everybody learns the result after the commit, never before.
 
-Nobody sinks a neighbour: what a batch leaves undecided goes alone afterwards, and when a batch
-fails as a whole, nothing of it stands and each of its turns goes alone.
+Nobody sinks a neighbour: what a batch leaves undecided goes the long way alone afterwards, and when
+a batch fails as a whole, nothing of it stands and each of its turns goes alone.
 """
 
 import asyncio
@@ -73,9 +73,6 @@ class Lane(Generic[Item, Result]):
             self._busy = False
 
     async def _batch(self, batch: list[tuple["asyncio.Future[Result]", Item]]) -> None:
-        if len(batch) == 1:
-            await self._one(*batch[0])
-            return
         results: Sequence[Result | None] = [None] * len(batch)
         try:
             results = await self._together([item for _, item in batch])
@@ -83,7 +80,11 @@ class Lane(Generic[Item, Result]):
             for future, _ in batch:
                 future.cancel()
             raise
-        except Exception:  # whose fault it is shows when each goes alone
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][0].set_exception(error)
+                return
+            # Whose fault it is shows when each goes alone.
             log.warning("quota_batch_failed", turns=len(batch), exc_info=True)
         for (future, item), result in zip(batch, results, strict=True):
             if result is None:
@@ -173,16 +174,10 @@ class Clerk:
     async def _end_all(self, all_of: Sequence["_Ended"]) -> Sequence[dict[str, Any] | None]:
         async with self._transaction() as session:
             ended = await many.end(session, [each.ending for each in all_of])
-            decided = [e for e, end in zip(all_of, ended, strict=True) if end is not None]
-            viewers = {e.ending.turn_id: e.ending.by for e in decided}
-            quotas = await many.quotas(session, viewers)
-            for each in decided:
-                if each.write is not None:
-                    await each.write(session, quotas[each.ending.turn_id])
-        return [
-            None if end is None else quotas[each.ending.turn_id]
-            for each, end in zip(all_of, ended, strict=True)
-        ]
+            for each, end in zip(all_of, ended, strict=True):
+                if each.write is not None and end is not None:
+                    await each.write(session, end.quota)
+        return [None if end is None else end.quota for end in ended]
 
     async def _end_one(self, each: "_Ended") -> dict[str, Any]:
         ending, by = each.ending, each.ending.by

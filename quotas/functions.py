@@ -1,9 +1,11 @@
-"""The short way of a turn: two functions in the database for what nearly every turn is.
+"""The short way of turns: two functions in the database, for what nearly every turn is.
 
-`quota_take` and `quota_give` do what `TAKE` and `CLOSE` (in holds.py) do, for a turn whose first
-rung has room of its own and that ends within its reserve. They know no grants, rolling windows,
-fallbacks or overage. Where one of these comes in they do nothing and answer nothing, and the long
-statement decides. A large statement takes a millisecond to be set up; these take a fifth of it.
+They decide for as many turns as have come together. They do what `TAKE` and `CLOSE` (in holds.py)
+do, for a turn whose first rung has room of its own and that ends within its reserve, and open the
+windows that it needs. They know no grants, rolling windows, fallbacks or overage: a turn that is
+not among those they answer has had nothing taken, given or ended, and goes the long way alone.
+
+Turns that want the same bucket take from it in the order in which they came.
 """
 
 from typing import Any
@@ -11,127 +13,141 @@ from typing import Any
 from sqlalchemy import Connection, Table, event, text
 from sqlmodel import SQLModel
 
-from quotas.holds import QuotaHold
-from quotas.windows import closing, used
+from quotas.holds import OPEN, QuotaHold
+from quotas.windows import BUCKET, CLOCK, closing, making, opening
 
-_CLOCK = "(SELECT COALESCE(p_at, now()) AS t)"
+_NOW = "clock AS (SELECT COALESCE(p_at, now()) AS t)"
+# Rung by rung, as holds.py says: the order in which the shipped ladders lead down. Where a plan's
+# own ladder leads elsewhere the database may have to break a knot, and those turns go alone.
+_RUNGS = "ARRAY['reasoning', 'reasoning_mini', 'agent', 'light', 'light_mini']"
+_WANTED = f"""wanted AS MATERIALIZED (
+    SELECT a.*, p.name, p.unit, p.cap, p.policy, p.window_s, p.span,
+      CAST(a.costs ->> p.name AS bigint) AS cost, count(*) OVER (PARTITION BY a.n) AS buckets
+    FROM json_to_recordset(p_asks) AS a(n int, turn_id text, subject text, plan text,
+      timezone text, role text, served text, costs json)
+    JOIN json_to_recordset(p_lines) AS p({BUCKET})
+      ON p.plan || '/' || p.role = a.plan || '/' || a.served
+  )"""  # noqa: S608 - built from constants; every value is a parameter
+# A plan of a statement lives as long as the connection: a table that was small when it was made
+# must not be read through when it has grown.
+_SETTINGS = "SET enable_seqscan TO off SET plan_cache_mode TO force_generic_plan"
 
+# Turns that are left over may have windows to open: these are made, and all are judged once more
+# (who has been granted has a hold, and takes nothing twice). Whoever makes the same window at once
+# waits for this transaction and then finds it open.
 TAKE_FUNCTION = f"""
-CREATE OR REPLACE FUNCTION quota_take(
-  p_turn_id text, p_subject text, p_plan text, p_role text, p_ladder text[], p_timezone text,
-  p_lease_s int, p_at timestamptz, p_names text[], p_rungs int[], p_caps bigint[],
-  p_costs bigint[], p_units text[], p_policies text[], p_windows bigint[], p_spans text[],
-  p_first int[]
-) RETURNS TABLE (
-  name text, cap bigint, cost bigint, policy text, window_s bigint, used bigint, held bigint,
-  drawn bigint, granted bigint, carried bigint, remaining bigint, resets_at timestamptz,
-  window_start timestamptz, slots jsonb, now timestamptz, rung int, room boolean,
-  missing boolean, chosen int, held_now boolean
-) LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION quota_take(p_asks json, p_lines json, p_lease_s int, p_at timestamptz)
+RETURNS SETOF text LANGUAGE plpgsql {_SETTINGS} AS $$
 #variable_conflict use_column
 DECLARE
-  t timestamptz := COALESCE(p_at, now());
-  b quota_bucket;
-  i int;
-  ids bigint[] := '{{}}';
-  amounts bigint[] := '{{}}';
+  granted int;
 BEGIN
-  IF EXISTS (SELECT 1 FROM quota_grant g
-      WHERE g.subject = p_subject AND g.remaining > 0 AND g.revoked_at IS NULL) THEN
-    RETURN;
-  END IF;
-  FOREACH i IN ARRAY p_first LOOP
-    SELECT * INTO b FROM quota_bucket q WHERE q.subject = p_subject AND q.name = p_names[i]
-      ORDER BY q.ordinal DESC LIMIT 1 FOR UPDATE;
-    IF NOT FOUND OR b.unit <> p_units[i] OR b.policy = 'rolling' OR b.resets_at IS NULL
-        OR b.resets_at <= t
-        OR GREATEST(0, p_caps[i] - (b.used + b.carried + b.held - b.drawn)) < p_costs[i] THEN
-      RETURN;
-    END IF;
-    ids := ids || b.id;
-    amounts := amounts || p_costs[i];
-  END LOOP;
-  INSERT INTO quota_hold (turn_id, subject, plan, requested_role, served_role, binding, state,
-    bucket_ids, amounts, lease_until, created_at)
-  VALUES (p_turn_id, p_subject, p_plan, p_role, p_ladder[1], NULL, 'reserved', ids, amounts,
-    t + make_interval(secs => p_lease_s), t)
-  ON CONFLICT (turn_id) DO NOTHING;
-  IF NOT FOUND THEN
-    RETURN;
-  END IF;
-  FOR i IN 1 .. cardinality(p_names) LOOP
-    IF p_rungs[i] = 1 THEN
-      UPDATE quota_bucket q SET held = q.held + p_costs[i], cap = p_caps[i]
-        WHERE q.id = ANY (ids) AND q.name = p_names[i] RETURNING q.* INTO b;
-    ELSE
-      SELECT * INTO b FROM quota_bucket q WHERE q.subject = p_subject AND q.name = p_names[i]
-        ORDER BY q.ordinal DESC LIMIT 1;
-    END IF;
-    name := p_names[i]; cost := p_costs[i]; rung := p_rungs[i]; granted := 0; now := t;
-    missing := false; chosen := 1; held_now := true; room := CASE WHEN rung = 1 THEN true END;
-    policy := p_policies[i]; window_s := p_windows[i]; window_start := NULL; resets_at := NULL;
-    used := 0; held := 0; drawn := 0; carried := 0; slots := '{{}}';
-    IF b.unit = p_units[i] AND b.resets_at <= t AND p_policies[i] <> 'rolling' THEN
-      carried := LEAST(p_caps[i], b.overage); used := carried; b := NULL;
-    ELSIF b.unit = p_units[i] AND (b.resets_at > t OR b.window_start IS NULL
-        OR (b.policy = 'rolling' AND p_policies[i] = 'rolling')) THEN
-      held := b.held; drawn := b.drawn; carried := b.carried; slots := b.slots;
-      resets_at := b.resets_at; window_start := b.window_start;
-      IF b.policy = 'rolling' THEN
-        SELECT {used("b", "p_windows[i]")} INTO used FROM {_CLOCK} k;
-      ELSE
-        used := b.used + b.carried;
-      END IF;
-      IF window_start IS NOT NULL THEN
-        policy := b.policy; window_s := b.window_s;
-      END IF;
-    END IF;
-    IF window_start IS NULL AND p_policies[i] = 'calendar' THEN
-      SELECT {closing("a", "b", "p_timezone")} INTO resets_at
-        FROM (SELECT p_policies[i] AS policy, p_windows[i] AS window_s, p_spans[i] AS span) a,
-        {_CLOCK} k;
-    END IF;
-    cap := GREATEST(p_caps[i] + drawn, CASE WHEN drawn > 0 THEN used + held ELSE 0 END);
-    remaining := GREATEST(0, p_caps[i] - (used + held - drawn));
-    RETURN NEXT;
+  FOR round IN 1 .. 2 LOOP
+    RETURN QUERY
+    WITH {_NOW}, {_WANTED},
+    locked AS MATERIALIZED (
+      SELECT w.*, b.id, b.window_start, COALESCE(b.unit = w.unit AND (
+          b.resets_at > k.t AND b.policy <> 'rolling'
+          OR b.window_start IS NULL AND w.policy <> 'rolling'
+        ), false) AS usable, GREATEST(0, w.cap - (b.used + b.carried + b.held - b.drawn)) AS room
+      FROM clock k CROSS JOIN (
+        SELECT * FROM wanted ORDER BY subject, array_position({_RUNGS}, served), name, n
+      ) w CROSS JOIN LATERAL (
+        SELECT * FROM quota_bucket q WHERE q.subject = w.subject AND q.name = w.name
+        ORDER BY q.ordinal DESC LIMIT 1 FOR UPDATE
+      ) b
+    ),
+    judged AS (
+      SELECT l.*, l.usable AND l.room >= sum(l.cost) OVER (PARTITION BY l.id ORDER BY l.n)
+        AND l.buckets = count(*) OVER (PARTITION BY l.n) AS fits
+      FROM locked l
+    ),
+    hold AS (
+      INSERT INTO quota_hold (turn_id, subject, plan, requested_role, served_role, binding, state,
+        bucket_ids, amounts, lease_until, created_at)
+      SELECT j.turn_id, j.subject, j.plan, j.role, j.served, NULL, 'reserved',
+        array_agg(j.id ORDER BY j.name), array_agg(j.cost ORDER BY j.name),
+        k.t + make_interval(secs => p_lease_s), k.t
+      FROM judged j CROSS JOIN clock k
+      WHERE NOT EXISTS (SELECT 1 FROM quota_grant g
+        WHERE g.subject = j.subject AND g.remaining > 0 AND g.revoked_at IS NULL)
+      GROUP BY j.turn_id, j.subject, j.plan, j.role, j.served, k.t HAVING bool_and(j.fits)
+      ORDER BY j.turn_id
+      ON CONFLICT (turn_id) DO NOTHING
+      RETURNING turn_id
+    ),
+    taking AS (
+      SELECT DISTINCT ON (j.id) j.*, sum(j.cost) OVER (PARTITION BY j.id) AS units
+      FROM hold h JOIN judged j ON j.turn_id = h.turn_id ORDER BY j.id, j.n DESC
+    ),
+    taken AS (
+      UPDATE quota_bucket b SET held = b.held + w.units, cap = w.cap,
+        policy = CASE WHEN b.window_start IS NULL THEN w.policy ELSE b.policy END,
+        window_s = CASE WHEN b.window_start IS NULL THEN w.window_s ELSE b.window_s END,
+        timezone = CASE WHEN b.window_start IS NULL THEN w.timezone ELSE b.timezone END,
+        resets_at = CASE WHEN b.window_start IS NULL THEN {closing("w", "b")} ELSE b.resets_at END,
+        window_start = CASE WHEN b.window_start IS NULL THEN {opening("w")} ELSE b.window_start END
+      FROM taking w CROSS JOIN clock k WHERE b.id = w.id
+    )
+    SELECT turn_id FROM hold;
+    GET DIAGNOSTICS granted = ROW_COUNT;
+    EXIT WHEN round = 2 OR granted = json_array_length(p_asks);
+    WITH {_NOW}, {_WANTED}
+    {making("(SELECT DISTINCT ON (subject, name) * FROM wanted)")};
+    EXIT WHEN NOT FOUND;
   END LOOP;
 END $$
 """  # noqa: S608 - built from constants; every value is a parameter
 
-GIVE_FUNCTION = """
-CREATE OR REPLACE FUNCTION quota_give(
-  p_turn_id text, p_state text, p_counted boolean, p_spent jsonb, p_at timestamptz
-) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-  h quota_hold;
-  counted bigint[];
-  simple boolean;
+GIVE_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION quota_give(p_endings json, p_at timestamptz)
+RETURNS TABLE (turn_id text, ended boolean, subject text, requested_role text, served_role text,
+  binding text, names text[], charged bigint[]) LANGUAGE plpgsql {_SETTINGS} AS $$
+#variable_conflict use_column
 BEGIN
-  SELECT * INTO h FROM quota_hold WHERE turn_id = p_turn_id FOR UPDATE;
-  IF NOT FOUND OR h.state NOT IN ('reserved', 'in_flight') THEN
-    RETURN false;
-  END IF;
-  SELECT array_agg(s.spent ORDER BY s.place),
-      bool_and(s.policy <> 'rolling' AND s.spent <= s.amount)
-    INTO counted, simple
+  RETURN QUERY
+  WITH ask AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(p_endings)
+      AS a(turn_id text, state text, counted boolean, spent json)
+  ),
+  held AS MATERIALIZED (
+    SELECT h.*, a.state AS ends, a.counted, a.spent AS used, h.state IN {OPEN} AS open
+    FROM (SELECT * FROM ask ORDER BY turn_id) a CROSS JOIN LATERAL (
+      SELECT * FROM quota_hold q WHERE q.turn_id = a.turn_id FOR UPDATE
+    ) h
+  ),
+  line AS MATERIALIZED (
+    SELECT h.*, u.place, u.amount, b.id, b.name, b.policy,
+      CASE WHEN h.counted THEN COALESCE(CAST(h.used ->> b.unit AS bigint), u.amount) ELSE 0 END
+        AS counts
+    FROM held h CROSS JOIN unnest(h.bucket_ids, h.amounts) WITH ORDINALITY AS u(id, amount, place)
+    JOIN quota_bucket b ON b.id = u.id
+    ORDER BY b.subject, array_position({_RUNGS}, h.served_role), b.name, b.ordinal FOR UPDATE OF b
+  ),
+  turn AS MATERIALIZED (
+    SELECT turn_id, ends, open, array_agg(name ORDER BY place) AS names,
+      array_agg(counts ORDER BY place) AS counts,
+      bool_and(policy <> 'rolling' AND counts <= amount AND burnt_ids = '{{}}') AS simple
+    FROM line GROUP BY turn_id, ends, open
+  ),
+  closed AS (
+    UPDATE quota_hold h SET state = t.ends, closed_at = COALESCE(p_at, now()), spent = t.counts
+    FROM turn t WHERE h.turn_id = t.turn_id AND t.open AND t.simple
+    RETURNING h.turn_id
+  ),
+  moved AS (
+    UPDATE quota_bucket b SET held = b.held - s.amount, used = b.used + s.counts
     FROM (
-      SELECT u.place, u.amount, b.policy, CASE WHEN p_counted
-        THEN COALESCE((p_spent ->> b.unit)::bigint, u.amount) ELSE 0 END AS spent
-      FROM unnest(h.bucket_ids, h.amounts) WITH ORDINALITY AS u(id, amount, place)
-      JOIN quota_bucket b ON b.id = u.id
-    ) s;
-  IF NOT simple OR cardinality(h.burnt_ids) > 0 THEN
-    RETURN NULL;
-  END IF;
-  UPDATE quota_hold SET state = p_state, closed_at = COALESCE(p_at, now()), spent = counted
-    WHERE turn_id = p_turn_id;
-  FOR i IN 1 .. cardinality(h.bucket_ids) LOOP
-    UPDATE quota_bucket SET held = held - h.amounts[i], used = used + counted[i]
-      WHERE id = h.bucket_ids[i];
-  END LOOP;
-  RETURN true;
+      SELECT l.id, sum(l.amount) AS amount, sum(l.counts) AS counts
+      FROM closed c JOIN line l ON l.turn_id = c.turn_id GROUP BY l.id
+    ) s WHERE b.id = s.id
+  )
+  SELECT a.turn_id, CASE WHEN NOT COALESCE(h.open, false) THEN false WHEN t.simple THEN true END,
+    h.subject, h.requested_role, h.served_role, h.binding, t.names,
+    CASE WHEN h.open THEN t.counts ELSE COALESCE(h.spent, h.amounts) END
+  FROM ask a LEFT JOIN held h ON h.turn_id = a.turn_id LEFT JOIN turn t ON t.turn_id = a.turn_id;
 END $$
-"""
+"""  # noqa: S608 - built from constants; every value is a parameter
 FUNCTION_DDL = (TAKE_FUNCTION, GIVE_FUNCTION)
 
 
@@ -141,16 +157,22 @@ def _add_ddl(_table: Table, connection: Connection, **_: Any) -> None:
         connection.exec_driver_sql(statement)
 
 
-QUICK_TAKE = text("""
-SELECT * FROM quota_take(
-  :turn_id, :subject, :plan, :role, CAST(:ladder AS text[]), :timezone,
-  CAST(:lease_s AS int), CAST(:at AS timestamptz), CAST(:names AS text[]), CAST(:rungs AS int[]),
-  CAST(:caps AS bigint[]), CAST(:costs AS bigint[]), CAST(:units AS text[]),
-  CAST(:policies AS text[]), CAST(:windows AS bigint[]), CAST(:spans AS text[]),
-  CAST(:first AS int[])
+TAKE_ALL = text("""
+SELECT turn_id FROM quota_take(CAST(:asks AS json), CAST(:lines AS json), CAST(:lease_s AS int),
+  CAST(:at AS timestamptz)) AS turn_id
+""")
+GIVE_ALL = text("""
+SELECT * FROM quota_give(CAST(:endings AS json), CAST(:at AS timestamptz))
+""")
+START_ALL = text(f"""
+WITH {CLOCK},
+held AS MATERIALIZED (
+  SELECT h.turn_id FROM quota_hold h CROSS JOIN clock k
+  WHERE h.turn_id = ANY (CAST(:turns AS text[])) AND h.state = 'reserved' AND h.lease_until > k.t
+  ORDER BY h.turn_id FOR UPDATE OF h
 )
-""")
-QUICK_GIVE = text("""
-SELECT quota_give(:turn_id, :state, CAST(:counted AS boolean), CAST(:spent AS jsonb),
-  CAST(:at AS timestamptz)) AS ended
-""")
+UPDATE quota_hold h SET state = 'in_flight',
+  lease_until = k.t + make_interval(secs => CAST(:lease_s AS int))
+FROM clock k, held WHERE h.turn_id = held.turn_id
+RETURNING h.turn_id
+""")  # noqa: S608 - built from constants; every value is bound

@@ -25,7 +25,7 @@ from quotas.windows import (
     closing,
     opening,
     room,
-    shown_cap,
+    shown,
     used,
 )
 
@@ -89,10 +89,10 @@ gifts AS MATERIALIZED (
 ),
 counted AS (
   SELECT l.id, l.ordinal, l.held, l.drawn, l.carried, l.window_start, l.resets_at, l.slots,
-    a.place, a.name, a.rung, a.cap, a.cost, a.policy, a.window_s, a.span,
+    a.place, a.name, a.rung, a.cap, a.cost, a.policy, a.window_s, a.span, a.timezone,
     {used("l", "a.window_s")} AS used,
-    COALESCE((SELECT sum(g.remaining) FROM gifts g WHERE g.bucket = a.name
-      AND (g.ordinal IS NULL OR g.ordinal = l.ordinal)), 0) AS granted
+    CAST(COALESCE((SELECT sum(g.remaining) FROM gifts g WHERE g.bucket = a.name
+      AND (g.ordinal IS NULL OR g.ordinal = l.ordinal)), 0) AS bigint) AS granted
   FROM locked l JOIN asked a ON a.name = l.name CROSS JOIN clock k
 ),
 weighed AS (
@@ -140,7 +140,7 @@ taken AS (
     policy = CASE WHEN b.window_start IS NULL THEN w.policy ELSE b.policy END,
     window_s = CASE WHEN b.window_start IS NULL OR b.policy = 'rolling'
       THEN w.window_s ELSE b.window_s END,
-    timezone = CASE WHEN b.window_start IS NULL THEN :timezone ELSE b.timezone END,
+    timezone = CASE WHEN b.window_start IS NULL THEN w.timezone ELSE b.timezone END,
     resets_at = COALESCE(b.resets_at,
       CASE WHEN b.window_start IS NULL THEN {closing("w", "b")} END),
     window_start = COALESCE(b.window_start, {opening("w")}),
@@ -153,8 +153,8 @@ taken AS (
   RETURNING b.id, b.held, b.drawn, b.policy, b.window_s, b.resets_at, b.window_start, w.lacking
 ),
 levels AS (
-  SELECT n.place, n.name, n.cap, n.cost, n.rung, n.id, COALESCE(t.policy, n.open_policy) AS policy,
-    COALESCE(t.window_s, n.open_window_s) AS window_s, COALESCE(w.used, n.used) AS used,
+  SELECT n.place, n.name, n.cap, n.cost, n.rung, n.id, COALESCE(t.policy, n.policy) AS policy,
+    COALESCE(t.window_s, n.window_s) AS window_s, COALESCE(w.used, n.used) AS used,
     COALESCE(t.held, w.held, n.held) AS held, COALESCE(t.drawn, w.drawn, n.drawn) AS drawn,
     COALESCE(w.granted, n.granted) - COALESCE(t.lacking, 0) AS granted,
     COALESCE(t.resets_at, w.resets_at, n.resets_at) AS resets_at,
@@ -162,11 +162,8 @@ levels AS (
     COALESCE(w.slots, n.slots) AS slots, w.room, COALESCE(w.carried, n.carried) AS carried
   FROM newest n LEFT JOIN weighed w ON w.place = n.place LEFT JOIN taken t ON t.id = w.id
 )
-SELECT v.name, {shown_cap("v")} AS cap, v.cost, v.policy, v.window_s, v.used, v.held, v.drawn,
-  v.granted, v.carried, {room("v")} AS remaining, v.resets_at, v.window_start, v.slots,
-  k.t AS now, v.rung, v.room, v.rung > 0 AND v.id IS NULL AS missing,
-  (SELECT rung FROM chosen) AS chosen,
-  EXISTS (SELECT 1 FROM hold) AS held_now
+SELECT {shown("v")}, v.name, v.cost, v.rung, v.room, v.rung > 0 AND v.id IS NULL AS missing,
+  (SELECT rung FROM chosen) AS chosen, EXISTS (SELECT 1 FROM hold) AS held_now
 FROM levels v CROSS JOIN clock k ORDER BY v.place
 """)  # noqa: S608 - built from constants; every value is bound
 

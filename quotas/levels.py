@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from quotas.plans import Bucket, Plan, Role, Unit
 from quotas.windows import SLOTS, cost_of
@@ -12,11 +11,11 @@ from quotas.windows import SLOTS, cost_of
 WARNINGS = (95, 80)  # percent of a cap
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """A bucket as it stands now. Times are UTC; `resets_at` is None before the first turn.
+class Level(NamedTuple):
+    """A bucket as it stands now; after the bucket come the columns of `windows.shown`.
 
-    `cap` and `remaining` include grants: `granted` units are left of them, `drawn` are taken.
+    Times are UTC; `resets_at` is None before the first turn. `cap` and `remaining` include grants:
+    `granted` units are left of them, `drawn` are taken.
     """
 
     bucket: Bucket
@@ -31,7 +30,7 @@ class Level:
     carried: int
     window_start: datetime | None
     resets_at: datetime | None
-    slots: Mapping[str, int]
+    slots: Mapping[str, int] | None  # of a rolling window
     now: datetime
 
     @property
@@ -39,7 +38,7 @@ class Level:
         """When there is room for one more; None while there is, or when only a hold can free it."""
         if self.remaining:
             return None
-        if self.policy != "rolling":
+        if self.slots is None:
             return self.resets_at
         width, left = -(-self.window_s // SLOTS), self.used
         for start in sorted(int(key) for key in self.slots):
@@ -99,27 +98,12 @@ def moment(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
 
 
-def levels(plan: Plan, rows: Sequence[Any]) -> list[Level]:
-    """Rows of the gate or the meter, in the plan's order."""
-    return [
-        Level(
-            bucket=bucket,
-            policy=row.policy,
-            window_s=row.window_s,
-            used=int(row.used),
-            held=int(row.held),
-            cap=int(row.cap),
-            remaining=int(row.remaining),
-            drawn=int(row.drawn),
-            granted=int(row.granted),
-            carried=int(row.carried),
-            window_start=row.window_start,
-            resets_at=row.resets_at,
-            slots=row.slots or {},
-            now=row.now,
-        )
-        for bucket, row in zip(plan.buckets, rows, strict=True)
-    ]
+COLUMNS = len(Level._fields) - 1  # all but the bucket
+
+
+def levels(plan: Plan, rows: Sequence[Sequence[Any]]) -> list[Level]:
+    """Rows of the gate or the meter, in the plan's order. They begin with a level's columns."""
+    return [Level(bucket, *row[:COLUMNS]) for bucket, row in zip(plan.buckets, rows, strict=True)]
 
 
 def quota_object(

@@ -12,20 +12,11 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from quotas.functions import GIVE_ALL, START_ALL, TAKE_ALL
 from quotas.levels import Level, levels, quota_object
-from quotas.plans import Plan, Role, Unit
-from quotas.together import GIVE_ALL, HOLDS, START_ALL, TAKE_ALL
+from quotas.plans import Plan, Role, Unit, Viewer
 from quotas.usage import IN_FLIGHT_LEASE_S, ONE_TURN, RESERVED_LEASE_S, Allowance, charged_by
-from quotas.windows import METER, arguments, cost_of
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """Whose allowance is shown, by which plan and in whose days."""
-
-    subject: str
-    plan: Plan
-    timezone: str = "UTC"
+from quotas.windows import METER, cost_of, lines, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +58,31 @@ async def reserve(
     Raises `UnknownRole` for a role that a plan does not include.
     """
     first = {ask.turn_id: ask for ask in reversed(asks)}  # a repeat in one batch waits for it
-    fresh = [ask for ask in asks if first[ask.turn_id] is ask]
-    ladders = {ask.turn_id: ask.by.plan.ladder(ask.role) for ask in fresh}
-    wanted = {ask.turn_id: _costs(ask, ladders[ask.turn_id][0]) for ask in fresh}
-    values = _columns(fresh, ladders, wanted) | {"lease_s": RESERVED_LEASE_S, "at": at}
+    served = {turn: ask.by.plan.ladder(ask.role)[0] for turn, ask in first.items()}
+    charged = {turn: _costs(ask, served[turn]) for turn, ask in first.items()}
+    records = [
+        {
+            "n": n,
+            "turn_id": turn,
+            "subject": ask.by.subject,
+            "plan": ask.by.plan.name,
+            "timezone": ask.by.timezone,
+            "role": ask.role,
+            "served": served[turn],
+            "costs": charged[turn],
+        }
+        for n, (turn, ask) in enumerate(reversed(first.items()))
+    ]
+    values = {
+        "asks": json.dumps(records),
+        "lines": lines(_plans(ask.by for ask in asks)),
+        "lease_s": RESERVED_LEASE_S,
+        "at": at,
+    }
     won = set((await session.execute(TAKE_ALL, values)).scalars())
-    now = await meters(session, (ask.by for ask in fresh if ask.turn_id in won), at=at)
+    now = await meters(session, (first[turn].by for turn in won), at=at)
     return [
-        _granted(ask, ladders[ask.turn_id][0], wanted[ask.turn_id], now)
+        _granted(ask, served[ask.turn_id], charged[ask.turn_id], now)
         if ask.turn_id in won and first[ask.turn_id] is ask
         else None
         for ask in asks
@@ -86,29 +94,8 @@ def _costs(ask: Ask, role: Role) -> dict[str, int]:
     return {b.name: cost_of(b, costs, ceilings) for b in ask.by.plan.of_role(role)}
 
 
-def _columns(
-    asks: Sequence[Ask],
-    ladders: Mapping[str, Sequence[Role]],
-    wanted: Mapping[str, Mapping[str, int]],
-) -> dict[str, Any]:
-    """Turns as arrays; `lines` says whose each bucket is, counted from 1."""
-    lines = [
-        (n, bucket, wanted[ask.turn_id][bucket.name])
-        for n, ask in enumerate(asks, start=1)
-        for bucket in ask.by.plan.of_role(ladders[ask.turn_id][0])
-    ]
-    return {
-        "turns": [ask.turn_id for ask in asks],
-        "subjects": [ask.by.subject for ask in asks],
-        "plans": [ask.by.plan.name for ask in asks],
-        "roles": [ask.role for ask in asks],
-        "served": [ladders[ask.turn_id][0] for ask in asks],
-        "lines": [n for n, _, _ in lines],
-        "names": [bucket.name for _, bucket, _ in lines],
-        "caps": [bucket.cap for _, bucket, _ in lines],
-        "costs": [cost for _, _, cost in lines],
-        "units": [bucket.unit for _, bucket, _ in lines],
-    }
+def _plans(viewers: Iterable[Viewer]) -> Iterable[Plan]:
+    return {by.plan.name: by.plan for by in viewers}.values()
 
 
 def _granted(
@@ -135,40 +122,47 @@ async def start(
     return [turn in begun for turn in turns]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """`now` is false for a turn that had ended before. `quota` is the object that is shown."""
+
+    now: bool
+    quota: dict[str, Any]
+
+
 async def end(
     session: AsyncSession, endings: Sequence[Ending], *, at: datetime | None = None
-) -> list[bool | None]:
-    """Settle or release each. False for one that has ended before, None for one that has yet to
-    go the long way."""
+) -> list[Ended | None]:
+    """Settle or release each; None for one that has yet to go the long way."""
     first = {ending.turn_id: ending for ending in reversed(endings)}
-    values = {
-        "turns": list(first),
-        "states": ["settled" if e.counted else "released" for e in first.values()],
-        "counted": [e.counted for e in first.values()],
-        "spent": [json.dumps(dict(e.spent or {})) for e in first.values()],
-        "at": at,
-    }
-    ended = {row.turn_id: row.ended for row in await session.execute(GIVE_ALL, values)}
-    return [ended[e.turn_id] if first[e.turn_id] is e else None for e in endings]
+    records = [
+        {
+            "turn_id": turn,
+            "state": "settled" if ending.counted else "released",
+            "counted": ending.counted,
+            "spent": dict(ending.spent or {}),
+        }
+        for turn, ending in first.items()
+    ]
+    values = {"endings": json.dumps(records), "at": at}
+    rows = {row.turn_id: row for row in await session.execute(GIVE_ALL, values)}
+    now = await meters(session, (ending.by for ending in first.values()), at=at)
+    return [
+        None
+        if rows[e.turn_id].ended is None or first[e.turn_id] is not e
+        else Ended(rows[e.turn_id].ended, _shown(e.by, now, rows[e.turn_id]))
+        for e in endings
+    ]
 
 
-async def quotas(
-    session: AsyncSession, turns: Mapping[str, Viewer], *, at: datetime | None = None
-) -> dict[str, dict[str, Any]]:
-    """The quota object of each turn, as `usage.meter` gives it."""
-    now = await meters(session, turns.values(), at=at)
-    holds = {row.turn_id: row for row in await session.execute(HOLDS, {"turns": list(turns)})}
-    shown = {}
-    for turn_id, by in turns.items():
-        seen, hold = now[_key(by)], holds.get(turn_id)
-        if hold is None or hold.subject != by.subject:
-            full = next((level.bucket.name for level in seen if not level.remaining), None)
-            shown[turn_id] = quota_object(by.plan, seen, None, None, full, {})
-        else:
-            asked, served = hold.requested_role, hold.served_role
-            charged = charged_by(hold)
-            shown[turn_id] = quota_object(by.plan, seen, asked, served, hold.binding, charged)
-    return shown
+def _shown(by: Viewer, now: Mapping[Any, Sequence[Level]], hold: Any) -> dict[str, Any]:
+    """The quota object of a turn, as `usage.meter` gives it."""
+    seen = now[_key(by)]
+    if hold.subject != by.subject:
+        full = next((level.bucket.name for level in seen if not level.remaining), None)
+        return quota_object(by.plan, seen, None, None, full, {})
+    asked, served = hold.requested_role, hold.served_role
+    return quota_object(by.plan, seen, asked, served, hold.binding, charged_by(hold))
 
 
 async def meters(
@@ -178,12 +172,7 @@ async def meters(
     apart = {_key(by): by for by in viewers}
     if not apart:
         return {}
-    values: dict[str, Any] = {"at": at}
-    for by in apart.values():
-        known = arguments(by.plan, subject=by.subject, timezone=by.timezone, at=at, costs=ONE_TURN)
-        for name, column in known.items():
-            if isinstance(column, list):
-                values.setdefault(name, []).extend(column)
+    values = {"people": people(apart.values()), "lines": lines(_plans(apart.values())), "at": at}
     rows = iter((await session.execute(METER, values)).all())
     return {
         key: levels(by.plan, [next(rows) for _ in by.plan.buckets]) for key, by in apart.items()

@@ -8,6 +8,7 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -182,6 +183,15 @@ class Plan(_Strict):
     def may_pin(self, model: str) -> bool:
         """Whether a person on this plan may choose the model with this id."""
         return any(fnmatchcase(model, pattern) for pattern in self.pins)
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Whose allowance it is, by which plan and in whose days."""
+
+    subject: str
+    plan: Plan
+    timezone: str = "UTC"
 
 
 class Plans:

@@ -13,11 +13,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quotas.functions import QUICK_GIVE, QUICK_TAKE
 from quotas.holds import CLOSE, HOLD, LOCK, LOCK_GRANTS, OVERDUE, START, TAKE
 from quotas.levels import levels, quota_object, wait_s
-from quotas.plans import Plan, Role, Unit
-from quotas.windows import MAKE, METER, arguments
+from quotas.plans import Plan, Role, Unit, Viewer
+from quotas.windows import MAKE, METER, lines, people
 
 RESERVED_LEASE_S = 120  # longer than any queue in front of a model
 IN_FLIGHT_LEASE_S = 900  # longer than any answer
@@ -82,16 +81,20 @@ async def reserve(
     ladder = plan.ladder(role)
     if among is not None:
         ladder = (ladder[0], *(rung for rung in ladder[1:] if rung in among))
-    known = arguments(
-        plan,
-        subject=subject,
-        timezone=timezone,
-        at=at,
-        ladder=ladder,
-        costs=costs,
-        ceilings=ceilings,
+    rows = await _take(
+        session,
+        {
+            "at": at,
+            "people": people([Viewer(subject, plan, timezone)]),
+            "lines": lines([plan], ladder=ladder, costs=costs, ceilings=ceilings),
+            "turn_id": turn_id,
+            "subject": subject,
+            "plan": plan.name,
+            "role": role,
+            "ladder": list(ladder),
+            "lease_s": RESERVED_LEASE_S,
+        },
     )
-    rows = await _take(session, known | _hold(turn_id, plan, role, ladder))
     if rows[0].held_now:
         return _granted(turn_id, plan, role, ladder[rows[0].chosen - 1], rows)
     if (before := await _replay(session, turn_id, subject, plan, role, timezone, at)) is not None:
@@ -180,8 +183,9 @@ async def meter(
     at: datetime | None = None,
 ) -> dict[str, Any]:
     """The quota object (contract §6) as it stands, and what `turn_id` was charged."""
-    known = arguments(plan, subject=subject, timezone=timezone, at=at, costs=ONE_TURN)
-    rows = (await session.execute(METER, known)).all()
+    viewer = Viewer(subject, plan, timezone)
+    values = {"people": people([viewer]), "lines": lines([plan]), "at": at}
+    rows = (await session.execute(METER, values)).all()
     hold = await _find(session, turn_id) if turn_id else None
     now = levels(plan, rows)
     if hold is None or hold.subject != subject:
@@ -193,25 +197,13 @@ async def meter(
 
 
 async def _take(session: AsyncSession, values: dict[str, Any]) -> Sequence[Any]:
-    """The short way, else one statement, else windows are made and it runs again."""
-    if rows := (await session.execute(QUICK_TAKE, values)).all():
-        return rows
+    """One statement; where windows have yet to be made they are, and it runs again."""
     for _ in range(TRIES):
         rows = (await session.execute(TAKE, values)).all()
         if not any(row.missing for row in rows):
             return rows
         await session.execute(MAKE, values)
     raise RuntimeError("the windows of a bucket could not be opened; is the clock jumping?")
-
-
-def _hold(turn_id: str, plan: Plan, role: str, ladder: Sequence[str]) -> dict[str, Any]:
-    return {
-        "turn_id": turn_id,
-        "plan": plan.name,
-        "role": role,
-        "ladder": list(ladder),
-        "lease_s": RESERVED_LEASE_S,
-    }
 
 
 async def _find(session: AsyncSession, turn_id: str) -> Any | None:
@@ -262,10 +254,7 @@ async def _close(
         "spent": json.dumps(dict(spent)),
         "at": at,
     }
-    ended = (await session.execute(QUICK_GIVE, values)).scalar_one()
-    if ended is None:
-        ended = (await session.execute(CLOSE, values)).one().ended
-    return bool(ended)
+    return bool((await session.execute(CLOSE, values)).one().ended)
 
 
 def _binding(rows: Sequence[Any]) -> str | None:

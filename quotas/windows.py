@@ -1,17 +1,16 @@
 """The SQL that the gate and the meter share, so that they cannot disagree.
 
 It tells which window of a bucket counts now, how much of it is used, and when a window that opens
-now begins and ends. A plan enters as arrays, one element a bucket (`arguments`).
+now begins and ends. People and the buckets of their plans enter as records (`people`, `lines`).
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import text
 
 from quotas.grants import LIVE
-from quotas.plans import Bucket, Plan, Role, Unit
+from quotas.plans import Bucket, Plan, Role, Unit, Viewer
 
 SLOTS = 60  # a rolling window is counted in sixtieths
 
@@ -19,7 +18,8 @@ SLOTS = 60  # a rolling window is counted in sixtieths
 def used(row: str, window_s: str) -> str:
     """Units of a window that count now. `row` is an alias of quota_bucket, `k` of the clock."""
     return f"""CASE WHEN {row}.policy = 'rolling' THEN (
-        SELECT COALESCE(sum(CAST(s.value AS bigint)), 0) FROM jsonb_each_text({row}.slots) s
+        SELECT CAST(COALESCE(sum(CAST(s.value AS bigint)), 0) AS bigint)
+        FROM jsonb_each_text({row}.slots) s
         WHERE CAST(s.key AS bigint) + ({window_s} + {SLOTS - 1}) / {SLOTS}
           > extract(epoch FROM k.t) - {window_s}
       ) ELSE {row}.used + {row}.carried END"""  # noqa: S608 - aliases are the only arguments
@@ -39,19 +39,27 @@ def shown_cap(row: str) -> str:
       THEN {row}.used + {row}.held ELSE 0 END) + {row}.granted"""
 
 
+def shown(row: str) -> str:
+    """The columns of a `Level`, in its order. `row` has them all but the cap and what remains."""
+    return f"""{row}.policy, {row}.window_s, {row}.used, {row}.held, {shown_cap(row)} AS cap,
+  {room(row)} AS remaining, {row}.drawn, {row}.granted, {row}.carried, {row}.window_start,
+  {row}.resets_at, CASE WHEN {row}.policy = 'rolling' THEN {row}.slots END AS slots, k.t AS now"""
+
+
 def opening(plan: str) -> str:
     """When a window that opens now began: a calendar's began with its day."""
     return f"""CASE {plan}.policy WHEN 'calendar'
-        THEN date_trunc({plan}.span, k.t AT TIME ZONE :timezone) AT TIME ZONE :timezone
+        THEN date_trunc({plan}.span, k.t AT TIME ZONE {plan}.timezone) AT TIME ZONE {plan}.timezone
         ELSE k.t END"""
 
 
-def closing(plan: str, row: str, zone: str = ":timezone") -> str:
+def closing(plan: str, row: str) -> str:
     """When a window that opens now ends: at a whole second, and never for a rolling one.
 
     A person who changes the time zone gets no second day out of it: the first window in the new
     zone lasts at least its full length from the end of the one before.
     """
+    zone = f"{plan}.timezone"
     return f"""CASE {plan}.policy
         WHEN 'session'
           THEN date_trunc('second', k.t + make_interval(secs => {plan}.window_s + 0.999999))
@@ -65,105 +73,110 @@ def closing(plan: str, row: str, zone: str = ":timezone") -> str:
 
 # The database's clock. `at` is for the seeded simulation, which owns time; nobody else passes it.
 CLOCK = "clock AS (SELECT COALESCE(CAST(:at AS timestamptz), now()) AS t)"
-# Whose bucket, in whose time zone: a meter is read for many people at once.
-ASKED = """asked AS (
-  SELECT * FROM unnest(
-    CAST(:names AS text[]), CAST(:rungs AS int[]), CAST(:caps AS bigint[]),
-    CAST(:costs AS bigint[]), CAST(:units AS text[]), CAST(:policies AS text[]),
-    CAST(:windows AS bigint[]), CAST(:spans AS text[]), CAST(:subjects AS text[]),
-    CAST(:timezones AS text[])
-  ) WITH ORDINALITY
-    AS a(name, rung, cap, cost, unit, policy, window_s, span, subject, timezone, place)
-)"""
+PERSON = "viewer int, subject text, plan text, timezone text"
+BUCKET = """plan text, place int, role text, name text, unit text, cap bigint, policy text,
+    window_s bigint, span text, rung int, cost bigint"""
+# Whose buckets, in whose time zone: a meter is read for many people at once.
+ASKED = f"""asked AS (
+  SELECT v.viewer, v.subject, v.timezone, p.*
+  FROM json_to_recordset(CAST(:people AS json)) AS v({PERSON})
+  JOIN json_to_recordset(CAST(:lines AS json)) AS p({BUCKET}) ON p.plan = v.plan
+)"""  # noqa: S608 - built from constants; every value is bound
 PURSE = f"""purse AS MATERIALIZED (
   SELECT g.subject, g.bucket, g.ordinal, g.remaining FROM quota_grant g CROSS JOIN clock k
-  WHERE g.subject = ANY (CAST(:subjects AS text[])) AND {LIVE}
+  WHERE g.subject IN (SELECT subject FROM asked) AND {LIVE}
 )"""  # noqa: S608 - built from a constant
 LAST = """LEFT JOIN LATERAL (
     SELECT * FROM quota_bucket b WHERE b.subject = a.subject AND b.name = a.name
     ORDER BY b.ordinal DESC LIMIT 1
-  ) q"""
-USABLE = """q.unit = a.unit AND (
-    q.resets_at > k.t
-    OR (q.resets_at IS NULL AND q.window_start IS NULL)
-    OR (q.resets_at IS NULL AND q.policy = 'rolling' AND a.policy = 'rolling')
+  ) z ON true"""
+USABLE = """z.unit = a.unit AND (
+    z.resets_at > k.t
+    OR (z.resets_at IS NULL AND z.window_start IS NULL)
+    OR (z.resets_at IS NULL AND z.policy = 'rolling' AND a.policy = 'rolling')
   )"""
 # What a window that has yet to open owes for the one before it (`z`): one window's worth at most.
 OWED = """CASE WHEN z.unit = a.unit AND a.policy <> 'rolling'
       THEN LEAST(a.cap, z.overage) ELSE 0 END"""
 # `z` is the last window there was, `q` the same while it counts.
 NEWEST = f"""newest AS (
-  SELECT a.*, q.id, q.window_start, q.slots, COALESCE(q.held, 0) AS held,
-    COALESCE(q.drawn, 0) AS drawn, COALESCE({used("q", "a.window_s")}, {OWED}) AS used,
-    COALESCE(q.carried, {OWED}) AS carried,
-    COALESCE((SELECT sum(p.remaining) FROM purse p WHERE p.subject = a.subject
+  SELECT a.viewer, a.place, a.name, a.cap, a.cost, a.rung, q.id, q.window_start, q.slots,
+    COALESCE(q.held, 0) AS held, COALESCE(q.drawn, 0) AS drawn,
+    COALESCE({used("q", "a.window_s")}, {OWED}) AS used, COALESCE(q.carried, {OWED}) AS carried,
+    CAST(COALESCE((SELECT sum(p.remaining) FROM purse p WHERE p.subject = a.subject
       AND p.bucket = a.name
-      AND (p.ordinal IS NULL OR p.ordinal = COALESCE(q.ordinal, z.ordinal + 1, 1))), 0) AS granted,
-    CASE WHEN q.window_start IS NULL THEN a.policy ELSE q.policy END AS open_policy,
-    CASE WHEN q.window_start IS NULL THEN a.window_s ELSE q.window_s END AS open_window_s,
+      AND (p.ordinal IS NULL OR p.ordinal = COALESCE(q.ordinal, z.ordinal + 1, 1))), 0) AS bigint)
+      AS granted,
+    CASE WHEN q.window_start IS NULL THEN a.policy ELSE q.policy END AS policy,
+    CASE WHEN q.window_start IS NULL THEN a.window_s ELSE q.window_s END AS window_s,
     COALESCE(q.resets_at, CASE WHEN q.window_start IS NULL AND a.policy = 'calendar'
-      THEN {closing("a", "q", "a.timezone")} END) AS resets_at
-  FROM asked a CROSS JOIN clock k {LAST.replace(") q", ") z")} ON true
+      THEN {closing("a", "q")} END) AS resets_at
+  FROM asked a CROSS JOIN clock k {LAST}
   LEFT JOIN LATERAL (SELECT z.*) q ON {USABLE}
 )"""  # noqa: S608 - built from the constants above; every value is bound
 
-MAKE = text(f"""
-WITH {CLOCK}, {ASKED}
-INSERT INTO quota_bucket (subject, name, ordinal, unit, policy, window_s, cap, timezone, after_at,
-  carried)
-SELECT :subject, a.name, COALESCE(q.ordinal, 0) + 1, a.unit, a.policy, a.window_s, a.cap,
-  COALESCE(q.timezone, :timezone), q.resets_at,
-  {OWED.replace("z.", "q.")}
-FROM asked a CROSS JOIN clock k {LAST} ON true
-WHERE a.rung > 0 AND NOT COALESCE({USABLE}, false)
-ORDER BY a.name
-ON CONFLICT (subject, name, ordinal) DO NOTHING
-""")  # noqa: S608 - built from the constants above; every value is bound
+
+def making(asked: str) -> str:
+    """Windows that are asked for and have yet to be made. They open with the first turn."""
+    return f"""INSERT INTO quota_bucket (subject, name, ordinal, unit, policy, window_s, cap,
+    timezone, after_at, carried)
+  SELECT a.subject, a.name, COALESCE(z.ordinal, 0) + 1, a.unit, a.policy, a.window_s, a.cap,
+    COALESCE(z.timezone, a.timezone), z.resets_at, {OWED}
+  FROM {asked} a CROSS JOIN clock k {LAST}
+  WHERE NOT COALESCE({USABLE}, false)
+  ORDER BY a.subject, a.name
+  ON CONFLICT (subject, name, ordinal) DO NOTHING"""  # noqa: S608 - built from constants
+
+
+MAKE = text(f"WITH {CLOCK}, {ASKED} {making('(SELECT * FROM asked WHERE rung > 0)')}")  # noqa: S608
 
 METER = text(f"""
 WITH {CLOCK}, {ASKED}, {PURSE}, {NEWEST}
-SELECT n.place, n.name, {shown_cap("n")} AS cap, n.cost, n.unit, n.open_policy AS policy,
-  n.open_window_s AS window_s, n.used, n.held, n.drawn, n.granted, n.carried,
-  {room("n")} AS remaining,
-  n.resets_at, n.window_start, n.slots, k.t AS now
-FROM newest n CROSS JOIN clock k ORDER BY n.place
+SELECT {shown("n")} FROM newest n CROSS JOIN clock k ORDER BY n.viewer, n.place
 """)  # noqa: S608 - built from the constants above; every value is bound
 
 
-def arguments(
-    plan: Plan,
-    *,
-    subject: str,
-    timezone: str,
-    at: datetime | None,
-    ladder: Sequence[str] = (),
-    costs: Mapping[Unit, int],
-    ceilings: Mapping[Role, int] | None = None,
-) -> dict[str, Any]:
-    """The plan as arrays, one element a bucket; `rungs` counts from 1, 0 is off the ladder.
+def people(viewers: Iterable[Viewer]) -> str:
+    """Whom a statement is about, numbered as they come."""
+    return json.dumps(
+        [
+            {"viewer": n, "subject": by.subject, "plan": by.plan.name, "timezone": by.timezone}
+            for n, by in enumerate(viewers)
+        ]
+    )
 
-    `first` are the places of the first rung's buckets, in the order in which they are locked.
+
+def lines(
+    plans: Iterable[Plan],
+    *,
+    ladder: Sequence[str] = (),
+    costs: Mapping[Unit, int] | None = None,
+    ceilings: Mapping[Role, int] | None = None,
+) -> str:
+    """The buckets of plans. `rung` counts from 1 down the ladder, 0 is off it.
 
     `ceilings` are µUSD a role's answer may cost; a role without one costs what `costs` says.
     """
     rung = {role: step for step, role in enumerate(ladder, start=1)}
-    first = [(b.name, i) for i, b in enumerate(plan.buckets, start=1) if b.role in ladder[:1]]
-    return {
-        "at": at,
-        "subject": subject,
-        "timezone": timezone,
-        "names": [b.name for b in plan.buckets],
-        "rungs": [rung.get(b.role, 0) for b in plan.buckets],
-        "caps": [b.cap for b in plan.buckets],
-        "costs": [cost_of(b, costs, ceilings or {}) for b in plan.buckets],
-        "units": [b.unit for b in plan.buckets],
-        "policies": [b.policy for b in plan.buckets],
-        "windows": [b.window for b in plan.buckets],
-        "spans": [b.span for b in plan.buckets],
-        "subjects": [subject] * len(plan.buckets),
-        "timezones": [timezone] * len(plan.buckets),
-        "first": [place for _, place in sorted(first)],
-    }
+    return json.dumps(
+        [
+            {
+                "plan": plan.name,
+                "place": place,
+                "role": b.role,
+                "name": b.name,
+                "unit": b.unit,
+                "cap": b.cap,
+                "policy": b.policy,
+                "window_s": b.window,
+                "span": b.span,
+                "rung": rung.get(b.role, 0),
+                "cost": cost_of(b, costs or {}, ceilings or {}),
+            }
+            for plan in plans
+            for place, b in enumerate(plan.buckets)
+        ]
+    )
 
 
 def cost_of(bucket: Bucket, costs: Mapping[Unit, int], ceilings: Mapping[Role, int]) -> int:

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from backend.database import Database
 from quotas import usage
 from quotas.clerk import Clerk
-from quotas.many import Ask, Viewer
+from quotas.many import Ask
+from quotas.plans import Viewer
 from tests.quotas.fakes_plans import light, plan
 
 SUBJECT = "u"

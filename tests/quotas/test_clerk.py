@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backend.database import Database
 from quotas import usage
 from quotas.clerk import Clerk
-from quotas.many import Ask, Ending, Viewer
-from quotas.plans import Plan, UnknownRole
-from tests.quotas.fakes_plans import light, plan
+from quotas.many import Ask, Ending
+from quotas.plans import Plan, UnknownRole, Viewer
+from tests.quotas.fakes_plans import bucket, light, plan
 
 
 class Office:
@@ -49,7 +49,7 @@ async def office(database: Database) -> Office:
 
 
 async def warmed(office: Office, allowance: Plan) -> None:
-    """A window that is open; a batch leaves the first turn of one to go alone."""
+    """A window that is open."""
     await office.clerk.reserve(Ask("first", Viewer("u", allowance), "light"))
 
 
@@ -131,3 +131,44 @@ async def test_nobody_hears_before_the_commit_and_who_waits_may_leave(office: Of
     async with office.database.transaction() as session:
         assert await usage.release(session, "ahead")
         assert not await usage.release(session, "waits")
+
+
+async def test_the_first_turns_of_many_share_a_commit(office: Office):
+    allowance = plan(light(50))
+    office.door.clear()
+    asks = [Ask(f"t{n}", Viewer(f"u{n % 7}", allowance), "light") for n in range(20)]
+    waiting = asyncio.gather(*(office.clerk.reserve(ask) for ask in asks))
+    await office.inside.wait()
+    office.door.set()
+    assert [given.served_role for given in await waiting] == ["light"] * 20
+    assert office.commits == 1
+
+
+async def test_a_knot_of_locks_is_undone_and_each_turn_is_still_decided_once(office: Office):
+    """A process whose plans have a ladder of their own locks in another order than a batch."""
+    allowance = plan(bucket("reasoning", 50), light(50))
+    by = Viewer("u", allowance)
+    for role in ("light", "reasoning"):
+        await office.clerk.reserve(Ask(f"first.{role}", by, role))
+    before = office.commits
+    lock = text("SELECT id FROM quota_bucket WHERE name = :name FOR UPDATE")
+    stuck = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    async with office.database.transaction() as other:
+        # Who looks for knots gives up when there is one: that is left to the batch.
+        await other.execute(text("SET LOCAL deadlock_timeout = '1h'"))
+        await other.execute(lock, {"name": "light"})
+        asks = [Ask(f"t{n}", by, ("light", "reasoning")[n % 2]) for n in range(10)]
+        decided = asyncio.gather(*(office.clerk.reserve(ask) for ask in asks))
+        async with asyncio.timeout(10):
+            while not (await other.execute(stuck)).scalar_one():
+                pass
+        await other.execute(lock, {"name": "reasoning"})  # the batch has this one, and is given up
+    given = await decided
+    assert office.commits - before == 10  # none with another
+    assert [(each.served_role, each.replayed) for each in given] == [
+        (ask.role, False) for ask in asks
+    ]
+    async with office.database.transaction() as session:
+        quota = await usage.meter(session, "u", allowance)
+    held = {b["name"]: b["held"] for b in quota["buckets"]}
+    assert (held["light"], held["reasoning"]) == (6, 6)

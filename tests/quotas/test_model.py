@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from backend.database import Database
 from quotas import grants, many, usage
-from quotas.plans import Plan
+from quotas.plans import Plan, Viewer
 from tests.quotas.fakes_model import Model
 from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
 
@@ -127,7 +127,7 @@ class Allowances(RuleBasedStateMachine):
     )
     def reserve_together(self, roles: list[str]) -> Any:
         """A batch; what it leaves undecided goes alone after it, as the clerk has it."""
-        by = many.Viewer(self.subject, self.plan)
+        by = Viewer(self.subject, self.plan)
         asks = [many.Ask(f"trn_{secrets.token_hex(8)}", by, role) for role in roles]
         given = self.call(many.reserve, asks)
         kept = []
@@ -146,18 +146,17 @@ class Allowances(RuleBasedStateMachine):
 
     @rule(over=st.lists(turns, min_size=2, max_size=4), counted=st.booleans())
     def end_together(self, over: list[str], *, counted: bool) -> None:
-        by = many.Viewer(self.subject, self.plan)
+        by = Viewer(self.subject, self.plan)
         endings = [many.Ending(turn, by, counted=counted) for turn in over]
         states = "settled" if counted else "released"
         single = usage.settle if counted else usage.release
         ended = self.call(many.end, endings)
+        read = [self.call(usage.meter, self.subject, self.plan, turn_id=turn) for turn in over]
+        for end, shown in zip(ended, read, strict=True):
+            assert end is None or end.quota == shown
         for turn, end in sorted(zip(over, ended, strict=True), key=lambda e: e[1] is None):
             expected = self.model.end(turn, states, counted=counted)
-            assert (self.call(single, turn) if end is None else end) == expected
-        shown = self.call(many.quotas, dict.fromkeys(over, by))
-        for turn in over:
-            read = self.call(usage.meter, self.subject, self.plan, turn_id=turn)
-            assert shown[turn] == read
+            assert (self.call(single, turn) if end is None else end.now) == expected
 
     @rule(begun=st.lists(turns, min_size=2, max_size=4, unique=True))
     def start_together(self, begun: list[str]) -> None:
