@@ -23,6 +23,7 @@ ABANDONED_S = 4 * 86_400.0  # longer than any offer holds
 _LEAPS = ((0.05, 2.0), (0.02, 16.0), (0.01, 45.0), (0.001, 400.0), (0.0002, 4000.0))
 
 
+_ASKED = "SELECT id FROM checkout WHERE step = 'authenticate'"
 _ENDS = """
 SELECT 'refund for a ' || kind AS kind, count(*) AS n FROM order_refund WHERE state = 'completed'
 GROUP BY kind
@@ -147,14 +148,13 @@ async def _calm(world: World) -> None:
     while await world.stage.turn("late"):
         pass
     await Staff(world).tell_again()
-    asked = await world.rows("SELECT id FROM checkout WHERE step = 'authenticate'")
-    for row in asked:
+    for row in await world.rows(_ASKED):
         if world.stage.random.random() < 0.6:  # the others never come back to their bank
             answer_the_bank(world, row["id"], passed=world.stage.random.random() < 0.5)
     await _minute(world)
     await invariants.during(world)
     await agreement.decided(world)
-    if asked:
+    if await world.rows(_ASKED):  # also those whose bank came to ask in this minute
         world.clock.move(ABANDONED_S)
         await _minute(world)
 
