@@ -130,7 +130,7 @@ def _address(name: str) -> dict[str, str]:
 
 
 def _add(session: Any, seller: str, line: Mapping[str, Any]) -> str:
-    fields = dict(line)
+    fields = {"options": {}} | dict(line)
     row = Product(
         id=products.offer_id(f"mer_{seller}", line["item_id"]),
         merchant_id=f"mer_{seller}",
