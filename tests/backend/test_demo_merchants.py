@@ -38,8 +38,10 @@ def test_three_hundred_products_are_told_in_english_and_chinese():
         assert latin(product.about), product.id
         assert chinese(product.zh), product.id
         assert chinese(product.about_zh), product.id
-    for told in ("title", "zh"):
-        assert len({getattr(p, told) for p in products}) == len(products)
+    for told in ("title", "zh"):  # sizes and colours of one product are called the same
+        kinds = {(getattr(p, told), p.group) for p in products}
+        assert len(kinds) == len({p.group or p.id for p in products})
+        assert len({(getattr(p, told), *p.options.values()) for p in products}) == len(products)
 
 
 def test_sixty_places_are_told_in_english_and_chinese():

@@ -16,7 +16,7 @@ from backend.database import Database
 from backend.parts import Address, Parts
 from backend.settings import Settings
 from integrations.tls import roots
-from tests.conftest import fresh_database
+from tests.databases import fresh_database
 from tests.fakes_model import FakeModel
 from tests.journeys.meter import Watched
 from tests.servers import free_port, serving

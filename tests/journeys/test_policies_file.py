@@ -19,7 +19,7 @@ from graphs.router.classifier import WEIGHTS, Classifier
 from graphs.router.policy import SHIPPED, Policies, load_policies
 from graphs.router.router import Router
 from integrations.tls import roots
-from tests.conftest import fresh_database
+from tests.databases import fresh_database
 from tests.fakes_model import FakeModel
 from tests.graphs.fakes_router import loaded_router
 from tests.servers import eventually, free_port, serving

@@ -18,7 +18,7 @@ from backend.auth import UserAccount
 from backend.parts import Parts
 from backend.settings import Settings
 from integrations.tls import roots
-from tests.conftest import fresh_database
+from tests.databases import fresh_database
 from tests.fakes_model import FakeModel
 from tests.graphs.fakes_router import loaded_router
 from tests.journeys.fakes_versions import (

