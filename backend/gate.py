@@ -1,7 +1,6 @@
 """The allowance's side of a turn: the graph asks here which role may answer."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from backend.errors import Forbidden, QuotaExhausted
 from backend.seats import Seat
 from backend.threads import TurnRow
 from backend.turn import Chat, Request
+from graphs.lifted import plainly
 from graphs.state import Admission, Role, Route, Turn
 from integrations.models import Capability, conversation_bound, needs
 from quotas.many import Ask
@@ -183,13 +183,6 @@ class Gate:
             fallbacks=seat.fallbacks,
             first_token_s=seat.first_token_s,
         )
-
-
-def plainly(route: Route, served: str) -> Route:
-    """A lifted turn that another role answers is asked for as what it is: nobody fell from it."""
-    if route.lifted_from is None or served == route.role:
-        return route
-    return replace(route, role=route.lifted_from, lifted_from=None)
 
 
 def told(quota: Mapping[str, Any], route: Route, served: str) -> Mapping[str, Any]:

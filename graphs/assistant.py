@@ -16,6 +16,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from graphs.claims import Watch
+from graphs.lifted import plainly
 from graphs.personality import prompt
 from graphs.shopping import shop
 from graphs.state import (
@@ -65,8 +66,7 @@ async def classify(state: State, runtime: Runtime[TurnContext]) -> Command[Branc
         if context.judge is not None:
             route, asked = await context.judge.settle(turn.ask, route, context.models)
     admission = await context.allowances.admit(route)
-    if route.lifted_from and admission.role != route.role:  # it is answered as what it is
-        route = replace(route, role=route.lifted_from, lifted_from=None)
+    route = plainly(route, admission.role)
     runtime.stream_writer(Routed(route, admission, turn.language))
     if asked is not None:
         runtime.stream_writer(asked)

@@ -97,8 +97,9 @@ def remember(
 ) -> str:
     """The private block to store behind the answer. Merchant text in it cannot end it early."""
     kept = [OfferMemory(o.offer_id, o.title[:80], o.merchant[:40], o.price) for o in offers]
-    given = {"lines": tuple(lines), "key": key, "beside": tuple(beside)}
-    return _block(Memory(tuple(kept), draft, wanted, asked, **given))  # type: ignore[arg-type]
+    return _block(
+        Memory(tuple(kept), draft, wanted, asked, tuple(lines), key=key, beside=tuple(beside))
+    )
 
 
 def again(memory: Memory) -> str:

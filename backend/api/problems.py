@@ -155,7 +155,8 @@ class PlainlyTooLarge:
         async def send_shaped(message: Message) -> None:
             nonlocal replaced
             if message["type"] == "http.response.start" and message["status"] == 413:
-                replaced = Headers(raw=message["headers"])["content-type"].startswith("text/plain")
+                said = Headers(raw=message["headers"]).get("content-type", "")
+                replaced = said.startswith("text/plain")
                 if replaced:
                     await answer(PayloadTooLarge(), scope["path"])(scope, receive, send)
             if not replaced:
