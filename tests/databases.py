@@ -59,21 +59,35 @@ def fresh_database(postgres: str, template: str) -> Iterator[str]:
     """A database that is as the template is; its rows, or all of it, are gone afterwards."""
     if (kept := _KEPT.get((postgres, template))) is None:
         kept = _KEPT[postgres, template] = _look(named(postgres, template))
-    name = f"t_{secrets.token_hex(6)}"
     with psycopg.connect(postgres, autocommit=True) as admin:
         if kept.free:
-            _run(admin, "ALTER DATABASE {} RENAME TO {}", kept.free.pop(), name)
+            name = kept.free.pop()
         else:
+            name = _another()
             _run(admin, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
         yield named(postgres, name)
-        admin.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
-            [name],
-        )
+        name = _left(admin, name)
         if _emptied(named(postgres, name), kept):
             kept.free.append(name)
         else:
             _run(admin, "DROP DATABASE {} WITH (FORCE)", name)
+
+
+def _left(admin: psycopg.Connection[Any], name: str) -> str:
+    """Its new name. Nobody is connected to it, and nobody comes back by the old one: a client that
+    lost its connection calls again at once, so the door is shut before it is shown out."""
+    _run(admin, "ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+    admin.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [name]
+    )
+    after = _another()
+    _run(admin, "ALTER DATABASE {} RENAME TO {}", name, after)
+    _run(admin, "ALTER DATABASE {} ALLOW_CONNECTIONS true", after)
+    return after
+
+
+def _another() -> str:
+    return f"t_{secrets.token_hex(6)}"
 
 
 def named(postgres: str, database: str) -> str:

@@ -36,7 +36,7 @@ TARGET_MS = 60.0
 _COLUMNS = (
     "id", "merchant_id", "item_id", "title", "title_zh", "description", "description_zh",
     "category", "price_amount", "currency", "availability", "gtin", "image_url", "rating",
-    "delivery_days", "attributes", "feed_version", "about", "title_grams", "about_grams",
+    "delivery_days", "item_group_id", "options", "attributes", "feed_version", "about", "title_grams", "about_grams",
     "meaning", "embedding", "updated_at",
 )  # fmt: skip
 PLAIN = text("""
@@ -77,6 +77,7 @@ def _row(ware, seller: str) -> list:
         "feed_version": "1",
         "embedding": products.literal(ware.vector),
         "updated_at": "2026-01-01Z",
+        "options": json.dumps(fields["options"]),
         "attributes": json.dumps(fields["attributes"]),
     }
     return [fields[name] for name in _COLUMNS]

@@ -133,7 +133,9 @@ def _ware(number: int, mix: Sequence[int], random: Random, parts: _Parts) -> War
         "image_url": None,
         "rating": round(random.uniform(2.5, 5.0), 1),
         "delivery_days": random.randint(1, 12),
-        "attributes": {"material": of, "colour": tint},
+        "item_group_id": f"ware-{kind}-{quality}-{material}-{maker}",
+        "options": {"colour": tint},
+        "attributes": {"material": of},
     }
     return Ware(fields, (vector / np.linalg.norm(vector)).astype(np.float32))
 

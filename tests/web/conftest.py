@@ -1,5 +1,7 @@
 """A browser, a stand-in server and a page for tests of the pages. See `stand_in.py`."""
 
+import asyncio
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -54,18 +56,26 @@ def base_url(stand_in: StandIn) -> Iterator[str]:
     """The stand-in on a free loopback port, for one test."""
     config = uvicorn.Config(application(stand_in), log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
-    socket = listen("127.0.0.1", 0)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
+    listening = listen("127.0.0.1", 0)
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(server, listening)))
     thread.start()
     deadline = time.monotonic() + 10
     while not server.started and time.monotonic() < deadline:
         threading.Event().wait(0.01)
-    yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     server.force_exit = True
     thread.join(timeout=10)
-    socket.close()
+    listening.close()
     assert not thread.is_alive(), "the stand-in did not stop"
+
+
+async def _serve(server: uvicorn.Server, on: socket.socket) -> None:
+    """Until told to stop. Answers still under way are hung up on, and their sockets closed."""
+    await server.serve(sockets=[on])
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    await asyncio.sleep(0)
 
 
 @pytest.fixture
