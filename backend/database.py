@@ -13,7 +13,12 @@ from fastapi import Depends, Request
 from psycopg.pq import ConnStatus
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 STATEMENT_TIMEOUT_MS = 15_000
 IDLE_TRANSACTION_TIMEOUT_MS = 20_000
@@ -66,6 +71,7 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "checkout", _still_there)
+        self._singly = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -73,6 +79,12 @@ class Database:
         """Commits when the block ends, rolls back when it raises. Never await HTTP inside."""
         async with self._sessions() as session, session.begin():
             yield session
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncConnection]:
+        """Each statement is a transaction of its own: one wait for the database and not three."""
+        async with self._singly.connect() as connection:
+            yield connection
 
     async def dispose(self) -> None:
         await self.engine.dispose()

@@ -53,8 +53,9 @@ def work(settings: Settings) -> None:
 def check_files(settings: Settings) -> None:
     """Models, plans and policies, before anything is started. Raises `StartFailed`."""
     try:
-        Catalogue.read(settings.models_file, endpoint=settings.endpoint)
+        catalogue = Catalogue.read(settings.models_file, endpoint=settings.endpoint)
         plans = Plans.load(settings.plans_file)
+        plans.check_pins(tuple(catalogue.models), source=str(settings.plans_file))
         packs.load(plans)
         _check_prices(plans, settings)
         load_policies(settings.policies_file)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from quotas import many, usage
 from quotas.many import Ask, Ending
@@ -105,14 +105,17 @@ class Lane(Generic[Item, Result]):
 class Clerk:
     """Reserve, start and end for every turn of this process.
 
-    `transaction` opens one that commits when its block ends. Arguments, answers and errors are
-    those of `quotas.usage`.
+    `transaction` opens one that commits when its block ends; on what `single` opens every
+    statement is one of its own. Arguments, answers and errors are those of `quotas.usage`.
     """
 
     def __init__(
-        self, transaction: Callable[[], AbstractAsyncContextManager[AsyncSession]]
+        self,
+        transaction: Callable[[], AbstractAsyncContextManager[AsyncSession]],
+        single: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
     ) -> None:
         self._transaction = transaction
+        self._single = single
         self._asks = Lane(self._reserve_all, self._reserve_one)
         self._starts = Lane(self._start_all, self._start_one)
         self._endings = Lane(self._end_all, self._end_one)
@@ -164,8 +167,8 @@ class Clerk:
         return allowance
 
     async def _start_all(self, turns: Sequence[str]) -> Sequence[bool]:
-        async with self._transaction() as session:
-            return await many.start(session, turns)
+        async with self._single() as connection:
+            return await many.start(connection, turns)
 
     async def _start_one(self, turn_id: str) -> bool:
         async with self._transaction() as session:

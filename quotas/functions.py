@@ -14,9 +14,18 @@ from sqlalchemy import Connection, Table, event, text
 from sqlmodel import SQLModel
 
 from quotas.holds import OPEN, QuotaHold
-from quotas.windows import BUCKET, CLOCK, closing, making, opening
+from quotas.windows import (
+    BUCKET,
+    METER_FUNCTION,
+    SETTINGS,
+    clock,
+    closing,
+    making,
+    metered,
+    opening,
+)
 
-_NOW = "clock AS (SELECT COALESCE(p_at, now()) AS t)"
+_NOW = clock("p_at")
 # Rung by rung, as holds.py says: the order in which the shipped ladders lead down. Where a plan's
 # own ladder leads elsewhere the database may have to break a knot, and those turns go alone.
 _RUNGS = "ARRAY['reasoning', 'reasoning_mini', 'agent', 'light', 'light_mini']"
@@ -28,16 +37,13 @@ _WANTED = f"""wanted AS MATERIALIZED (
     JOIN json_to_recordset(p_lines) AS p({BUCKET})
       ON p.plan || '/' || p.role = a.plan || '/' || a.served
   )"""  # noqa: S608 - built from constants; every value is a parameter
-# A plan of a statement lives as long as the connection: a table that was small when it was made
-# must not be read through when it has grown.
-_SETTINGS = "SET enable_seqscan TO off SET plan_cache_mode TO force_generic_plan"
 
 # Turns that are left over may have windows to open: these are made, and all are judged once more
 # (who has been granted has a hold, and takes nothing twice). Whoever makes the same window at once
 # waits for this transaction and then finds it open.
 TAKE_FUNCTION = f"""
 CREATE OR REPLACE FUNCTION quota_take(p_asks json, p_lines json, p_lease_s int, p_at timestamptz)
-RETURNS SETOF text LANGUAGE plpgsql {_SETTINGS} AS $$
+RETURNS SETOF text LANGUAGE plpgsql {SETTINGS} AS $$
 #variable_conflict use_column
 DECLARE
   granted int;
@@ -102,7 +108,7 @@ END $$
 GIVE_FUNCTION = f"""
 CREATE OR REPLACE FUNCTION quota_give(p_endings json, p_at timestamptz)
 RETURNS TABLE (turn_id text, ended boolean, subject text, requested_role text, served_role text,
-  binding text, names text[], charged bigint[]) LANGUAGE plpgsql {_SETTINGS} AS $$
+  binding text, names text[], charged bigint[]) LANGUAGE plpgsql {SETTINGS} AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
@@ -148,7 +154,26 @@ BEGIN
   FROM ask a LEFT JOIN held h ON h.turn_id = a.turn_id LEFT JOIN turn t ON t.turn_id = a.turn_id;
 END $$
 """  # noqa: S608 - built from constants; every value is a parameter
-FUNCTION_DDL = (TAKE_FUNCTION, GIVE_FUNCTION)
+START_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION quota_start(p_turns text[], p_lease_s int, p_at timestamptz)
+RETURNS SETOF text LANGUAGE plpgsql {SETTINGS} AS $$
+BEGIN
+  RETURN QUERY
+  WITH {_NOW},
+  held AS MATERIALIZED (
+    SELECT h.turn_id FROM clock k CROSS JOIN (
+      SELECT id FROM unnest(p_turns) AS u(id) ORDER BY id
+    ) t CROSS JOIN LATERAL (
+      SELECT * FROM quota_hold q WHERE q.turn_id = t.id FOR UPDATE
+    ) h WHERE h.state = 'reserved' AND h.lease_until > k.t
+  )
+  UPDATE quota_hold h SET state = 'in_flight',
+    lease_until = k.t + make_interval(secs => p_lease_s)
+  FROM clock k, held WHERE h.turn_id = held.turn_id
+  RETURNING h.turn_id;
+END $$
+"""  # noqa: S608 - built from constants; every value is a parameter
+FUNCTION_DDL = (TAKE_FUNCTION, START_FUNCTION, GIVE_FUNCTION, METER_FUNCTION)
 
 
 @event.listens_for(SQLModel.metadata.tables[str(QuotaHold.__tablename__)], "after_create")
@@ -157,22 +182,19 @@ def _add_ddl(_table: Table, connection: Connection, **_: Any) -> None:
         connection.exec_driver_sql(statement)
 
 
-TAKE_ALL = text("""
-SELECT turn_id FROM quota_take(CAST(:asks AS json), CAST(:lines AS json), CAST(:lease_s AS int),
+# Each decides, and then shows how the buckets stand: one answer of the database.
+TAKE_ALL = text(
+    metered("""
+  SELECT json_agg(turn_id) FROM quota_take(CAST(:asks AS json), CAST(:lines AS json),
+    CAST(:lease_s AS int), CAST(:at AS timestamptz)) AS turn_id
+""")
+)
+GIVE_ALL = text(
+    metered("""
+  SELECT json_agg(g) FROM quota_give(CAST(:endings AS json), CAST(:at AS timestamptz)) AS g
+""")
+)
+START_ALL = text("""
+SELECT turn_id FROM quota_start(CAST(:turns AS text[]), CAST(:lease_s AS int),
   CAST(:at AS timestamptz)) AS turn_id
 """)
-GIVE_ALL = text("""
-SELECT * FROM quota_give(CAST(:endings AS json), CAST(:at AS timestamptz))
-""")
-START_ALL = text(f"""
-WITH {CLOCK},
-held AS MATERIALIZED (
-  SELECT h.turn_id FROM quota_hold h CROSS JOIN clock k
-  WHERE h.turn_id = ANY (CAST(:turns AS text[])) AND h.state = 'reserved' AND h.lease_until > k.t
-  ORDER BY h.turn_id FOR UPDATE OF h
-)
-UPDATE quota_hold h SET state = 'in_flight',
-  lease_until = k.t + make_interval(secs => CAST(:lease_s AS int))
-FROM clock k, held WHERE h.turn_id = held.turn_id
-RETURNING h.turn_id
-""")  # noqa: S608 - built from constants; every value is bound

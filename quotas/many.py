@@ -8,15 +8,17 @@ import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import TextClause
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from quotas.functions import GIVE_ALL, START_ALL, TAKE_ALL
 from quotas.levels import Level, levels, quota_object
 from quotas.plans import Plan, Role, Unit, Viewer
 from quotas.usage import IN_FLIGHT_LEASE_S, ONE_TURN, RESERVED_LEASE_S, Allowance, charged_by
-from quotas.windows import METER, cost_of, lines, people
+from quotas.windows import cost_of, lines, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,10 @@ async def reserve(
     ]
     values = {
         "asks": json.dumps(records),
-        "lines": lines(_plans(ask.by for ask in asks)),
         "lease_s": RESERVED_LEASE_S,
-        "at": at,
     }
-    won = set((await session.execute(TAKE_ALL, values)).scalars())
-    now = await meters(session, (first[turn].by for turn in won), at=at)
+    decided, now = await _decided(session, TAKE_ALL, values, [ask.by for ask in asks], at)
+    won = frozenset(decided)
     return [
         _granted(ask, served[ask.turn_id], charged[ask.turn_id], now)
         if ask.turn_id in won and first[ask.turn_id] is ask
@@ -114,7 +114,7 @@ def _granted(
 
 
 async def start(
-    session: AsyncSession, turns: Sequence[str], *, at: datetime | None = None
+    session: AsyncSession | AsyncConnection, turns: Sequence[str], *, at: datetime | None = None
 ) -> list[bool]:
     """Which of them may run on: `usage.start` for each."""
     values = {"turns": sorted(turns), "lease_s": IN_FLIGHT_LEASE_S, "at": at}
@@ -144,9 +144,9 @@ async def end(
         }
         for turn, ending in first.items()
     ]
-    values = {"endings": json.dumps(records), "at": at}
-    rows = {row.turn_id: row for row in await session.execute(GIVE_ALL, values)}
-    now = await meters(session, (ending.by for ending in first.values()), at=at)
+    values, viewers = {"endings": json.dumps(records)}, [ending.by for ending in endings]
+    decided, now = await _decided(session, GIVE_ALL, values, viewers, at)
+    rows = {row["turn_id"]: SimpleNamespace(**row) for row in decided}
     return [
         None
         if rows[e.turn_id].ended is None or first[e.turn_id] is not e
@@ -165,18 +165,20 @@ def _shown(by: Viewer, now: Mapping[Any, Sequence[Level]], hold: Any) -> dict[st
     return quota_object(by.plan, seen, asked, served, hold.binding, charged_by(hold))
 
 
-async def meters(
-    session: AsyncSession, viewers: Iterable[Viewer], *, at: datetime | None = None
-) -> dict[tuple[str, str, str], list[Level]]:
-    """How the buckets of each stand, all read at once."""
+async def _decided(
+    session: AsyncSession,
+    statement: TextClause,
+    values: Mapping[str, Any],
+    viewers: Sequence[Viewer],
+    at: datetime | None,
+) -> tuple[list[Any], dict[tuple[str, str, str], list[Level]]]:
+    """What the statement decided, and how the buckets of each viewer stand after it."""
     apart = {_key(by): by for by in viewers}
-    if not apart:
-        return {}
-    values = {"people": people(apart.values()), "lines": lines(_plans(apart.values())), "at": at}
-    rows = iter((await session.execute(METER, values)).all())
-    return {
-        key: levels(by.plan, [next(rows) for _ in by.plan.buckets]) for key, by in apart.items()
-    }
+    seen = {"people": people(apart.values()), "lines": lines(_plans(apart.values())), "at": at}
+    rows = (await session.execute(statement, {**seen, **values})).all()
+    left = iter(rows)
+    now = {key: levels(by.plan, [next(left) for _ in by.plan.buckets]) for key, by in apart.items()}
+    return rows[0].decided or [], now
 
 
 def _key(by: Viewer) -> tuple[str, str, str]:

@@ -7,7 +7,7 @@ allowance is used up.
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -210,6 +210,18 @@ class Plans:
         """Units of these allowances, and of no others, are for sale."""
         for plan in self.by_name.values():
             plan._topped_up = frozenset(b.name for b in plan.buckets if b.name in buckets)
+
+    def check_pins(self, models: Collection[str], *, source: str) -> None:
+        """Raises `PlansError` for a pin that no model answers to: it would allow nothing."""
+        amiss = [
+            f"{source}: plan.{plan.name} pins: no model is named like {pattern!r}; "
+            f"there are {', '.join(models)}"
+            for plan in self.by_name.values()
+            for pattern in plan.pins
+            if not any(fnmatchcase(model, pattern) for model in models)
+        ]
+        if amiss:
+            raise PlansError("\n".join(amiss))
 
     @classmethod
     def load(cls, path: Path) -> Self:

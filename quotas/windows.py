@@ -71,17 +71,27 @@ def closing(plan: str, row: str) -> str:
       END"""
 
 
-# The database's clock. `at` is for the seeded simulation, which owns time; nobody else passes it.
-CLOCK = "clock AS (SELECT COALESCE(CAST(:at AS timestamptz), now()) AS t)"
+def clock(at: str) -> str:
+    """The database's. `at` is for the seeded simulation, which owns time; nobody else passes it."""
+    return f"clock AS (SELECT COALESCE({at}, now()) AS t)"
+
+
+CLOCK = clock("CAST(:at AS timestamptz)")
 PERSON = "viewer int, subject text, plan text, timezone text"
 BUCKET = """plan text, place int, role text, name text, unit text, cap bigint, policy text,
     window_s bigint, span text, rung int, cost bigint"""
-# Whose buckets, in whose time zone: a meter is read for many people at once.
-ASKED = f"""asked AS (
+
+
+def asked(people: str, lines: str) -> str:
+    """Whose buckets, in whose time zone: a meter is read for many people at once."""
+    return f"""asked AS (
   SELECT v.viewer, v.subject, v.timezone, p.*
-  FROM json_to_recordset(CAST(:people AS json)) AS v({PERSON})
-  JOIN json_to_recordset(CAST(:lines AS json)) AS p({BUCKET}) ON p.plan = v.plan
+  FROM json_to_recordset(CAST({people} AS json)) AS v({PERSON})
+  JOIN json_to_recordset(CAST({lines} AS json)) AS p({BUCKET}) ON p.plan = v.plan
 )"""  # noqa: S608 - built from constants; every value is bound
+
+
+ASKED = asked(":people", ":lines")
 PURSE = f"""purse AS MATERIALIZED (
   SELECT g.subject, g.bucket, g.ordinal, g.remaining FROM quota_grant g CROSS JOIN clock k
   WHERE g.subject IN (SELECT subject FROM asked) AND {LIVE}
@@ -130,10 +140,35 @@ def making(asked: str) -> str:
 
 MAKE = text(f"WITH {CLOCK}, {ASKED} {making('(SELECT * FROM asked WHERE rung > 0)')}")  # noqa: S608
 
-METER = text(f"""
-WITH {CLOCK}, {ASKED}, {PURSE}, {NEWEST}
-SELECT {shown("n")} FROM newest n CROSS JOIN clock k ORDER BY n.viewer, n.place
-""")  # noqa: S608 - built from the constants above; every value is bound
+# A plan of a statement in a function lives as long as the connection: planning the meter anew takes
+# longer than running it. A table that was small when the plan was made must not be read through
+# when it has grown.
+SETTINGS = "SET enable_seqscan TO off SET plan_cache_mode TO force_generic_plan"
+# Volatile, so that it sees what a statement did that it is part of; `p_after` says what that was.
+METER_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION quota_meter(p_people json, p_lines json, p_at timestamptz, p_after json)
+RETURNS TABLE (policy text, window_s bigint, used bigint, held bigint, cap bigint,
+  remaining bigint, drawn bigint, granted bigint, carried bigint, window_start timestamptz,
+  resets_at timestamptz, slots jsonb, now timestamptz) LANGUAGE plpgsql {SETTINGS} AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH {clock("p_at")}, {asked("p_people", "p_lines")}, {PURSE}, {NEWEST}
+  SELECT {shown("n")} FROM newest n CROSS JOIN clock k ORDER BY n.viewer, n.place;
+END $$
+"""  # noqa: S608 - built from the constants above; every value is a parameter
+
+
+def metered(decided: str) -> str:
+    """The levels of `people` after `decided`, one value of JSON, which the first row brings."""
+    return f"""SELECT m.*, CASE WHEN m.place = 1 THEN d.decided END AS decided
+FROM ({decided}) AS d(decided) CROSS JOIN LATERAL quota_meter(
+  CAST(:people AS json), CAST(:lines AS json), CAST(:at AS timestamptz), d.decided
+) WITH ORDINALITY AS m(policy, window_s, used, held, cap, remaining, drawn, granted, carried,
+  window_start, resets_at, slots, now, place) ORDER BY m.place"""  # noqa: S608
+
+
+METER = text(metered("SELECT CAST(NULL AS json)"))
 
 
 def people(viewers: Iterable[Viewer]) -> str:

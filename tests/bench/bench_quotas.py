@@ -49,7 +49,7 @@ Make = Callable[[Database], Pair]
 
 def _clerk(database: Database) -> Pair:
     """A turn as the product accounts for it: both ends go through the process's one clerk."""
-    clerk = Clerk(database.transaction)
+    clerk = Clerk(database.transaction, database.single)
 
     async def accounted(turn: str, subject: int) -> None:
         by = Viewer(f"u{subject}", PLAN)
@@ -148,7 +148,7 @@ async def opened(url: str, subjects: int) -> float:
 async def latency_ms(url: str, turns: int = 200) -> tuple[float, float, float]:
     """Of a turn's accounting p50 and p95, and beside it p50 of three bare transactions."""
     database, taken, bare = Database(url, pool_size=1), [], []
-    clerk, by = Clerk(database.transaction), Viewer("one", PLAN)
+    clerk, by = Clerk(database.transaction, database.single), Viewer("one", PLAN)
     for n in range(turns):
         began = time.perf_counter()
         await clerk.reserve(Ask(f"l{n}", by, "light"))

@@ -36,8 +36,8 @@ TARGET_MS = 60.0
 _COLUMNS = (
     "id", "merchant_id", "item_id", "title", "title_zh", "description", "description_zh",
     "category", "price_amount", "currency", "availability", "gtin", "image_url", "rating",
-    "delivery_days", "item_group_id", "options", "attributes", "feed_version", "about", "title_grams", "about_grams",
-    "meaning", "embedding", "updated_at",
+    "delivery_days", "item_group_id", "options", "attributes", "feed_version", "about",
+    "title_grams", "about_grams", "meaning", "embedding", "updated_at",
 )  # fmt: skip
 PLAIN = text("""
 SELECT p.* FROM product p JOIN merchant m ON m.id = p.merchant_id

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from backend.database import Database
 from quotas import usage
@@ -27,7 +27,7 @@ class Office:
         self.inside = asyncio.Event()
         self.door = asyncio.Event()
         self.door.set()
-        self.clerk = Clerk(self.transaction)
+        self.clerk = Clerk(self.transaction, self.single)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -35,6 +35,12 @@ class Office:
             yield session
             self.inside.set()
             await self.door.wait()
+        self.commits += 1
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncConnection]:
+        async with self.database.single() as connection:
+            yield connection
         self.commits += 1
 
     async def take(self, n: int, allowance: Plan, *, subject: str = "u") -> list[str | None]:

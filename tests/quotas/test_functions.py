@@ -17,7 +17,7 @@ from tests.quotas.test_usage import NOON, counts, seconds, settle, shown, take
 async def test_the_schema_has_the_functions_that_the_code_says(database: Database):
     async with database.transaction() as session:
         rows = await session.execute(
-            text("SELECT prosrc FROM pg_proc WHERE proname ~ '^quota_(take|give)$'")
+            text("SELECT prosrc FROM pg_proc WHERE proname ~ '^quota_(take|start|give|meter)$'")
         )
     bodies = {ddl.split("$$")[1] for ddl in functions.FUNCTION_DDL}
     assert {row.prosrc for row in rows} == bodies

@@ -1,6 +1,7 @@
 """The shipped plans hold, and a mistake in a plans file is named with its place."""
 
 import copy
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -186,3 +187,12 @@ def test_a_missing_file_is_refused_with_its_name(tmp_path: Path):
 def test_nothing_costs_less_than_any_price_in_whatever_currency(document: dict[str, Any]):
     document["plan"]["free"]["price"]["currency"] = "EUR"
     assert Plans.parse(document).plan("free").upgrades == ("plus", "pro")
+
+
+def test_a_pin_that_no_model_answers_to_is_refused_by_name(document: dict[str, Any]):
+    document["plan"]["plus"]["pins"] = ["small-*", "gtp-9"]
+    plans = Plans.parse(document)
+    plans.check_pins(["small-chat", "gtp-9"], source="my.toml")
+    said = "my.toml: plan.plus pins: no model is named like 'gtp-9'; there are small-chat, large"
+    with pytest.raises(PlansError, match=f"^{re.escape(said)}$"):
+        plans.check_pins(["small-chat", "large"], source="my.toml")
