@@ -61,6 +61,8 @@ def postgres() -> Iterator[str]:
             # Nothing here outlives the run, so it need not reach the disk; kills of our own
             # processes, which the tests do, lose nothing by it.
             admin.execute("ALTER SYSTEM SET fsync = off")
+            for setting in ("synchronous_commit", "full_page_writes", "autovacuum"):
+                admin.execute(f"ALTER SYSTEM SET {setting} = off")
             admin.execute("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.stop()

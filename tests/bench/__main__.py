@@ -11,7 +11,7 @@ SECTIONS = (
     ("router: cost and quality on public outcomes", "tests/bench/bench_routing_curve.py"),
     ("catalogue: search and feeds at 100,000 products", "tests/bench/bench_search.py"),
     ("merchants: what one that hangs costs the others", "tests/bench/bench_isolation.py"),
-    ("purchases: seeded faults, as many as ten minutes hold", "tests/bench/bench_simulation.py"),
+    ("purchases: ten thousand under faults (about an hour)", "tests/bench/bench_simulation.py"),
 )
 
 

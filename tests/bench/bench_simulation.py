@@ -2,7 +2,7 @@
 
 `python tests/bench/bench_simulation.py [PURCHASES [MINUTES [PROCESSES]]]` plays worlds of the
 simulation in two processes until so many purchases were confirmed while things failed (10,000), or
-the time (10 minutes) is over; it says which. Every seed that fails is named with the command that
+the time (two hours) is over; it says which. Every seed that fails is named with the command that
 repeats it.
 """
 
@@ -88,7 +88,7 @@ def main() -> int:
 
 def _asked(arguments: list[str]) -> tuple[int, float, int]:
     given = dict(enumerate(arguments))
-    return int(given.get(0, 10_000)), float(given.get(1, 10.0)), int(given.get(2, PROCESSES))
+    return int(given.get(0, 10_000)), float(given.get(1, 120.0)), int(given.get(2, PROCESSES))
 
 
 def _collect(results: "multiprocessing.Queue[Result]", wanted: int, until: float) -> list[Result]:

@@ -17,34 +17,19 @@ from psycopg.rows import dict_row
 _ORDER = {"thing": "seq", "document": "made"}
 
 
-class Visited:
-    """A server outside. `visits` grows with whatever it may have written for."""
-
-    def __init__(self, server: Any) -> None:
-        self._server = server
-        self.visits = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.visits += 1
-        try:
-            await self._server(scope, receive, send)
-        finally:
-            self.visits += 1  # what was seen while it was at work is not the end
-
-
 class Book:
     """One SQLite file of a server outside, read beside it."""
 
-    def __init__(self, path: Path, table: str, of: Visited) -> None:
-        self._table, self._of = table, of
+    def __init__(self, path: Path, table: str) -> None:
+        self._table = table
         self._sql = sqlite3.connect(path)
         self._known: dict[str, tuple[int, list[dict[str, Any]]]] = {}
         self._parsed: dict[str, dict[str, Any]] = {}
 
     @property
     def version(self) -> int:
-        """Another number as soon as the server may have written."""
-        return self._of.visits
+        """Another number as soon as anybody has written, by whatever door they came."""
+        return int(self._sql.execute("PRAGMA data_version").fetchone()[0])
 
     def every(self, kind: str) -> list[dict[str, Any]]:
         """The documents of this kind, in the order in which they were made.
@@ -77,7 +62,7 @@ class Seen:
     """
 
     writes: int = -1
-    visits: int = -1
+    versions: tuple[int, ...] = ()
     xid: int = 0
     checkouts: dict[str, dict[str, Any]] = field(default_factory=dict)
     refunds: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -101,8 +86,8 @@ class Audience:
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         return self._sql.execute(query, values or None).fetchall()
 
-    def visits(self) -> int:
-        return sum(book.version for book in self.books.values())
+    def versions(self) -> tuple[int, ...]:
+        return tuple(book.version for book in self.books.values())
 
     def close(self) -> None:
         with closing(self._sql):

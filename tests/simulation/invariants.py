@@ -126,15 +126,15 @@ async def during(world: World) -> None:
 
     Where neither our books nor anybody else's were written since, it would see the same again.
     """
-    seen, visits = world.audience.seen, world.audience.visits()
+    seen, versions = world.audience.seen, world.audience.versions()
     ours = seen.writes != world.database.writes
-    if not ours and visits == seen.visits:
+    if not ours and versions == seen.versions:
         return
     moved = await _ours(world) if ours else frozenset()
     _charges(world, moved)
     _returns(world)
     _goods(world, moved)
-    seen.visits = visits
+    seen.versions = versions
 
 
 async def _ours(world: World) -> AbstractSet[str]:

@@ -40,7 +40,7 @@ from integrations.simulators.stripe.world import World as Bank
 from integrations.stripe_payments import StripePayments
 from integrations.ucp import Platform
 from integrations.ucp_profile import WELL_KNOWN, Directory
-from tests.simulation.audience import Audience, Book, Visited
+from tests.simulation.audience import Audience, Book
 from tests.simulation.clock import Clock, use_now
 from tests.simulation.furniture import HOOK_SECRET, KEY, PROFILES, SELLERS, vault, vector
 from tests.simulation.lots import Lots
@@ -132,12 +132,12 @@ async def opened(
         ours = httpx.ASGITransport(FastAPI())  # the product, as soon as it stands
         profiles = httpx.AsyncClient(transport=ours)
         houses = {
-            name: Visited(_house(name, home / name, profiles, letters))
+            name: _house(name, home / name, profiles, letters)
             for name in SELLERS
             if name != "wings"
         }
         wings = Wings.on_sale()
-        outside = {"stripe": Visited(bank.app()), **houses}
+        outside = {"stripe": bank.app(), **houses}
         wire = Wire(stage, outside | {"wings": wings.app()}, _stored_500(bank))
         database = StagedDatabase(url, stage, clock)
         app, till = _application(database, httpx.AsyncClient(transport=wire), home)
@@ -150,7 +150,7 @@ async def opened(
             )
             for name, house in houses.items()
         }
-        audience = Audience(url, {name: _book(home / name, outside[name]) for name in outside})
+        audience = Audience(url, {name: _book(home / name) for name in outside})
         try:
             yield World(
                 stage, clock, database, till, app, home, bank, staff,
@@ -190,10 +190,10 @@ def _house(name: str, home: Path, http: httpx.AsyncClient, letters: list[Letter]
     return kinds.get(name, shop).build(arguments, base_url)  # type: ignore[no-any-return]
 
 
-def _book(home: Path, server: Visited) -> Book:
+def _book(home: Path) -> Book:
     if home.name == "stripe":
-        return Book(home / "stripe.sqlite3", "thing", server)
-    return Book(home / "state.sqlite", "document", server)
+        return Book(home / "stripe.sqlite3", "thing")
+    return Book(home / "state.sqlite", "document")
 
 
 def _hooks() -> Hooks:
