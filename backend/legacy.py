@@ -4,7 +4,8 @@ A retired model is a line in `models.toml`, still there. Restoring it is a row, 
 process of the database sees it within seconds and no file has to be edited in a hurry.
 """
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -61,3 +62,22 @@ def notices(seats: Seats, pinned: str | None) -> list[dict[str, Any]]:
             "successor": going.successor,
         }
     ]
+
+
+def headers(seats: Seats, model: str) -> dict[str, str]:
+    """For who asks for a model by its id, and has no page to read a banner on: since when it is
+    not to be used (RFC 9745), when it goes (RFC 8594) and which one comes after it."""
+    going = seats.catalogue.retiring(model)
+    if going is None or model in seats.restored:
+        return {}
+    assert going.announced is not None
+    assert going.retires is not None
+    return {
+        "Deprecation": f"@{int(_midnight(going.announced).timestamp())}",
+        "Sunset": format_datetime(_midnight(going.retires), usegmt=True),
+        "Link": f'</v1/models/{going.successor}>; rel="successor-version"',
+    }
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

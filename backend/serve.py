@@ -23,6 +23,7 @@ from backend.settings import Settings
 from graphs.router.policy import PolicyError, load_policies
 from integrations.model_catalogue import Catalogue, CatalogueError
 from integrations.money import Money, MoneyError
+from integrations.prices import check_providers
 from quotas import packs
 from quotas.plans import Plans, PlansError
 
@@ -54,6 +55,7 @@ def check_files(settings: Settings) -> None:
     """Models, plans and policies, before anything is started. Raises `StartFailed`."""
     try:
         catalogue = Catalogue.read(settings.models_file, endpoint=settings.endpoint)
+        check_providers(catalogue, source=str(settings.models_file))
         plans = Plans.load(settings.plans_file)
         plans.check_pins(tuple(catalogue.models), source=str(settings.plans_file))
         packs.load(plans)

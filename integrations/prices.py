@@ -15,8 +15,9 @@ from importlib.metadata import version
 from ecologits.tracers.utils import llm_impacts
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
+from genai_prices.data_snapshot import get_snapshot
 
-from integrations.model_catalogue import Catalogue, Model
+from integrations.model_catalogue import Catalogue, CatalogueError, Model
 from integrations.usage import Usage
 
 PUBLIC_PRICES = f"genai-prices@{version('genai-prices')}"
@@ -35,6 +36,27 @@ class Cost:
     energy_wh: tuple[float, float] | None
     price_version: str
     energy_version: str
+
+
+def check_providers(catalogue: Catalogue, *, source: str) -> None:
+    """Raises `CatalogueError` for a `price_provider` that the public list does not have.
+
+    A model that the list's provider does not have is no mistake: it may be newer than the list.
+    """
+    amiss = []
+    for name, model in catalogue.models.items():
+        if model.price_provider is None or model.input_usd_micros_per_mtok is not None:
+            continue
+        try:
+            get_snapshot().find_provider(None, model.price_provider, None)
+        except LookupError:
+            known = ", ".join(sorted(each.id for each in get_snapshot().providers))
+            amiss.append(
+                f"{source}: models.{name}: price_provider: no public prices of "
+                f"{model.price_provider!r}; name one of {known}, or give the model's own prices"
+            )
+    if amiss:
+        raise CatalogueError("\n".join(amiss))
 
 
 def cost(

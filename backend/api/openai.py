@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import Field, field_validator, model_validator
 
+from backend import legacy
 from backend import turn as turns
 from backend.api import wire
 from backend.api.events import STREAM_HEADERS
@@ -135,9 +136,11 @@ async def list_models(request: Request) -> dict[str, Any]:
 
 
 @router.get("/models/{model_id}", dependencies=[Depends(user_key)])
-async def retrieve_model(model_id: str, request: Request) -> dict[str, Any]:
+async def retrieve_model(model_id: str, request: Request, response: Response) -> dict[str, Any]:
+    """One that retires says when, and which comes after it, in its headers."""
     chat: Chat = request.app.state.chat
     chat.seats.known(model_id)
+    response.headers.update(legacy.headers(chat.seats, model_id))
     return _model(model_id)
 
 
@@ -170,13 +173,11 @@ async def create_completion(body: Completion, request: Request, who: UserKey) ->
     )
     answer = Answer(body, play(chat, asked))
     await answer.begin()
+    said = wire.headers(answer.routed) | legacy.headers(chat.seats, body.model)
     if not body.stream:
-        whole = await answer.whole()
-        return JSONResponse(whole, headers=wire.headers(answer.routed))
+        return JSONResponse(await answer.whole(), headers=said)
     return StreamingResponse(
-        answer.chunks(),
-        media_type="text/event-stream",
-        headers={**STREAM_HEADERS, **wire.headers(answer.routed)},
+        answer.chunks(), media_type="text/event-stream", headers=STREAM_HEADERS | said
     )
 
 

@@ -20,6 +20,7 @@ from integrations.models import (
     cost,
     token_bound,
 )
+from integrations.prices import check_providers
 from tests.fakes_model import FakeModel
 from tests.servers import serving, until
 
@@ -115,6 +116,18 @@ def test_a_model_without_a_known_price_says_so_instead_of_zero():
     priced = cost("no-such-model", Model(context_window=1000), Usage(input=10, output=10))
     assert priced.usd_micros is None
     assert priced.price_version == "unknown"
+
+
+def test_a_provider_that_the_public_list_does_not_have_is_named_with_those_it_has():
+    shipped = Catalogue.read(SHIPPED)
+    check_providers(shipped, source="my.toml")
+    typo = Model(context_window=1000, price_provider="opneai")
+    priced = typo.model_copy(
+        update={"input_usd_micros_per_mtok": 1, "output_usd_micros_per_mtok": 1}
+    )
+    wrong = shipped.model_copy(update={"models": {"large": typo, "own-prices": priced}})
+    with pytest.raises(CatalogueError, match=r"my.toml: models.large: .*'opneai'.*openai"):
+        check_providers(wrong, source="my.toml")
 
 
 def test_a_price_in_the_file_wins_over_the_public_list():

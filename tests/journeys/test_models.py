@@ -3,7 +3,8 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,28 @@ async def test_a_retiring_model_is_announced_to_who_pinned_it_and_then_succeeded
         async with product.database.transaction() as session:
             assert await legacy.restored(session) == {"gpt-4o"}  # what other processes read
         await http.put("/api/me/preferences", json={"pinned_model": None})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_asks_for_a_retiring_model_by_its_id_reads_its_end_in_the_headers(
+    product: Product, catalogued: Catalogued, stream: bool
+):
+    ends = datetime.now(UTC) + 35 * DAY
+    catalogued.use(retiring(ends))
+    async with product.client("pro") as http:
+        answers = [
+            await ask(http, "Good morning!", model="gpt-4o", stream=stream),
+            await http.get("/v1/models/gpt-4o"),
+        ]
+        for answer in answers:
+            told = parsedate_to_datetime(answer.headers["sunset"])
+            assert told == datetime.combine(ends.date(), time(), UTC)
+            since = datetime.fromtimestamp(
+                int(answer.headers["deprecation"].removeprefix("@")), UTC
+            )
+            assert since < datetime.now(UTC)
+            assert answer.headers["link"] == '</v1/models/gpt-5>; rel="successor-version"'
+        assert "sunset" not in (await ask(http, "Good morning!", stream=stream)).headers
 
 
 # --- one voice -----------------------------------------------------------------------------------
