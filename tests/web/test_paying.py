@@ -26,6 +26,18 @@ async def test_a_purchase_from_card_to_receipt(
     assert [paid["amount"] for paid in stand_in.payments] == [13_400]
 
 
+async def test_the_price_so_far_is_named_before_the_shop_knows_where_it_goes(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "I need a tent")
+    opened = await journey.choose(page, "Trail Nest 2 tent")
+    await expect(opened.get_by_role("listitem")).to_have_text("1 × Trail Nest 2 tent €129.00")
+    await expect(opened).to_contain_text("So far €129.00; the final price follows your details.")
+    await expect(journey.pay_button(opened)).to_have_count(0)
+    assert stand_in.payments == []
+
+
 async def test_a_booking_from_card_to_receipt(page: Page, base_url: str, stand_in: StandIn) -> None:
     await journey.enter(page, base_url)
     await journey.ask(page, "Book a table for two")

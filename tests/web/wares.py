@@ -100,7 +100,7 @@ def checkout(offer_id: str, quantity: int) -> dict[str, Any]:
         "settlement": "platform",
         "lines": [_line(chosen, quantity)],
         "totals": [],
-        "total": None,
+        "total": chosen["price"]["amount"] * quantity,
         "currency": "EUR",
         "expires_at": moment(timedelta(minutes=15)),
         "confirmation": None,

@@ -5,9 +5,10 @@ import type { Basket } from "../basket";
 import { bookingWords } from "../booking";
 import type { Consent } from "../consent";
 import { t } from "../i18n";
+import { formatMoney } from "../money";
 import type { Purchase } from "../purchase";
 import { clock, secondsUntil } from "../time";
-import type { Checkout } from "../wire";
+import type { Checkout, Line } from "../wire";
 import { Lines } from "./lines";
 import { DeliveryPicker } from "./pickers";
 
@@ -118,9 +119,11 @@ function Draft({ checkout }: { checkout: Checkout }) {
         {checkout.lines.map((line, index) => (
           <li key={index}>
             {line.quantity} × {line.title}
+            {isPriced(line) && <span class="quiet"> {formatMoney(line.amount, checkout.currency)}</span>}
           </li>
         ))}
       </ul>
+      <SoFar checkout={checkout} />
       {(checkout.messages ?? []).map(
         (note, index) =>
           note.text && !note.path?.startsWith("$.buyer.") && ( // the form below asks for it
@@ -131,6 +134,18 @@ function Draft({ checkout }: { checkout: Checkout }) {
       )}
     </>
   );
+}
+
+/** What it comes to before the merchant knows where it goes; never what is agreed to. */
+function SoFar({ checkout }: { checkout: Checkout }) {
+  if (checkout.total === null || !checkout.lines.every(isPriced)) return null;
+  const total = formatMoney(checkout.total, checkout.currency);
+  return <p>{t(checkout.handoff_url ? "consent.listed" : "consent.so_far", { total })}</p>;
+}
+
+/** Lines have prices as soon as the merchant has named some. */
+function isPriced(line: Line): boolean {
+  return Number.isInteger(line.amount);
 }
 
 function Handoff({ checkout }: { checkout: Checkout }) {
