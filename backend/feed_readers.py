@@ -1,4 +1,7 @@
-"""A feed's bytes as rows: JSON lines or CSV, UTF-8, read one at a time at any length."""
+"""A feed's bytes as rows: JSON lines or CSV, UTF-8, read one at a time at any length.
+
+A JSON line is one row, or an ACP product that is a row for each of its variants.
+"""
 
 import csv
 import io
@@ -7,20 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
+from backend import feed_variants
 from backend.errors import Unprocessable
 from backend.feed_rows import from_csv
 
 Format = Literal["jsonl", "csv"]
-ROW_BYTES_MAX = 64 * 1024
+ROW_BYTES_MAX = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A row as it was read: its fields, or why there are none."""
+    """A row as it was read: its fields, or why there are none. `place` is where in its line."""
 
     number: int
     fields: Mapping[str, Any] | None
     problem: str = ""
+    place: str = ""
 
 
 def _jsonl(file: IO[bytes]) -> Iterator[Raw]:
@@ -35,7 +40,19 @@ def _jsonl(file: IO[bytes]) -> Iterator[Raw]:
         if not line.strip():
             continue
         number += 1
-        yield _json_row(number, line)
+        row = _json_row(number, line)
+        if row.fields is not None and feed_variants.is_product(row.fields):
+            yield from _variants(number, row.fields)
+        else:
+            yield row
+
+
+def _variants(number: int, product: Mapping[str, Any]) -> Iterator[Raw]:
+    for place, row in feed_variants.rows(product):
+        if isinstance(row, feed_variants.Malformed):
+            yield Raw(number, None, str(row), ".".join(filter(None, (place, row.field))))
+        else:
+            yield Raw(number, row, place=place)
 
 
 def _json_row(number: int, line: bytes) -> Raw:

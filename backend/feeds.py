@@ -6,6 +6,7 @@ A row that is wrong is reported and left out; a feed without one good row change
 """
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import tempfile
@@ -199,25 +200,30 @@ def _checked(batch: Sequence[Raw], seen: set[str], taken: Taken) -> list[FeedRow
     good: list[FeedRow] = []
     for raw in batch:
         if raw.fields is None:
-            taken.reject([RowError(raw.number, "", raw.problem)])
+            taken.reject([RowError(raw.number, clean_text(raw.place, 100), raw.problem)])
             continue
         try:
             row = FeedRow.model_validate(raw.fields)
         except ValidationError as error:
             taken.reject(
                 [
-                    RowError(raw.number, clean_text(".".join(map(str, e["loc"])), 100), e["msg"])
+                    RowError(raw.number, _place(raw, e["loc"]), e["msg"])
                     for e in error.errors(include_url=False, include_input=False)
                 ]
             )
             continue
         if row.item_id in seen:
-            taken.reject([RowError(raw.number, "item_id", "occurs twice; the first one stands")])
+            twice = "occurs twice; the first one stands"
+            taken.reject([RowError(raw.number, _place(raw, ["item_id"]), twice)])
             continue
         seen.add(row.item_id)
         taken.accepted += 1
         good.append(row)
     return good
+
+
+def _place(raw: Raw, loc: Sequence[str | int]) -> str:
+    return clean_text(".".join([*filter(None, [raw.place]), *map(str, loc)]), 100)
 
 
 async def _merged(catalogue: Catalogue, merchant_id: str, batch: Sequence[Raw]) -> list[Raw]:
@@ -237,7 +243,8 @@ async def _merged(catalogue: Catalogue, merchant_id: str, batch: Sequence[Raw]) 
         item = raw.fields.get("item_id") if raw.fields is not None else None
         base = known.get(offer_id(merchant_id, str(item)), {})
         old = {name: base[name] for name in FeedRow.model_fields if name in base}
-        merged.append(Raw(raw.number, old | dict(raw.fields)) if raw.fields is not None else raw)
+        fields = old | dict(raw.fields) if raw.fields is not None else None
+        merged.append(dataclasses.replace(raw, fields=fields))
     return merged
 
 

@@ -77,6 +77,9 @@ async def replace_feed(
 ) -> dict[str, Any]:
     """The whole feed. Searches see the old one until every row is in, then the new one.
 
+    A JSON line is a row (`item_id`, `title`, `price_amount`, ...), or an ACP product with its
+    `variants`, each of which is a row.
+
     Rows that are wrong are left out and listed; if all are, the old feed stays. The same version
     with the same bytes gets the same answer (`Idempotent-Replayed: true`) and does nothing more;
     with other bytes it is 422 `idempotency_conflict`.
@@ -97,7 +100,7 @@ async def replace_feed(
 async def change_products(request: Request, who: MerchantKey) -> dict[str, Any]:
     """New products whole, known ones by `item_id` and the fields that change.
 
-    `application/json` takes `{"products": [...]}`.
+    `application/json` takes `{"products": [...]}`, of rows or of ACP products with `variants`.
     """
     content: bytes | AsyncIterable[bytes] = request.stream()
     if _media_type(request) == "application/json":

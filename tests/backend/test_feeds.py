@@ -213,7 +213,7 @@ async def test_merchant_text_keeps_no_hidden_characters(shelf):
 
 
 async def test_a_row_longer_than_allowed_is_skipped_and_the_next_one_read(shelf):
-    long = json.dumps(row(GOODS[0], description="x" * 200_000)).encode() + b"\n"
+    long = json.dumps(row(GOODS[0], description="x" * 300_000)).encode() + b"\n"
     taken = await feeds.replace(shelf, "mer_shop", long + jsonl(row(GOODS[2])), version="1")
     assert (taken.accepted, taken.rejected) == (1, 1)
     assert await titles(shelf) == ["Tent pegs, set of ten"]
