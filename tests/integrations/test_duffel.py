@@ -10,7 +10,6 @@ import pytest
 
 from integrations.duffel import DuffelPartner
 from integrations.duffel_flights import FlightWish
-from integrations.duffel_words import money_at
 from integrations.money import Money
 from integrations.partner import (
     Basket,
@@ -19,7 +18,6 @@ from integrations.partner import (
     BookingWish,
     Buyer,
     Partner,
-    PartnerPayment,
     PartnerRefused,
     PartnerUnknown,
     Quote,
@@ -27,18 +25,9 @@ from integrations.partner import (
 from integrations.tls import roots
 from integrations.wire import Unreadable
 from tests.integrations.fakes_duffel import NOW, TOKEN, Duffel, app, published
+from tests.integrations.travellers import AMELIA, FARE, INSTANT, OFFER, pay, placed, seat
 from tests.servers import serving
 
-AMELIA = Buyer("Amelia", "Earhart", "amelia@example.com", "+442080160509", "1987-07-24", "f", "mrs")
-OFFER = "off_00009htYpSCXrwaB9DnUm0"
-FARE = Money(4500, "GBP")
-INSTANT = {
-    "payment_requirements": {
-        "requires_instant_payment": True,
-        "payment_required_by": None,
-        "price_guarantee_expires_at": None,
-    }
-}
 ROOM = BookingWish("room", BookingDetails(date(2020, 2, 12), 2, nights=2), place="London")
 
 
@@ -60,18 +49,6 @@ def duffel(served: tuple[Duffel, str]) -> Duffel:
 async def partner(served: tuple[Duffel, str], duffel: Duffel) -> AsyncIterator[DuffelPartner]:
     async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         yield DuffelPartner(http, served[1], TOKEN, clock=duffel.clock)
-
-
-def seat(buyer: Buyer | None = AMELIA, currency: str = "GBP") -> Basket:
-    return Basket(((OFFER, 1),), currency, buyer=buyer)
-
-
-def pay(quote: Quote) -> PartnerPayment:
-    return PartnerPayment("pi_1", quote.total, "mer_1", NOW + timedelta(hours=1))
-
-
-async def placed(partner: DuffelPartner, quote: Quote) -> Quote:
-    return await partner.place(quote.reference, pay(quote), AMELIA, key="place")
 
 
 def test_the_client_is_a_partner_and_a_search(partner: DuffelPartner):
@@ -299,30 +276,6 @@ async def test_ids_of_no_kind_wrong_tokens_and_two_seats_are_refused(
 
 
 # --- the published payloads, as they are --------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "field", "amount"),
-    [
-        ("get-offer-by-id", "total", 4500),
-        ("get-offer-by-id", "tax", 4080),
-        ("create-hold-order", "total", 9080),
-        ("create-order-cancellation", "refund", 9080),
-        ("create-order-change", "change_total", 3050),
-        ("create-order-change", "new_total", 12130),
-    ],
-)
-def test_published_amounts_are_read_to_the_penny(name: str, field: str, amount: int):
-    assert money_at(published(name), field) == Money(amount, "GBP")
-
-
-@pytest.mark.parametrize(
-    "amount",
-    [45.0, 45, None, "", "45,00", "4.5e1", "45.001", "-45.00", " 45", "٤٥", "NaN", "9" * 30],
-)
-def test_an_amount_in_other_words_is_unreadable(amount: object):
-    with pytest.raises(Unreadable):
-        money_at({"total_amount": amount, "total_currency": "GBP"}, "total")
 
 
 @pytest.mark.parametrize(

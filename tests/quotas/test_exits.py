@@ -9,7 +9,7 @@ from quotas import packs, usage
 from quotas.plans import Plan, Plans
 from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
 from tests.quotas.test_plans import SHIPPED
-from tests.quotas.test_usage import NOON, seconds, settle, shown, take
+from tests.quotas.turns import NOON, seconds, settle, shown, take
 
 
 async def used(database: Database, allowance: Plan, turns: int, role: str = "light") -> None:

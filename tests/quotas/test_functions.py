@@ -11,7 +11,7 @@ from quotas import functions, many, usage
 from quotas.plans import Plan, Viewer
 from tests.quotas.fakes_plans import DAY, HOUR, light, plan
 from tests.quotas.test_grants import give
-from tests.quotas.test_usage import NOON, counts, seconds, settle, shown, take
+from tests.quotas.turns import NOON, counts, seconds, settle, shown, take
 
 
 async def test_the_schema_has_the_functions_that_the_code_says(database: Database):

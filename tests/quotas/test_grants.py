@@ -11,7 +11,7 @@ from sqlalchemy import text
 from backend.database import Database
 from quotas.grants import GrantConflict, cut, grant, revoke
 from tests.quotas.fakes_plans import HOUR, light, plan
-from tests.quotas.test_usage import (
+from tests.quotas.turns import (
     NOON,
     counts,
     release,
