@@ -144,9 +144,9 @@ class Catalogue:
         unit = Money(most.amount // max(1, wish.quantity), most.currency) if most else None
         async with self.database.transaction() as session:
             days = (wish.date, wish.until or wish.date) if wish.date else None
-            hits = await search.search(session, wish.query, vector, price_max=unit, days=days)
-            if days and not hits:  # then what there is on other days
-                hits = await search.search(session, wish.query, vector, price_max=unit)
+            hits = await search.widening(
+                session, wish.query, vector, price_max=unit, days=days, place=wish.place
+            )
             sellers = await _by_id(session, {hit.merchant_id for hit in hits})
         return [
             Candidate(

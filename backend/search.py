@@ -73,6 +73,8 @@ _ELIGIBLE = """
   AND (CAST(:price_max AS bigint) IS NULL
        OR (p.currency = :currency AND p.price_amount <= CAST(:price_max AS bigint)))
   AND (CAST(:first AS text) IS NULL OR p.attributes ->> 'date' BETWEEN :first AND :last)
+  AND (:place = '' OR strpos(
+    lower(concat_ws(' ', p.title, p.title_zh, p.attributes)), lower(:place)) > 0)
 """
 _BITS = f"bit({DIMENSIONS})"
 _SEARCH = text(f"""
@@ -104,6 +106,23 @@ FROM by_words w FULL JOIN by_meaning n USING (id) JOIN product e USING (id)
 """)  # noqa: S608  (our own parts; every value is bound)
 
 
+async def widening(
+    session: AsyncSession,
+    query: str,
+    vector: NDArray[np.float32],
+    *,
+    price_max: Money | None = None,
+    days: tuple[date, date] | None = None,
+    place: str = "",
+) -> list[Hit]:
+    """What is there and then, else there on other days, else then elsewhere, else anything."""
+    for then, there in dict.fromkeys([(days, place), (None, place), (days, ""), (None, "")]):
+        hits = await search(session, query, vector, price_max=price_max, days=then, place=there)
+        if hits:
+            return hits
+    return []
+
+
 async def search(
     session: AsyncSession,
     query: str,
@@ -111,12 +130,14 @@ async def search(
     *,
     price_max: Money | None = None,
     days: tuple[date, date] | None = None,
+    place: str = "",
     limit: int = CANDIDATES,
 ) -> list[Hit]:
     """Live merchants' products that answer `query`, best fit first. `vector`: its encoding (512).
 
     `price_max` is for one unit, and leaves only its own currency: nothing is converted here.
-    `days`, both included, leave only what has such a day (an event, a flight).
+    `days`, both included, leave only what has such a day (an event, a flight); `place` leaves
+    only what names it, in its title or its facts.
     """
     words = query[:QUERY_CHARS]
     pairs = list(dict.fromkeys(grams(words)))
@@ -140,16 +161,25 @@ async def search(
             "terms": terms,
             "live": list(asked.live),
             "vector": literal(vector),
-            "price_max": price_max.amount if price_max else None,
-            "currency": price_max.currency if price_max else "",
-            "first": days[0].isoformat() if days else None,
-            "last": days[1].isoformat() if days else None,
+            **_limits(price_max, days, place),
             "candidates": CANDIDATES,
             "near_read": NEAR_READ,
             "words_read": WORDS_READ,
         },
     )
-    return _ordered([dict(row._mapping) for row in rows], narrow=days is not None)[:limit]
+    return _ordered([dict(row._mapping) for row in rows], narrow=days is not None or place != "")[
+        :limit
+    ]
+
+
+def _limits(price_max: Money | None, days: tuple[date, date] | None, place: str) -> dict[str, Any]:
+    return {
+        "price_max": price_max.amount if price_max else None,
+        "currency": price_max.currency if price_max else "",
+        "first": days[0].isoformat() if days else None,
+        "last": days[1].isoformat() if days else None,
+        "place": place,
+    }
 
 
 def _term(lexeme: str) -> str:
@@ -165,7 +195,7 @@ def _match(terms: Sequence[str], docs: Mapping[str, float]) -> str:
 
 
 def _ordered(found: Sequence[Mapping[str, Any]], *, narrow: bool) -> list[Hit]:
-    """`narrow`: a day is given, so that little of the catalogue is left; less is then enough."""
+    """`narrow`: a day or a town is given, so that little is left; less is then enough."""
     answers = [row for row in found if row["cosine"] >= _least(row, narrow=narrow)]
     best = _Best(
         cosine=max((row["cosine"] for row in answers), default=0.0),

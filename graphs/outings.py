@@ -20,8 +20,11 @@ EVENT = re.compile(
     r"|(?<!train )(?<!bus )(?<!plane )(?<!airline )tickets\b"
     r"|concerts?(?! (?:hall|guitar|grand|band|piano))|gigs?\b|opera(?! (?:glasses|house))|ballet"
     r"(?! (?:shoes?|slippers|flats))|musicals?|theat(?:er|re) (?:play|show|performance)"
-    r"|(?:stand-?up|comedy) (?:show|night))\b"
-    r"|演唱会|音乐会|话剧|歌剧(?!院附近)|芭蕾|门票|演出票?|电影票|展览|马戏|脱口秀",
+    r"|(?:stand-?up|comedy) (?:show|night)"
+    # An evening out where a town is named: "jazz in Berlin", "shows this weekend in Rome".
+    r"|(?:music|jazz|theat(?:er|re)|comedy|cinema|shows?|events?)"
+    r"(?= (?:(?:tonight|tomorrow|this \w+|next \w+) )?in (?-i:[A-ZÀ-Þ])))\b"
+    r"|演唱会|音乐会|爵士|话剧|歌剧(?!院附近)|芭蕾|门票|演出票?|电影票|展览|马戏|脱口秀",
     re.IGNORECASE,
 )
 FLIGHT = re.compile(

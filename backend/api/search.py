@@ -15,7 +15,7 @@ from backend.errors import BadRequest
 from backend.tally import cards_as_json
 from backend.turn import Chat
 from graphs.memory import Draft
-from graphs.outings import suits
+from graphs.outings import is_outing, suits
 from graphs.state import Cards, Offer, Wish
 from graphs.wishes import missing, read, wish
 from integrations.money import AMOUNT_MAX, Money
@@ -118,8 +118,13 @@ async def _wish(request: Request, who: Principal, asked: Looking) -> Wish:
 
 
 def _goods(draft: Draft, asked: Looking, language: Literal["en", "zh"]) -> Wish:
-    """Goods are looked for in the person's own words; a budget among them is no word for goods."""
-    said = wish(replace(draft, vertical="product", place=asked.place), language=language)
+    """Goods are looked for in the person's own words; a budget among them is no word for goods.
+
+    A town that the words name is where an evening is looked for first, not a filter.
+    """
+    town = draft.place if is_outing(asked.q) else ""
+    place = asked.place or town
+    said = wish(replace(draft, vertical="product", place=place), language=language)
     words = draft.words if draft.budget is not None and draft.words else asked.q
     return replace(
         said,

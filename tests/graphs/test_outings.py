@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from graphs.outings import is_outing
 from graphs.wishes import read
 from tests.graphs.fakes_shopping import Conversation, FakeShelf, product
 
@@ -36,6 +37,28 @@ def test_day_way_and_count_are_read(
     assert str(draft.until) == (f"2026-{until}" if until else "None")
     assert (draft.origin, draft.place) == way
     assert draft.quantity == count
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "town"),
+    [
+        ("jazz in Berlin", "jazz", "Berlin"),
+        ("live music tonight in Lisbon", "live music", "Lisbon"),
+        ("what shows in Barcelona are there next week?", "shows", "Barcelona"),
+        ("events in New York next week", "events", "New York"),
+        ("柏林的爵士", "爵士", "柏林"),
+    ],
+)
+def test_an_evening_out_is_heard_where_a_town_is_named(said: str, what: str, town: str):
+    chinese = any("\u4e00" <= c <= "\u9fff" for c in said)
+    draft = read(said, today=TODAY, language="zh" if chinese else "en").draft
+    assert (draft.vertical, draft.place) == ("product", town)
+    assert what in draft.words
+
+
+@pytest.mark.parametrize("said", ["music in general", "a jazz record of Berlin", "it shows in red"])
+def test_where_no_town_is_named_it_is_no_evening_out(said: str):
+    assert not is_outing(said)
 
 
 @pytest.mark.parametrize(
