@@ -56,6 +56,7 @@ from backend.seats import Seats
 from backend.settings import ROOT, Settings
 from backend.signing import signing_key
 from backend.subscriptions import Counter
+from backend.threads import give_up
 from backend.till import Till
 from backend.turn import Chat
 from backend.vault import Vault
@@ -314,7 +315,7 @@ def _sweeps(database: Database) -> jobs.Sweep:
     """What runs out outside the till: allowance holds, live offers, feeds cut half-way."""
 
     async def sweep() -> None:
-        for end in (allowances.sweep, offers.sweep, feeds.sweep):
+        for end in (allowances.sweep, give_up, offers.sweep, feeds.sweep):
             async with database.transaction() as session:
                 await end(session)
 

@@ -30,7 +30,7 @@ from backend.turn import Chat, Closed, Opened, Request, TurnEvent
 from graphs.state import Called, Event, Finished, Remembered, Turn, TurnContext
 from integrations.models import Cost, ModelUnavailable
 from quotas.many import Ending
-from quotas.plans import Unit
+from quotas.plans import ROLES, Unit
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -134,6 +134,9 @@ async def _end(
         log.warning("model_failed", turn_id=tally.turn_id, detail=error.detail)
         error = _model_failed(error)
     closed = await _close(chat, request, turn, tally, state)
+    if isinstance(error, AppError) and error.status >= 500:
+        # What was given back, and what to name when it is asked again at no cost.
+        error.extra |= {"turn_id": tally.turn_id, "quota": dict(closed.quota)}
     await _log(chat, request, noted, overflow=overflow)
     return closed, error
 
@@ -174,8 +177,17 @@ def _model_failed(error: ModelUnavailable) -> AppError:
 
 
 async def _start(chat: Chat, tally: Tally) -> None:
-    """From the first visible piece on, a crash is charged: the person has had something."""
-    await chat.clerk.start(tally.turn_id)
+    """From the first visible piece on, a crash is charged: the person has had something.
+
+    Raises `Unavailable` when its hold has run out: the unit may be somebody else's by now.
+    """
+    if not await chat.clerk.start(tally.turn_id) and _holds(tally):
+        raise Unavailable("The answer took too long to begin. Nothing was charged; try again")
+
+
+def _holds(tally: Tally) -> bool:
+    """Whether an allowance was taken for the turn: a client's errand, for one, needs none."""
+    return tally.routed is not None and bool(tally.routed.admission.quota.get("charged"))
 
 
 async def _close(chat: Chat, request: Request, turn: Turn, tally: Tally, state: str) -> Closed:
@@ -235,9 +247,17 @@ def _ending(chat: Chat, request: Request, tally: Tally, state: str, bill: Bill) 
     """Charge what the person had of the turn: all of it, what came before they left, or nothing."""
     seen = tally.first_token_ms is not None
     refused = tally.reason == "content_filter"
-    counted = state != "failed" and seen and not refused and not request.free
+    counted = state != "failed" and seen and not refused and not _owed(request, tally)
     spent: dict[Unit, int] = {} if (said := bill.charged) is None else {"micro_usd": said}
     return Ending(tally.turn_id, chat.viewer(request.user), counted=counted, spent=spent)
+
+
+def _owed(request: Request, tally: Tally) -> bool:
+    """Whether this is the answer that a failed turn still owes, by its role or a smaller one."""
+    if request.owed is None or tally.routed is None:
+        return False
+    given, owed = tally.routed.admission.role, request.owed
+    return next(role for role in ROLES if role in (given, owed)) == given
 
 
 def _written(tally: Tally, bill: Bill, quota: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Gate:
         asks = needs(self._turn.messages, self._turn.tools, self._turn.response_format)
         pinned = self._pinned(plan, route, tokens, asks)
         if self._turn.housekeeping:
-            return await self._free(route, chat.seats.take("light_mini", tokens, needs=asks), {})
+            seat = chat.seats.take("light_mini", tokens, needs=asks)
+            return await self._free(route, seat, await self._meter(plan))
         role = spent = self._chosen(plan, route, pinned)
         if (lighter := route.lifted_from) and not pinned:
             route = await self._lifted(plan, route)
@@ -76,7 +77,7 @@ class Gate:
         if not pinned:
             return route.role
         self._chat.seats.known(pinned)  # a preference may outlive its model
-        if not plan.may_pin(pinned):
+        if not self._chat.seats.choosable(plan, pinned, route.role):
             raise Forbidden(
                 f"Your plan ({plan.name}) does not include choosing {pinned}; use `auto`",
                 code="model_not_allowed",
@@ -87,26 +88,33 @@ class Gate:
     async def _lifted(self, plan: Plan, route: Route) -> Route:
         """The route, lifted still where the larger role has some allowance left itself, and where
         neither role counts cost, in which a larger model would be dearer."""
-        viewer = self._chat.viewer(self._request.user)
-        async with self._chat.database.transaction() as session:
-            quota = await meter(session, viewer.subject, plan, timezone=viewer.timezone)
+        quota = await self._meter(plan)
         left = {b["name"]: b["remaining"] for b in quota["buckets"]}
         pair = [b for b in plan.buckets if b.role in (route.role, route.lifted_from)]
         lasts = all(b.unit == "turns" and (left[b.name] or b.role != route.role) for b in pair)
         return route if lasts else plainly(route, "")
 
+    async def _meter(self, plan: Plan) -> dict[str, Any]:
+        viewer = self._chat.viewer(self._request.user)
+        async with self._chat.database.transaction() as session:
+            return await meter(session, viewer.subject, plan, timezone=viewer.timezone)
+
     def _pinned(
         self, plan: Plan, route: Route, tokens: int, asks: frozenset[Capability]
     ) -> str | None:
-        """Who must answer: by the request, by preference, else by the person's words. Words are a
-        wish: a model that the plan or the conversation rules out is not refused but not heard."""
+        """Who must answer: by the request, by preference, else by the person's words. A preference
+        and words are a wish: a model that the plan rules out, as it was chosen on another one, or
+        words for one that cannot do it, are not refused but not heard."""
         seats, named = self._chat.seats, route.asked_model
         if self._request.model != "auto":
             return self._request.model
-        if preferred := seats.current(self._request.user.pinned_model):
+        preferred = seats.current(self._request.user.pinned_model)
+        # A preferred model that there is no more is told; one that the plan rules out, not heard.
+        gone = preferred not in seats.listed()
+        if preferred and not self._request.unpinned and (gone or seats.choosable(plan, preferred)):
             return preferred
-        heard = named is not None and plan.may_pin(named) and seats.serves(named, tokens, asks)
-        return named if heard else None
+        heard = named is not None and seats.serves(named, tokens, asks)
+        return named if named and heard and seats.choosable(plan, named, route.role) else None
 
     async def _buying(self) -> bool:
         """Between a confirmation and its receipt nobody is cut off or handed a smaller model.

@@ -17,6 +17,7 @@ from backend.checkout import MOMENT
 from backend.errors import NotFound
 from backend.seats import Seats
 from integrations.model_catalogue import Catalogue
+from quotas.plans import Plan
 
 REFRESH_S = 5.0
 
@@ -62,6 +63,14 @@ def notices(seats: Seats, pinned: str | None) -> list[dict[str, Any]]:
             "successor": going.successor,
         }
     ]
+
+
+def unheard(seats: Seats, plan: Plan, pinned: str | None) -> list[dict[str, Any]]:
+    """For somebody whose preferred model their plan does not include any more: it is not heard."""
+    if pinned is None or pinned not in seats.listed() or seats.choosable(plan, pinned):
+        return []
+    said = f"Your plan ({plan.name}) does not include choosing {pinned}; every turn is routed."
+    return [{"code": "model_not_in_plan", "text": said, "model": pinned}]
 
 
 def headers(seats: Seats, model: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import threads
+from backend.errors import Conflict
 from backend.masking import mask_cards
 from backend.threads import TurnRow
 from backend.turn import Chat, Request
@@ -28,6 +29,7 @@ async def open_turn(chat: Chat, request: Request, turn_id: str) -> Turn:
         if request.thread is not None:
             past = await threads.history(session, request.thread.id)
             await threads.occupy(session, request.thread, turn_id)
+            await _check_owed(session, request)
             if not request.thread.title:
                 await session.execute(
                     update(threads.Thread)
@@ -43,7 +45,7 @@ async def open_turn(chat: Chat, request: Request, turn_id: str) -> Turn:
                 surface=request.surface,
                 text=asked,
                 requested_model=request.model,
-                effort=request.effort,
+                effort=None if request.effort == "auto" else request.effort,
                 housekeeping=_housekeeping(request),
                 retry_of=request.retry_of,
             )
@@ -59,6 +61,21 @@ async def open_turn(chat: Chat, request: Request, turn_id: str) -> Turn:
         messages = chat.seats.trim(messages, request.tools)
     past_of = Past(tuple(context), tuple(messages), past)
     return _turn(request, turn_id, past_of, models=tuple(chat.seats.listed()))
+
+
+async def _check_owed(session: AsyncSession, request: Request) -> None:
+    """Once the thread is ours alone: what is owed is answered once, however often it is asked.
+
+    Raises `Conflict` when another retry was answered meanwhile.
+    """
+    if request.owed is None or request.retry_of is None:
+        return
+    failed = await session.get(TurnRow, request.retry_of)
+    if failed is None or await threads.owed(session, failed) is None:
+        raise Conflict(
+            "This was asked again and answered meanwhile; read the conversation",
+            code="already_retried",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +115,9 @@ def _turn(request: Request, turn_id: str, past: Past, *, models: tuple[str, ...]
     ask = Ask(
         text=asked,
         context=past.context,
-        effort=request.effort or cast(Effort | None, preferred),
+        effort=None
+        if request.effort == "auto"
+        else request.effort or cast(Effort | None, preferred),
         locked=(past.kind or "casual") if in_tool_loop else None,
         previous=past.kind,
         idle_s=past.idle_s,

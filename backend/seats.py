@@ -12,6 +12,7 @@ from typing import Any
 from backend.errors import BadRequest, NotFound
 from integrations.models import ROLES, Capability, Catalogue, Endpoint, conversation_bound
 from integrations.prices import ceiling
+from quotas.plans import Plan
 
 ANSWER_ROOM = 256  # tokens that must stay free for an answer
 
@@ -86,6 +87,11 @@ class Seats:
                 return role
         legacy = self.catalogue.models[model]
         return self.role_of(legacy.successor, wanted) if legacy.successor else wanted
+
+    def choosable(self, plan: Plan, model: str, wanted: str = "light") -> bool:
+        """Whether somebody on this plan may choose a listed model: by its name, and because the
+        role that it sits in is not below the plan's floor."""
+        return plan.may_pin(model) and plan.serves(self.role_of(model, wanted))
 
     def window(self, model: str) -> int:
         return self.catalogue.models[model].context_window

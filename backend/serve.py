@@ -26,9 +26,11 @@ from integrations.money import Money, MoneyError
 from integrations.prices import check_providers
 from quotas import packs
 from quotas.plans import Plans, PlansError
+from quotas.usage import RESERVED_LEASE_S
 
 Prepare = Callable[[FastAPI], Awaitable[None]]
 CreateApp = Callable[..., FastAPI]  # `backend.app.create_app`
+PATIENCE_S = RESERVED_LEASE_S - 30  # routing and judging come before the first model is asked
 
 __all__ = ["StartFailed", "database_at", "serve", "work"]
 
@@ -55,6 +57,7 @@ def check_files(settings: Settings) -> None:
     """Models, plans and policies, before anything is started. Raises `StartFailed`."""
     try:
         catalogue = Catalogue.read(settings.models_file, endpoint=settings.endpoint)
+        _check_patience(catalogue, source=str(settings.models_file))
         check_providers(catalogue, source=str(settings.models_file))
         plans = Plans.load(settings.plans_file)
         plans.check_pins(tuple(catalogue.models), source=str(settings.plans_file))
@@ -63,6 +66,20 @@ def check_files(settings: Settings) -> None:
         load_policies(settings.policies_file)
     except (CatalogueError, PlansError, PolicyError) as error:
         raise StartFailed(str(error)) from error
+
+
+def _check_patience(catalogue: Catalogue, *, source: str) -> None:
+    """Raises `CatalogueError` where models may be silent for longer than an allowance is held."""
+    amiss = [
+        f"{source}: roles.{endpoint}.{role}: {len(seat.chain)} models, each silent for "
+        f"{seat.first_token_s:g} s, outlast the {PATIENCE_S} s that an allowance is held for; "
+        "lower first_token_s or name fewer fallbacks"
+        for endpoint, seats in catalogue.roles.items()
+        for role, seat in seats.items()
+        if len(seat.chain) * seat.first_token_s > PATIENCE_S
+    ]
+    if amiss:
+        raise CatalogueError("\n".join(amiss))
 
 
 def _check_prices(plans: Plans, settings: Settings) -> None:
@@ -102,7 +119,7 @@ async def _lead(settings: Settings, console: Console) -> None:
             steps.say("schema")
             await _migrate(parts.database_url)
             app = create_app(settings, parts, prepare=_prepared(settings, parts, steps))
-            await supervise.serve(app, listener)
+            await supervise.serve(app, listener, proxies=settings.trusted_proxies)
 
 
 def _application() -> CreateApp:

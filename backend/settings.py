@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     stripe_webhook_secret: SecretStr | None = None
     stripe_base_url: str | None = None
     egress_allow: str = ""
+    trusted_proxies: str = ""
     demo: bool = True
     log_format: Literal["console", "json"] = "console"
 

@@ -312,13 +312,19 @@ async def database(settings: Settings) -> AsyncIterator[str]:
                 await _stop_all(kept)
 
 
-async def serve(app: ASGIApp, listener: socket.socket) -> None:
-    """Serves until cancelled, then lets running requests end within `REQUESTS_GRACE_S`."""
+async def serve(app: ASGIApp, listener: socket.socket, *, proxies: str = "") -> None:
+    """Serves until cancelled, then lets running requests end within `REQUESTS_GRACE_S`.
+
+    `proxies`: the addresses, by commas, whose word on who a request is from is taken. Without any
+    nobody's is: limits by address would otherwise be a header's to lift.
+    """
     config = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies or None,
         timeout_graceful_shutdown=REQUESTS_GRACE_S,
     )
     server = uvicorn.Server(config)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     DateTime,
     Index,
     Text,
+    and_,
     exists,
     func,
     or_,
@@ -23,12 +24,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, SQLModel, col
 
 from backend.errors import Conflict, NotFound
 from backend.ids import new_id
+from quotas.holds import QuotaHold
+from quotas.usage import IN_FLIGHT_LEASE_S
 
 LEASE = timedelta(minutes=5)
+ANSWER_LASTS = timedelta(seconds=2 * IN_FLIGHT_LEASE_S)
 TITLE_LENGTH = 60
 MOMENT: Any = DateTime(timezone=True)
 COUNTER: Any = BigInteger()
@@ -58,6 +63,7 @@ class TurnRow(SQLModel, table=True):
         Index("turn_of_thread", "thread_id", "created_at"),
         Index("turn_of_user", "user_id", "created_at"),
         Index("turn_when", "created_at"),
+        Index("turn_open", "created_at", postgresql_where=text("state = 'open'")),
         Index("turn_retries", "retry_of", postgresql_where=text("retry_of IS NOT NULL")),
     )
     id: str = Field(default_factory=lambda: new_id("trn"), primary_key=True)
@@ -161,11 +167,18 @@ async def threads(
     return (await session.execute(newest)).scalars().all()
 
 
-async def history(session: AsyncSession, thread_id: str, *, limit: int = 200) -> list[TurnRow]:
-    """The newest `limit` turns, oldest first; those that failed or never answered are left out."""
+async def history(
+    session: AsyncSession, thread_id: str, *, limit: int = 200, failed: bool = False
+) -> list[TurnRow]:
+    """The newest `limit` turns, oldest first. Of those that failed, only the ones that still owe
+    their answer, and only with `failed`."""
+    again = aliased(TurnRow)
+    retried = exists().where(col(again.retry_of) == col(TurnRow.id), col(again.state) != "failed")
+    owing = col(TurnRow.served_role).is_not(None) & col(TurnRow.retry_of).is_(None) & ~retried
+    wanted = col(TurnRow.state) != "failed"
     query = (
         select(TurnRow)
-        .where(col(TurnRow.thread_id) == thread_id, col(TurnRow.state) != "failed")
+        .where(col(TurnRow.thread_id) == thread_id, or_(wanted, owing) if failed else wanted)
         .order_by(col(TurnRow.created_at).desc(), col(TurnRow.id).desc())
         .limit(limit)
     )
@@ -179,12 +192,59 @@ async def turn(session: AsyncSession, user_id: str, turn_id: str) -> TurnRow:
     return found
 
 
-async def owed(session: AsyncSession, failed: TurnRow) -> bool:
-    """Whether asking this turn again is free: it failed, and no retry has been answered since."""
-    if failed.state != "failed":
-        return False
-    answered = exists().where(col(TurnRow.retry_of) == failed.id, col(TurnRow.state) == "done")
-    return not (await session.execute(select(answered))).scalar_one()
+async def owed(session: AsyncSession, failed: TurnRow) -> str | None:
+    """The role whose answer a turn still owes: asking it again is free, up to that role.
+
+    Owed is what was admitted and then failed; who was refused (an allowance, a pin) is owed
+    nothing. A retry that was answered, if only until the person left, is the answer.
+    """
+    if failed.state != "failed" or failed.served_role is None:
+        return None
+    beside = and_(
+        col(TurnRow.retry_of) == (failed.retry_of or ""),
+        col(TurnRow.created_at) > failed.created_at,
+    )
+    answered = exists().where(
+        or_(col(TurnRow.retry_of) == failed.id, beside),
+        or_(col(TurnRow.state) == "done", col(TurnRow.first_token_ms).is_not(None)),
+        col(TurnRow.state) != "failed",
+    )
+    paid_back = (await session.execute(select(answered))).scalar_one()
+    return None if paid_back else failed.served_role
+
+
+async def debtor(session: AsyncSession, asked: TurnRow) -> TurnRow:
+    """The turn that owes the answer: a retry that failed adds no debt to the one it was to pay."""
+    first = await session.get(TurnRow, asked.retry_of) if asked.retry_of else None
+    if asked.state != "failed" or first is None or await owed(session, first) is None:
+        return asked
+    return first
+
+
+async def give_up(session: AsyncSession) -> int:
+    """Turns whose process died are failed, so that they can be asked again. How many.
+
+    A turn lives as long as its hold; one without a hold, as long as any answer may take.
+    """
+    of_turn = col(QuotaHold.turn_id) == col(TurnRow.id)
+    ended = await session.execute(
+        update(TurnRow)
+        .where(
+            col(TurnRow.state) == "open",
+            col(TurnRow.created_at) < func.now() - LEASE,
+            ~exists().where(of_turn, col(QuotaHold.state).in_(("reserved", "in_flight"))),
+            or_(exists().where(of_turn), col(TurnRow.created_at) < func.now() - ANSWER_LASTS),
+        )
+        .values(state="failed", closed_at=func.now())
+        .returning(col(TurnRow.id))
+    )
+    lost = list(ended.scalars())
+    await session.execute(
+        update(Thread)
+        .where(col(Thread.running_turn_id).in_(lost))
+        .values(running_turn_id=None, running_until=None)
+    )
+    return len(lost)
 
 
 async def occupy(session: AsyncSession, of: Thread, turn_id: str) -> None:

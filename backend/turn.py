@@ -28,9 +28,10 @@ class Request:
     messages: tuple[Mapping[str, Any], ...]
     thread: threads.Thread | None = None
     retry_of: str | None = None  # the turn that this one asks again
-    free: bool = False  # the turn that it asks again failed by our fault
+    owed: str | None = None  # the role of the turn that it asks again, which failed by our fault
     model: str = "auto"
-    effort: Effort | None = None
+    effort: Effort | Literal["auto"] | None = None  # "auto": routed, whatever is preferred
+    unpinned: bool = False  # `auto` was chosen for this turn: a preferred model is not heard
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: Any = None
     max_tokens: int | None = None

@@ -176,6 +176,10 @@ class Plan(_Strict):
     def of_role(self, role: Role) -> tuple[Bucket, ...]:
         return tuple(b for b in self.buckets if b.role == role)
 
+    def serves(self, role: str) -> bool:
+        """Whether the role is not below the plan's floor: nobody is answered there by choice."""
+        return role not in ROLES[: ROLES.index(self.floor)]
+
     def bounded(self, effort: Effort) -> Effort:
         """The effort asked for, or the plan's highest."""
         return min(effort, self.effort_max, key=EFFORTS.index)

@@ -18,7 +18,7 @@ from quotas.levels import levels, quota_object, wait_s
 from quotas.plans import Plan, Role, Unit, Viewer
 from quotas.windows import MAKE, METER, lines, people
 
-RESERVED_LEASE_S = 120  # longer than any queue in front of a model
+RESERVED_LEASE_S = 300  # longer than a chain of models may be silent: see `check_files`
 IN_FLIGHT_LEASE_S = 900  # longer than any answer
 ONE_TURN: Mapping[Unit, int] = {"turns": 1}
 TRIES = 5

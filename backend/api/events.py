@@ -63,9 +63,10 @@ async def stream(events: AsyncGenerator[dict[str, Any], None], run: Run) -> Stre
 
 
 async def turn_events(
-    played: AsyncGenerator[TurnEvent, None], run: Run, requested: str
+    played: AsyncGenerator[TurnEvent, None], run: Run, requested: str, *, whole: bool = False
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """A turn's events in AG-UI's words. An error after the start is `RUN_ERROR`."""
+    """A turn's events in AG-UI's words. An error after the start is `RUN_ERROR`; for who reads
+    the `whole` at once it keeps its status, and is raised."""
     story = Story(run, requested)
     async with aclosing(played) as events:
         try:
@@ -73,7 +74,7 @@ async def turn_events(
                 for told in story.tell(one):
                     yield told
         except AppError as error:
-            if not story.begun:
+            if whole or not story.begun:
                 raise
             for told in story.break_off(error):
                 yield told
@@ -156,9 +157,14 @@ class Story:
         return [*told, finished(self.run, outcome, result={"turn_id": closed.turn_id})]
 
     def break_off(self, error: AppError) -> list[dict[str, Any]]:
+        """`rawEvent.turn_id` names what may be asked again at no cost."""
+        told = [_replace("/quota", error.extra["quota"])] if "quota" in error.extra else []
+        failed = {name: error.extra[name] for name in ("turn_id",) if name in error.extra}
+        more = {"rawEvent": failed} if failed else {}
         return [
             *self._hush(),
-            event("RUN_ERROR", message=error.detail, code=error.specific_code),
+            *told,
+            event("RUN_ERROR", message=error.detail, code=error.specific_code, **more),
         ]
 
 

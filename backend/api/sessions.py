@@ -116,20 +116,22 @@ async def read_me(who: AnyKey, request: Request, session: Session) -> dict[str, 
     simulated = request.app.state.settings.simulated_stripe
     methods = _payment_methods(row, simulated=simulated)
     paying = await subscribers.of(session, row.id)
+    chat: Chat = request.app.state.chat
     return {
         "role": "user",
-        **_me(row, request.app.state.chat),
+        **_me(row, chat),
         "payment_methods": methods,
         "subscription": subscribers.document(paying),
         "notices": [
             *subscribers.notices(paying),
-            *legacy.notices(request.app.state.chat.seats, row.pinned_model),
+            *legacy.notices(chat.seats, row.pinned_model),
+            *legacy.unheard(chat.seats, chat.plan_of(row), row.pinned_model),
         ],
     }
 
 
 def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
-    pins = chat.plan_of(row)
+    plan, seats = chat.plan_of(row), chat.seats
     return {
         "id": row.id,
         "name": row.name,
@@ -138,7 +140,7 @@ def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
         "guest": row.guest,
         "timezone": row.timezone,
         "preferences": _preferences(row),
-        "models": [name for name in chat.seats.listed() if pins.may_pin(name)],
+        "models": [name for name in seats.listed() if seats.choosable(plan, name)],
         "has_address": row.address is not None,
         "has_payment_method": row.payment_token is not None,
     }
@@ -175,8 +177,10 @@ async def set_preferences(
     given = body.model_dump(exclude_unset=True)
     if pinned := given.get("pinned_model"):
         chat.seats.known(pinned)
-        if not chat.plan_of(row).may_pin(pinned):
-            raise Forbidden(f"Your plan does not include choosing {pinned}")
+        if pinned != "auto" and not chat.seats.choosable(chat.plan_of(row), pinned):
+            raise Forbidden(
+                f"Your plan does not include choosing {pinned}", code="model_not_allowed"
+            )
         given["pinned_model"] = None if pinned == "auto" else pinned
     if zone := given.pop("timezone", None):
         auth.move(row, zone)

@@ -21,7 +21,7 @@ from backend.api.strict import Strict
 from backend.auth import UserKey
 from backend.chat import play
 from backend.database import Session
-from backend.errors import BadRequest, Conflict, ModelFailed
+from backend.errors import BadRequest, Conflict
 from backend.idempotency import IdempotentRoute
 from backend.ids import new_id
 from backend.threads import Thread, TurnRow
@@ -96,9 +96,9 @@ async def create_thread(body: NewThread, who: UserKey, session: Session) -> dict
 
 @router.get("/threads/{thread_id}")
 async def read_thread(thread_id: str, who: UserKey, session: Session) -> dict[str, Any]:
-    """The thread with its turns, oldest first."""
+    """The thread with its turns, oldest first. One that failed can be asked again at no cost."""
     row = await threads.thread(session, who.user_id, thread_id)
-    past = await threads.history(session, row.id)
+    past = await threads.history(session, row.id, failed=True)
     return {**thread_json(row), "turns": [turn_json(turn) for turn in past]}
 
 
@@ -180,14 +180,15 @@ async def create_turn(thread_id: str, body: NewTurn, request: Request, who: User
 
 
 def _chosen(body: NewTurn | Retry) -> dict[str, Any]:
-    effort = body.effort if body.effort != "auto" else None
-    return {"effort": effort, "model": body.model or "auto"}
+    model = body.model or "auto"
+    return {"effort": body.effort, "model": model, "unpinned": body.model == "auto"}
 
 
 async def _answer(chat: Chat, request: Request, asked: turns.Request, thread: Thread) -> Response:
     run = Run(thread.id, new_id("run"))
-    events = turn_events(play(chat, asked), run, asked.model)
-    if "application/json" not in request.headers.get("accept", ""):
+    whole = "application/json" in request.headers.get("accept", "")
+    events = turn_events(play(chat, asked), run, asked.model, whole=whole)
+    if not whole:
         return await stream(events, run)
     finished = await _last(events)
     async with chat.database.transaction() as session:
@@ -197,13 +198,11 @@ async def _answer(chat: Chat, request: Request, asked: turns.Request, thread: Th
 
 
 async def _last(events: AsyncGenerator[dict[str, Any], None]) -> dict[str, Any]:
-    """The RUN_FINISHED event. A RUN_ERROR after the start is raised as what it was."""
+    """The RUN_FINISHED event."""
     last: dict[str, Any] = {}
     async with aclosing(events) as all_events:
         async for one in all_events:
             last = one
-    if last["type"] == "RUN_ERROR":
-        raise ModelFailed(last["message"], code=last.get("code"))
     return last
 
 
@@ -228,6 +227,7 @@ async def retry_turn(turn_id: str, body: Retry, request: Request, who: UserKey) 
         if row.thread_id is None or not row.text:
             raise Conflict("Only a message of a conversation can be asked again")
         thread = await threads.thread(session, who.user_id, row.thread_id)
-        again = {"retry_of": row.id, "free": await threads.owed(session, row)}
+        first = await threads.debtor(session, row)
+        again = {"retry_of": first.id, "owed": await threads.owed(session, first)}
     asked = request_for(user, thread, row.text, surface="rest", **_chosen(body), **again)
     return await _answer(chat, request, asked, thread)

@@ -83,6 +83,29 @@ async def test_every_surface_says_in_its_headers_what_is_left_and_why_a_rung_was
             assert answer.headers["x-emptor-requested-role"] == "light"
 
 
+async def test_nobody_is_answered_below_the_floor_of_their_plan_by_choice(product: Product):
+    async with product.client(await newcomer(product, "plus")) as http:
+        small = {**HELLO, "model": "gpt-5-nano"}
+        refused = (await http.post("/v1/chat/completions", json=small)).json()["error"]
+        assert refused["code"] == "model_not_allowed"
+        kept = await http.put("/api/me/preferences", json={"pinned_model": "gpt-5-nano"})
+        assert (kept.status_code, kept.json()["code"]) == (403, "model_not_allowed")
+        assert "gpt-5-nano" not in (await http.get("/api/me")).json()["models"]
+
+
+async def test_a_model_that_was_preferred_on_another_plan_is_not_heard_and_said(product: Product):
+    key = await newcomer(product)
+    async with product.client(key) as http, product.client("operator") as operator:
+        await http.put("/api/me/preferences", json={"pinned_model": "gpt-5-nano"})
+        me = (await http.get("/api/me")).json()
+        assert (me["notices"], me["preferences"]["pinned_model"]) == ([], "gpt-5-nano")
+        await operator.patch(f"/operator/v1/users/{me['id']}", json={"plan": "plus"})
+        answered = (await http.post("/v1/chat/completions", json=HELLO)).json()
+        assert answered["model"] == "gpt-5-mini"
+        [notice] = (await http.get("/api/me")).json()["notices"]
+        assert (notice["code"], notice["model"]) == ("model_not_in_plan", "gpt-5-nano")
+
+
 async def test_a_pinned_model_is_no_way_round_the_cap_of_its_role(product: Product):
     """The reasoning model stands in for the light one; chosen, it spends what it always does."""
     pinned = {**HELLO, "model": "gpt-5"}

@@ -204,9 +204,10 @@ async def test_a_housekeeping_call_goes_to_the_smallest_model_and_is_free(produc
     task = {"role": "user", "content": "### Task:\nGenerate a title for: buy me a tent"}
     async with product.client("pro") as http:
         before = _used((await http.get("/api/quota")).json())
-        answer = (
-            await http.post("/v1/chat/completions", json={"model": "auto", "messages": [task]})
-        ).json()
+        told = await http.post("/v1/chat/completions", json={"model": "auto", "messages": [task]})
+        answer = told.json()
+        assert told.headers["x-emptor-quota-remaining"].isdigit()
+        assert told.headers["x-ratelimit-remaining-requests"].isdigit()
         assert answer["model"] == "gpt-5-nano"
         assert answer["route"]["kind"] == "casual"
         assert answer["quota"]["charged"] == {}

@@ -287,3 +287,11 @@ async def test_a_picture_comes_from_our_own_address_and_may_run_nothing(product:
         assert answer.headers["content-type"] == "image/svg+xml"
         assert "sandbox" in answer.headers["content-security-policy"]
         assert (await http.get("/media/off_nothing")).status_code == 404
+
+
+@pytest.mark.parametrize("zone", ["posix/UTC", "right/UTC", "localtime", "Mars/Olympus", "utc "])
+async def test_a_time_zone_that_the_database_does_not_know_is_refused(product: Product, zone: str):
+    async with product.client() as http:
+        refused = await http.put("/api/me/preferences", json={"timezone": zone})
+        assert refused.status_code == 422
+        assert (await http.get("/api/quota")).status_code == 200
