@@ -39,11 +39,17 @@ async function follow(turn: Turn, request: () => Promise<Response>): Promise<voi
     }
     if (turn.ending.value === "running") turn.end("cut");
   } catch (error) {
-    if (error instanceof Problem) turn.end("failed", { code: error.code, detail: error.detail });
-    else if (error instanceof DOMException && error.name === "AbortError") turn.end("stopped");
+    if (error instanceof Problem) {
+      turn.owed.value = nameIn(error.document);
+      turn.end("failed", { code: error.code, detail: error.detail });
+    } else if (error instanceof DOMException && error.name === "AbortError") turn.end("stopped");
     else turn.end("cut");
   }
   run.close();
+}
+
+function nameIn(told: Record<string, unknown>): string | null {
+  return typeof told["turn_id"] === "string" ? told["turn_id"] : null;
 }
 
 class Run {
@@ -70,6 +76,7 @@ class Run {
         this.turn.outcomes.value = event.result?.outcomes ?? [];
         return this.turn.end("done");
       case "RUN_ERROR":
+        this.turn.owed.value = nameIn(event.rawEvent ?? {});
         return this.turn.end("failed", { code: event.code ?? "", detail: event.message });
       default:
         return;

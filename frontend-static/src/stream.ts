@@ -16,7 +16,7 @@ export type RunEvent =
   | { type: "ACTIVITY_SNAPSHOT"; messageId: string; activityType: string; content: Json }
   | { type: "ACTIVITY_DELTA"; messageId: string; activityType: string; patch: Operation[] }
   | { type: "RUN_FINISHED"; outcome?: Outcome; result?: { outcomes?: Ended[] } | null }
-  | { type: "RUN_ERROR"; message: string; code?: string };
+  | { type: "RUN_ERROR"; message: string; code?: string; rawEvent?: Record<string, unknown> };
 
 const KNOWN: ReadonlySet<string> = new Set([
   "RUN_STARTED",

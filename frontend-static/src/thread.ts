@@ -43,12 +43,24 @@ function name(id: string | null): void {
 
 /** Asks in the open conversation, or in a new one. Ends when the answer does. */
 export async function ask(text: string): Promise<void> {
-  const turn = new Turn(text);
-  const body = { text, ...(effort.value === "auto" ? {} : { effort: effort.value }) };
-  const started = await start(turn, async (signal) => {
+  await say(new Turn(text), async (signal) => {
     const id = threadId.value ?? (await createThread(signal));
-    const path = `/api/threads/${encodeURIComponent(id)}/turns`;
-    return send("POST", path, { body, signal, accept: "text/event-stream" });
+    return [`/api/threads/${encodeURIComponent(id)}/turns`, { text }];
+  });
+}
+
+/** Asks again what was not answered; where that was the server's fault, its answer is still owed. */
+export async function askAgain(failed: Turn): Promise<void> {
+  const owed = failed.owed.value;
+  if (owed === null) return ask(failed.question);
+  await say(new Turn(failed.question), async () => [`/api/turns/${encodeURIComponent(owed)}/retry`, {}]);
+}
+
+async function say(turn: Turn, where: (signal: AbortSignal) => Promise<[path: string, body: object]>): Promise<void> {
+  const chosen = effort.value === "auto" ? {} : { effort: effort.value };
+  const started = await start(turn, async (signal) => {
+    const [path, body] = await where(signal);
+    return send("POST", path, { body: { ...body, ...chosen }, signal, accept: "text/event-stream" });
   });
   if (!started) return;
   if (turns.value.includes(turn)) void openSheetFor(turn);

@@ -30,6 +30,8 @@ export class Turn {
   readonly route = signal<Route | null>(null);
   readonly ending = signal<Ending>("running");
   readonly fault = signal<{ code: string; detail: string } | null>(null);
+  /** The server's name of a turn that failed by its fault: asking it again is free. */
+  readonly owed = signal<string | null>(null);
   readonly interrupts = signal<readonly Interrupt[]>([]);
   /** How each decision ended that this run was resumed with. */
   readonly outcomes = signal<readonly Outcome[]>([]);
@@ -89,6 +91,7 @@ export function storedTurn(stored: StoredTurn): Turn {
   turn.parts.value = parts;
   turn.route.value = stored.route ?? null;
   turn.checkouts.value = stored.checkouts ?? [];
+  if (stored.state === "failed") turn.owed.value = stored.id;
   turn.end(ENDINGS[stored.state] ?? "done");
   return turn;
 }

@@ -62,6 +62,14 @@ EVERYDAY = {
     "model": "qwen2.5-1.5b-instruct",
     "cause": "classifier",
 }
+PACKS = [
+    {
+        "name": "thinking_20",
+        "title": "20 thinking answers",
+        "price": {"amount": 300, "currency": "EUR"},
+        "bucket": "reasoning",
+    }
+]
 HARD = {
     "kind": "complex",
     "role": "reasoning",
@@ -98,6 +106,13 @@ def quota(left: dict[str, int], *, plan: str) -> dict[str, Any]:
             for name, cap in CAPS.items()
         ],
         "charged": {},
+        "exits": [
+            {"action": "wait", "until": resets},
+            {"action": "buy_credits", "bucket": "reasoning"},
+            {"action": "upgrade", "plans": ["pro"]},
+        ]
+        if left["reasoning"] == 0
+        else [],
     }
 
 
@@ -231,7 +246,8 @@ async def _fail(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[
     yield _state(stand_in, plan, EVERYDAY)
     async for event in _say(stand_in, "It begins well, "):
         yield event
-    yield _event("RUN_ERROR", message="The model stopped", code="model_failed")
+    owed = {"turn_id": "trn_owed"}
+    yield _event("RUN_ERROR", message="The model stopped", code="model_failed", rawEvent=owed)
 
 
 class Cut(Exception):

@@ -135,6 +135,11 @@ def _person_routes(app: FastAPI, stand_in: StandIn) -> None:
         stand_in.people.pop(request.cookies.get("emptor", ""), None)
         return Response(status_code=204)
 
+    @app.get("/api/plans")
+    async def plans(request: Request) -> dict[str, Any]:
+        stand_in.person(request)
+        return {"plans": [], "packs": scenes.PACKS}
+
     @app.get("/api/me")
     async def me(request: Request) -> dict[str, Any]:
         return stand_in.person(request)
@@ -171,6 +176,15 @@ def _thread_routes(app: FastAPI, stand_in: StandIn) -> None:
         thread["title"] = thread["title"] or body["text"][:60]
         scene = scenes.play(stand_in, body["text"], body.get("effort"), person["plan"])
         return _stream(_recorded(stand_in, thread, body["text"], scene))
+
+    @app.post("/api/turns/{turn_id}/retry")
+    async def retry(turn_id: str, body: dict[str, Any], request: Request) -> Response:
+        person = stand_in.person(request)
+        if turn_id != "trn_owed":
+            raise Refused(404, "not_found")
+        thread = list(stand_in.threads.values())[-1]
+        scene = scenes.play(stand_in, "owed", body.get("effort"), person["plan"])
+        return _stream(_recorded(stand_in, thread, "fail", scene))
 
 
 def _without_turns(thread: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from playwright.async_api import Page, expect
 
 from tests.web import journey
 from tests.web.soundness import no_sideways_scroll, sound
-from tests.web.stand_in import StandIn
+from tests.web.stand_in import KEY, StandIn
 
 pytestmark = pytest.mark.browser
 
@@ -81,10 +81,23 @@ async def test_a_failing_model_and_a_cut_stream_are_said_plainly(page: Page, bas
     await expect(page.locator("article.turn")).to_have_count(3)
 
 
-async def test_the_meter_counts_down_and_a_step_down_names_its_reason_and_exits(
+async def test_an_answer_that_is_owed_is_asked_for_and_not_bought_again(
     page: Page, base_url: str
 ) -> None:
     await journey.enter(page, base_url)
+    failed = await journey.ask(page, "fail")
+    async with page.expect_request("**/api/turns/trn_owed/retry") as sent:
+        await failed.get_by_role("button", name="Ask again").click()
+    assert (await sent.value).post_data_json == {}
+    answered = page.locator("article.turn").last
+    await expect(answered.locator(".question")).to_contain_text("fail")
+    await expect(answered.get_by_text("Answered by")).to_be_visible()
+
+
+async def test_the_meter_counts_down_and_a_step_down_names_its_reason_and_exits(
+    page: Page, base_url: str
+) -> None:
+    await journey.enter(page, base_url, KEY)
     meter = page.get_by_role("region", name="Allowance")
     await expect(meter).to_contain_text("40 of 40 left")
     await journey.ask(page, "hello")
@@ -95,6 +108,11 @@ async def test_the_meter_counts_down_and_a_step_down_names_its_reason_and_exits(
         "Thinking was not available: its allowance is used up. Mini thinking answered instead."
     )
     await expect(turn.locator(".downgrade")).to_contain_text("You can wait until")
+    await turn.get_by_role("button", name="What can I do?").click()
+    ways = turn.locator(".exits")
+    await expect(ways).to_contain_text("Wait until")
+    await expect(ways.get_by_role("button", name="Upgrade to Pro")).to_be_visible()
+    await expect(ways.get_by_role("button", name="20 thinking answers, €3.00")).to_be_visible()
     await expect(meter).to_contain_text("0 of 10 left")
 
 

@@ -1,10 +1,12 @@
 /** Who answered and why, in words; a step down is said aloud, with the ways out. */
 
+import { useSignal } from "@preact/signals";
 import { type Key, maybe, t } from "../i18n";
 import { quota } from "../state";
 import { formatMoment } from "../time";
 import type { Turn } from "../turn";
 import type { Exit, Route } from "../wire";
+import { Exits } from "./exits";
 import { planName } from "./plan";
 
 function named(prefix: string, name: string | undefined): string {
@@ -60,7 +62,7 @@ function Downgrade({ route }: { route: Route }) {
   const role = named("role", route.role);
   const resetsAt = now?.buckets.find(({ name }) => name === bucket)?.resets_at;
   return (
-    <p class="downgrade">
+    <div class="downgrade">
       {t("badge.downgraded", {
         wanted: named("role", wanted ?? route.role),
         reason: named("downgrade", reason),
@@ -68,6 +70,21 @@ function Downgrade({ route }: { route: Route }) {
       })}
       {resetsAt && ` ${t("badge.until", { moment: formatMoment(resetsAt), role })}`}
       {larger(now?.exits) && ` ${t("badge.upgrade", { plans: larger(now?.exits) })}`}
-    </p>
+      <Ways />
+    </div>
+  );
+}
+
+/** What can be done about it, looked up only when somebody wants to know. */
+function Ways() {
+  const open = useSignal(false);
+  if (open.value) return <Exits />;
+  return (
+    <>
+      {" "}
+      <button type="button" class="link" aria-expanded={false} onClick={() => (open.value = true)}>
+        {t("badge.ways")}
+      </button>
+    </>
   );
 }

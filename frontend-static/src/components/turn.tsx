@@ -3,7 +3,7 @@
 import { type Key, t } from "../i18n";
 import { wording } from "../purchase";
 import { stop } from "../state";
-import { ask } from "../thread";
+import { askAgain } from "../thread";
 import type { Ending, Turn } from "../turn";
 import { Activity } from "./activity";
 import { Exits } from "./exits";
@@ -51,7 +51,7 @@ function BadEnding({ turn }: { turn: Turn }) {
     <div class="notice" role={turn.ending.value === "stopped" ? "status" : "alert"}>
       {fault ? wording(fault) : t(key)}{" "}
       {turn.question !== "" && (
-        <button type="button" class="link" disabled={stop.value !== null} onClick={() => void ask(turn.question)}>
+        <button type="button" class="link" disabled={stop.value !== null} onClick={() => void askAgain(turn)}>
           {t("turn.again")}
         </button>
       )}
