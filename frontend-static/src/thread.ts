@@ -57,7 +57,8 @@ export async function askAgain(failed: Turn): Promise<void> {
 }
 
 async function say(turn: Turn, where: (signal: AbortSignal) => Promise<[path: string, body: object]>): Promise<void> {
-  const chosen = effort.value === "auto" ? {} : { effort: effort.value };
+  // The picker begins with what is preferred: `auto` in it is a choice, too.
+  const chosen = { effort: effort.value };
   const started = await start(turn, async (signal) => {
     const [path, body] = await where(signal);
     return send("POST", path, { body: { ...body, ...chosen }, signal, accept: "text/event-stream" });

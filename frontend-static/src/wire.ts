@@ -109,12 +109,25 @@ export interface Me {
   plan: string;
   guest?: boolean;
   /** `timezone` is null until somebody said it. */
-  preferences?: { effort?: Effort; timezone?: string | null };
+  preferences?: Preferences;
+  /** The models that the plan lets the person choose. */
+  models?: string[];
   has_payment_method?: boolean;
   /** What the person may pay with, the preferred one first. */
   payment_methods?: PaymentMethod[];
   /** What the page must say: a payment that failed, a plan that ends, a model that retires. */
   notices?: Notice[];
+}
+
+export type Style = "warm" | "neutral" | "balanced";
+
+export interface Preferences {
+  effort?: Effort;
+  timezone?: string | null;
+  style?: Style;
+  /** 0 to 100. */
+  warmth?: number;
+  pinned_model?: string | null;
 }
 
 export interface Notice {

@@ -153,3 +153,17 @@ async def test_who_has_used_up_everything_is_shown_the_ways_out(page: Page, one_
     pack = refused.locator(".exits").get_by_role("button", name="$").first
     await pack.click()
     await expect(page).not_to_have_url(re.compile("^" + one_turn.url))
+
+
+async def test_style_and_model_are_chosen_on_the_page_and_kept(page: Page, product: Product):
+    await enter(page, product.url)
+    await page.get_by_text("How it answers").click()
+    for label, choice in (("Style", "neutral"), ("Model", "gpt-5-nano")):
+        async with page.expect_response("**/api/me/preferences"):
+            await page.get_by_label(label).select_option(choice)
+    await ask(page, "Good morning!")
+    assert product.model.asked[-1]["model"] == "gpt-5-nano"
+    await page.reload()
+    await page.get_by_text("How it answers").click()
+    await expect(page.get_by_label("Style")).to_have_value("neutral")
+    await expect(page.get_by_label("Model")).to_have_value("gpt-5-nano")

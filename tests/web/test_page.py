@@ -88,7 +88,7 @@ async def test_an_answer_that_is_owed_is_asked_for_and_not_bought_again(
     failed = await journey.ask(page, "fail")
     async with page.expect_request("**/api/turns/trn_owed/retry") as sent:
         await failed.get_by_role("button", name="Ask again").click()
-    assert (await sent.value).post_data_json == {}
+    assert (await sent.value).post_data_json == {"effort": "auto"}
     answered = page.locator("article.turn").last
     await expect(answered.locator(".question")).to_contain_text("fail")
     await expect(answered.get_by_text("Answered by")).to_be_visible()

@@ -12,6 +12,7 @@ import { Icon } from "./icon";
 import { LanguageSwitch } from "./language";
 import { PlanLink } from "./plan";
 import { QuotaList } from "./quota";
+import { Voice } from "./voice";
 
 const NARROW = matchMedia("(max-width: 860px)");
 const narrow = signal(NARROW.matches);
@@ -47,6 +48,7 @@ export function Sidebar() {
         <ThreadList />
         <QuotaList />
         <PlanLink />
+        <Voice />
         <Account />
       </aside>
       {drawer && open && <div class="veil" onClick={() => (drawerOpen.value = false)} />}
