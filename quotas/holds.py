@@ -19,10 +19,10 @@ from quotas.grants import BURN_ORDER, LIVE
 from quotas.windows import (
     ASKED,
     CLOCK,
+    CLOSING,
     NEWEST,
     PURSE,
     SLOTS,
-    closing,
     opening,
     room,
     shown,
@@ -142,7 +142,7 @@ taken AS (
       THEN w.window_s ELSE b.window_s END,
     timezone = CASE WHEN b.window_start IS NULL THEN w.timezone ELSE b.timezone END,
     resets_at = COALESCE(b.resets_at,
-      CASE WHEN b.window_start IS NULL THEN {closing("w", "b")} END),
+      CASE WHEN b.window_start IS NULL THEN {CLOSING} END),
     window_start = COALESCE(b.window_start, {opening("w")}),
     slots = CASE WHEN b.policy <> 'rolling' THEN b.slots ELSE COALESCE((
       SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(b.slots) s
