@@ -167,6 +167,9 @@ SELECT {shown("v")}, v.name, v.cost, v.rung, v.room, v.rung > 0 AND v.id IS NULL
 FROM levels v CROSS JOIN clock k ORDER BY v.place
 """)  # noqa: S608 - built from constants; every value is bound
 
+# `TAKE` names the first bucket that lacked room. How long each of several lasts, `levels` can tell.
+BIND = text("UPDATE quota_hold SET binding = :binding WHERE turn_id = :turn_id")
+
 START = text(f"""
 WITH {CLOCK}
 UPDATE quota_hold h SET state = 'in_flight',

@@ -220,6 +220,13 @@ def lines(
     )
 
 
+def costs_of(
+    plan: Plan, costs: Mapping[Unit, int], ceilings: Mapping[Role, int] | None
+) -> dict[str, int]:
+    """What one turn takes from each bucket of the plan, by the bucket's name."""
+    return {b.name: cost_of(b, costs, ceilings or {}) for b in plan.buckets}
+
+
 def cost_of(bucket: Bucket, costs: Mapping[Unit, int], ceilings: Mapping[Role, int]) -> int:
     """What one turn takes from the bucket, in its unit."""
     if bucket.unit == "micro_usd" and bucket.role in ceilings:
