@@ -249,7 +249,9 @@ def _ending(chat: Chat, request: Request, tally: Tally, state: str, bill: Bill) 
     refused = tally.reason == "content_filter"
     counted = state != "failed" and seen and not refused and not _owed(request, tally)
     spent: dict[Unit, int] = {} if (said := bill.charged) is None else {"micro_usd": said}
-    return Ending(tally.turn_id, chat.viewer(request.user), counted=counted, spent=spent)
+    ceilings = tally.routed.admission.ceilings if tally.routed else None
+    by = chat.viewer(request.user)
+    return Ending(tally.turn_id, by, counted=counted, spent=spent, ceilings=ceilings)
 
 
 def _owed(request: Request, tally: Tally) -> bool:

@@ -70,7 +70,7 @@ class Gate:
         if not allowance.granted:
             raise _exhausted(allowance)
         quota = told(allowance.quota, plainly(route, seat.role), seat.role)
-        return self._admission(route, seat, allowance.downgrade_reason, quota)
+        return self._admission(route, seat, allowance.downgrade_reason, quota, ceilings)
 
     def _chosen(self, plan: Plan, route: Route, pinned: str | None) -> str:
         """The role that answers. Raises `Forbidden` for a pin that the plan does not include."""
@@ -154,7 +154,7 @@ class Gate:
         """Admitted without an allowance."""
         async with self._chat.database.transaction() as session:
             await self._write(session, route, seat, None)
-        return self._admission(route, seat, None, quota)
+        return self._admission(route, seat, None, quota, {})
 
     async def _write(
         self, session: AsyncSession, route: Route, seat: Seat, reason: str | None
@@ -178,7 +178,12 @@ class Gate:
         )
 
     def _admission(
-        self, route: Route, seat: Seat, reason: str | None, quota: Mapping[str, Any]
+        self,
+        route: Route,
+        seat: Seat,
+        reason: str | None,
+        quota: Mapping[str, Any],
+        ceilings: Mapping[PlanRole, int],
     ) -> Admission:
         plan = self._chat.plan_of(self._request.user)
         return Admission(
@@ -190,6 +195,7 @@ class Gate:
             effort=plan.bounded(route.effort) if route.effort else None,
             fallbacks=seat.fallbacks,
             first_token_s=seat.first_token_s,
+            ceilings=ceilings,
         )
 
 

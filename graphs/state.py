@@ -36,8 +36,7 @@ class Ask:
     `effort` and `kind` are what a picker or an API field asked for (stronger than any words);
     `locked` is the kind that an open confirmation or tool loop holds the conversation to;
     `ratchet` says that the conversation stands at the reasoning model and that no turn since was
-    confidently lighter: one such turn more, and it may go down. `models` are the ids that the
-    person may name in words ("use gpt-5").
+    confidently lighter: one more such turn, and it may go down. `models` may be named in words.
     """
 
     text: str
@@ -121,6 +120,7 @@ class Admission:
     fallbacks: tuple[str, ...] = ()  # who answers when the model cannot, in this order
     first_token_s: float = 120.0
     instead_of: str | None = None  # the model that should have answered and could not
+    ceilings: Mapping[Role, int] = field(default_factory=dict)  # µUSD of an answer in each role
 
     def max_tokens(self, asked: int | None) -> int | None:
         """The shorter of what was asked for and what the role's answers may have."""

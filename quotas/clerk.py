@@ -190,7 +190,12 @@ class Clerk:
             else:
                 await usage.release(session, ending.turn_id)
             quota = await usage.meter(
-                session, by.subject, by.plan, timezone=by.timezone, turn_id=ending.turn_id
+                session,
+                by.subject,
+                by.plan,
+                timezone=by.timezone,
+                turn_id=ending.turn_id,
+                ceilings=ending.ceilings,
             )
             if each.write is not None:
                 await each.write(session, quota)

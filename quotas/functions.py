@@ -16,10 +16,10 @@ from sqlmodel import SQLModel
 from quotas.holds import OPEN, QuotaHold
 from quotas.windows import (
     BUCKET,
+    CLOSING,
     METER_FUNCTION,
     SETTINGS,
     clock,
-    closing,
     making,
     metered,
     opening,
@@ -91,7 +91,7 @@ BEGIN
         policy = CASE WHEN b.window_start IS NULL THEN w.policy ELSE b.policy END,
         window_s = CASE WHEN b.window_start IS NULL THEN w.window_s ELSE b.window_s END,
         timezone = CASE WHEN b.window_start IS NULL THEN w.timezone ELSE b.timezone END,
-        resets_at = CASE WHEN b.window_start IS NULL THEN {closing("w", "b")} ELSE b.resets_at END,
+        resets_at = CASE WHEN b.window_start IS NULL THEN {CLOSING} ELSE b.resets_at END,
         window_start = CASE WHEN b.window_start IS NULL THEN {opening("w")} ELSE b.window_start END
       FROM taking w CROSS JOIN clock k WHERE b.id = w.id
     )

@@ -19,10 +19,10 @@ from quotas.grants import BURN_ORDER, LIVE
 from quotas.windows import (
     ASKED,
     CLOCK,
+    CLOSING,
     NEWEST,
     PURSE,
     SLOTS,
-    closing,
     opening,
     room,
     shown,
@@ -142,7 +142,7 @@ taken AS (
       THEN w.window_s ELSE b.window_s END,
     timezone = CASE WHEN b.window_start IS NULL THEN w.timezone ELSE b.timezone END,
     resets_at = COALESCE(b.resets_at,
-      CASE WHEN b.window_start IS NULL THEN {closing("w", "b")} END),
+      CASE WHEN b.window_start IS NULL THEN {CLOSING} END),
     window_start = COALESCE(b.window_start, {opening("w")}),
     slots = CASE WHEN b.policy <> 'rolling' THEN b.slots ELSE COALESCE((
       SELECT jsonb_object_agg(s.key, s.value) FROM jsonb_each(b.slots) s
@@ -166,6 +166,9 @@ SELECT {shown("v")}, v.name, v.cost, v.rung, v.room, v.rung > 0 AND v.id IS NULL
   (SELECT rung FROM chosen) AS chosen, EXISTS (SELECT 1 FROM hold) AS held_now
 FROM levels v CROSS JOIN clock k ORDER BY v.place
 """)  # noqa: S608 - built from constants; every value is bound
+
+# `TAKE` names the first bucket that lacked room. How long each of several lasts, `levels` can tell.
+BIND = text("UPDATE quota_hold SET binding = :binding WHERE turn_id = :turn_id")
 
 START = text(f"""
 WITH {CLOCK}

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from quotas.plans import Bucket, Plan, Role, Unit
-from quotas.windows import SLOTS, cost_of
+from quotas.plans import Bucket, Plan, Role
+from quotas.windows import SLOTS
 
 WARNINGS = (95, 80)  # percent of a cap
+# What a turn takes from each bucket, by name. Where it is not known, room is room for one unit.
+Costs = Mapping[str, int]
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Level(NamedTuple):
@@ -33,10 +36,14 @@ class Level(NamedTuple):
     slots: Mapping[str, int] | None  # of a rolling window
     now: datetime
 
-    @property
-    def next_free_at(self) -> datetime | None:
-        """When there is room for one more; None while there is, or when only a hold can free it."""
-        if self.remaining:
+    def lacks(self, costs: Costs) -> bool:
+        """Whether a turn finds too little here."""
+        return self.remaining < self._cost(costs)
+
+    def free_at(self, costs: Costs) -> datetime | None:
+        """When there is room for a turn; None while there is, or when time alone makes none."""
+        cost = self._cost(costs)
+        if self.remaining >= cost or self.bucket.cap < cost:
             return None
         if self.slots is None:
             return self.resets_at
@@ -46,11 +53,15 @@ class Level(NamedTuple):
             if leaves <= self.now:
                 continue
             left -= int(self.slots[str(start)])
-            if left + self.held - self.drawn < self.bucket.cap:
+            taken = left + self.held - self.drawn
+            if max(0, self.bucket.cap - taken) + self.granted >= cost:
                 return leaves
         return None
 
-    def as_json(self) -> dict[str, Any]:
+    def _cost(self, costs: Costs) -> int:
+        return max(1, costs.get(self.bucket.name, 1))
+
+    def as_json(self, costs: Costs) -> dict[str, Any]:
         """One element of the quota object's `buckets`."""
         return {
             "name": self.bucket.name,
@@ -62,7 +73,7 @@ class Level(NamedTuple):
             "cap": self.cap,
             "remaining": self.remaining,
             "resets_at": moment(self.resets_at),
-            "next_free_at": moment(self.next_free_at),
+            "next_free_at": moment(self.free_at(costs)),
             "fallback": self.bucket.fallback,
             "granted": self.granted,
             "carried": self.carried,
@@ -113,59 +124,64 @@ def quota_object(
     served: str | None,
     binding: str | None,
     charged: Mapping[str, int],
+    costs: Costs,
 ) -> dict[str, Any]:
     down = requested is not None and binding is not None
     return {
         "plan": plan.name,
         "binding": binding,
-        "buckets": [level.as_json() for level in now],
+        "buckets": [level.as_json(costs) for level in now],
         "charged": dict(charged),
         "served_role": served,
         "requested_role": requested,
         "downgrade_reason": f"allowance_used:{binding}" if down else None,
-        "exits": exits(plan, now, binding),
+        "exits": exits(plan, now, binding, costs),
     }
 
 
-def exits(plan: Plan, now: Sequence[Level], binding: str | None) -> list[dict[str, Any]]:
+def lasting(full: Sequence[Level], costs: Costs) -> str | None:
+    """Which of several buckets without room binds: the one that lasts longest."""
+    last = max(full, key=lambda level: level.free_at(costs) or NEVER, default=None)
+    return last.bucket.name if last else None
+
+
+def used_up(now: Sequence[Level]) -> str | None:
+    """The bucket that binds outside of a turn: of the first role that has nothing left."""
+    empty = [level for level in now if not level.remaining]
+    return lasting([v for v in empty if v.bucket.role == empty[0].bucket.role], {})
+
+
+def exits(
+    plan: Plan, now: Sequence[Level], binding: str | None, costs: Costs
+) -> list[dict[str, Any]]:
     """What a person may do about the bucket that binds them, best known first."""
-    bound = next((level for level in now if level.bucket.name == binding), None)
+    bound = next((level.bucket for level in now if level.bucket.name == binding), None)
     if bound is None:
         return []
     ways: list[dict[str, Any]] = []
-    if until := bound.next_free_at or bound.resets_at:
+    if until := roomy_at(now, bound.role, costs):
         ways.append({"action": "wait", "until": moment(until)})
-    if bound.bucket.fallback is not None:
-        rooms = {r: min(v.remaining for v in now if v.bucket.role == r) for r in plan.roles}
-        below = (r for r in plan.ladder(bound.bucket.fallback) if rooms[r])
+    if bound.fallback is not None:
+        short = {level.bucket.role for level in now if level.lacks(costs)}
+        below = (r for r in plan.ladder(bound.fallback) if r not in short)
         if (role := next(below, None)) is not None:
             ways.append({"action": "use_mini", "role": role})
-    if plan.sells_more_of(bound.bucket.name):
-        ways.append({"action": "buy_credits", "bucket": bound.bucket.name})
+    if plan.sells_more_of(bound.name):
+        ways.append({"action": "buy_credits", "bucket": bound.name})
     if plan.upgrades:
         ways.append({"action": "upgrade", "plans": list(plan.upgrades)})
     return ways
 
 
-def wait_s(
-    now: Sequence[Level],
-    ladder: Sequence[str],
-    costs: Mapping[Unit, int],
-    ceilings: Mapping[Role, int],
-) -> int | None:
+def roomy_at(now: Sequence[Level], role: str, costs: Costs) -> datetime | None:
+    """When all buckets of the role have room for a turn; None while they have, or when time alone
+    makes none."""
+    full = [level for level in now if level.bucket.role == role and level.lacks(costs)]
+    last = max((level.free_at(costs) or NEVER for level in full), default=NEVER)
+    return None if last == NEVER else last
+
+
+def wait_s(now: Sequence[Level], ladder: Sequence[Role], costs: Costs) -> int | None:
     """Seconds until the first rung is free again; None when only a change of plan helps."""
-    waits = []
-    for role in ladder:
-        full = [
-            level
-            for level in now
-            if level.bucket.role == role
-            and level.remaining < cost_of(level.bucket, costs, ceilings)
-        ]
-        ends = [level.next_free_at or level.resets_at for level in full]
-        if any(level.bucket.cap < cost_of(level.bucket, costs, ceilings) for level in full):
-            continue
-        moments = [end for end in ends if end is not None]
-        if len(moments) == len(full) and moments:
-            waits.append((max(moments) - now[0].now).total_seconds())
-    return max(1, math.ceil(min(waits))) if waits else None
+    ends = [end for role in ladder if (end := roomy_at(now, role, costs))]
+    return max(1, math.ceil((min(ends) - now[0].now).total_seconds())) if ends else None

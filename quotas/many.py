@@ -15,10 +15,10 @@ from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from quotas.functions import GIVE_ALL, START_ALL, TAKE_ALL
-from quotas.levels import Level, levels, quota_object
+from quotas.levels import Costs, Level, levels, quota_object
 from quotas.plans import Plan, Role, Unit, Viewer
-from quotas.usage import IN_FLIGHT_LEASE_S, ONE_TURN, RESERVED_LEASE_S, Allowance, charged_by
-from quotas.windows import cost_of, lines, people
+from quotas.usage import IN_FLIGHT_LEASE_S, ONE_TURN, RESERVED_LEASE_S, Allowance, granted, told
+from quotas.windows import costs_of, lines, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A turn that is over. `counted` false gives everything back; `spent` as `usage.settle` says.
+    """A turn that is over. `counted` false gives everything back; `spent` as `usage.settle` and
+    `ceilings` as `usage.meter` says.
 
     Raises `ValueError` for a negative amount.
     """
@@ -46,6 +47,7 @@ class Ending:
     _: KW_ONLY
     counted: bool
     spent: Mapping[Unit, int] | None = None
+    ceilings: Mapping[Role, int] | None = None
 
     def __post_init__(self) -> None:
         if self.spent and min(self.spent.values()) < 0:
@@ -61,7 +63,10 @@ async def reserve(
     """
     first = {ask.turn_id: ask for ask in reversed(asks)}  # a repeat in one batch waits for it
     served = {turn: ask.by.plan.ladder(ask.role)[0] for turn, ask in first.items()}
-    charged = {turn: _costs(ask, served[turn]) for turn, ask in first.items()}
+    costs = {
+        turn: costs_of(ask.by.plan, ask.costs or ONE_TURN, ask.ceilings)
+        for turn, ask in first.items()
+    }
     records = [
         {
             "n": n,
@@ -71,7 +76,7 @@ async def reserve(
             "timezone": ask.by.timezone,
             "role": ask.role,
             "served": served[turn],
-            "costs": charged[turn],
+            "costs": costs[turn],
         }
         for n, (turn, ask) in enumerate(reversed(first.items()))
     ]
@@ -82,35 +87,21 @@ async def reserve(
     decided, now = await _decided(session, TAKE_ALL, values, [ask.by for ask in asks], at)
     won = frozenset(decided)
     return [
-        _granted(ask, served[ask.turn_id], charged[ask.turn_id], now)
+        _granted(ask, served[ask.turn_id], costs[ask.turn_id], now)
         if ask.turn_id in won and first[ask.turn_id] is ask
         else None
         for ask in asks
     ]
 
 
-def _costs(ask: Ask, role: Role) -> dict[str, int]:
-    costs, ceilings = ask.costs or ONE_TURN, ask.ceilings or {}
-    return {b.name: cost_of(b, costs, ceilings) for b in ask.by.plan.of_role(role)}
-
-
 def _plans(viewers: Iterable[Viewer]) -> Iterable[Plan]:
     return {by.plan.name: by.plan for by in viewers}.values()
 
 
-def _granted(
-    ask: Ask, served: Role, charged: Mapping[str, int], now: Mapping[Any, Sequence[Level]]
-) -> Allowance:
-    seen = now[_key(ask.by)]
-    return Allowance(
-        ask.turn_id,
-        ask.role,
-        granted=True,
-        served_role=served,
-        buckets=tuple(charged),
-        quota=quota_object(ask.by.plan, seen, ask.role, served, None, charged),
-        state="reserved",
-    )
+def _granted(ask: Ask, served: Role, costs: Costs, now: Mapping[Any, Sequence[Level]]) -> Allowance:
+    plan, seen = ask.by.plan, now[_key(ask.by)]
+    charged = {b.name: costs[b.name] for b in plan.of_role(served)}
+    return granted(ask.turn_id, quota_object(plan, seen, ask.role, served, None, charged, costs))
 
 
 async def start(
@@ -150,19 +141,14 @@ async def end(
     return [
         None
         if rows[e.turn_id].ended is None or first[e.turn_id] is not e
-        else Ended(rows[e.turn_id].ended, _shown(e.by, now, rows[e.turn_id]))
+        else Ended(rows[e.turn_id].ended, _shown(e, now, rows[e.turn_id]))
         for e in endings
     ]
 
 
-def _shown(by: Viewer, now: Mapping[Any, Sequence[Level]], hold: Any) -> dict[str, Any]:
+def _shown(e: Ending, now: Mapping[Any, Sequence[Level]], hold: Any) -> dict[str, Any]:
     """The quota object of a turn, as `usage.meter` gives it."""
-    seen = now[_key(by)]
-    if hold.subject != by.subject:
-        full = next((level.bucket.name for level in seen if not level.remaining), None)
-        return quota_object(by.plan, seen, None, None, full, {})
-    asked, served = hold.requested_role, hold.served_role
-    return quota_object(by.plan, seen, asked, served, hold.binding, charged_by(hold))
+    return told(e.by, now[_key(e.by)], hold, costs_of(e.by.plan, ONE_TURN, e.ceilings))
 
 
 async def _decided(

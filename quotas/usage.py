@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from quotas.holds import CLOSE, HOLD, LOCK, LOCK_GRANTS, OVERDUE, START, TAKE
-from quotas.levels import levels, quota_object, wait_s
+from quotas.holds import BIND, CLOSE, HOLD, LOCK, LOCK_GRANTS, OVERDUE, START, TAKE
+from quotas.levels import Costs, Level, lasting, levels, quota_object, used_up, wait_s
 from quotas.plans import Plan, Role, Unit, Viewer
-from quotas.windows import MAKE, METER, lines, people
+from quotas.windows import MAKE, METER, costs_of, lines, people
 
 RESERVED_LEASE_S = 300  # longer than a chain of models may be silent: see `check_files`
 IN_FLIGHT_LEASE_S = 900  # longer than any answer
@@ -81,11 +81,12 @@ async def reserve(
     ladder = plan.ladder(role)
     if among is not None:
         ladder = (ladder[0], *(rung for rung in ladder[1:] if rung in among))
+    by = Viewer(subject, plan, timezone)
     rows = await _take(
         session,
         {
             "at": at,
-            "people": people([Viewer(subject, plan, timezone)]),
+            "people": people([by]),
             "lines": lines([plan], ladder=ladder, costs=costs, ceilings=ceilings),
             "turn_id": turn_id,
             "subject": subject,
@@ -95,26 +96,40 @@ async def reserve(
             "lease_s": RESERVED_LEASE_S,
         },
     )
+    now, each = levels(plan, rows), costs_of(plan, costs, ceilings)
+    binding = await _bound(session, turn_id, rows, now, each)
     if rows[0].held_now:
-        return _granted(turn_id, plan, role, ladder[rows[0].chosen - 1], rows)
-    if (before := await _replay(session, turn_id, subject, plan, role, timezone, at)) is not None:
+        charged = {r.name: r.cost for r in rows if r.rung == rows[0].chosen}
+        served = ladder[rows[0].chosen - 1]
+        return granted(turn_id, quota_object(plan, now, role, served, binding, charged, each))
+    if (before := await _replay(session, turn_id, by, role, each, at)) is not None:
         return before
-    now = levels(plan, rows)
-    quota = quota_object(plan, now, role, None, _binding(rows), {})
-    wait = wait_s(now, ladder, costs, ceilings or {})
+    quota = quota_object(plan, now, role, None, binding, {}, each)
+    wait = wait_s(now, ladder, each)
     return Allowance(turn_id, role, granted=False, quota=quota, retry_after_s=wait)
 
 
-def _granted(turn_id: str, plan: Plan, role: str, served: str, rows: Sequence[Any]) -> Allowance:
-    charged = {r.name: r.cost for r in rows if r.rung == rows[0].chosen}
-    quota = quota_object(plan, levels(plan, rows), role, served, _binding(rows), charged)
+async def _bound(
+    session: AsyncSession, turn_id: str, rows: Sequence[Any], now: Sequence[Level], costs: Costs
+) -> str | None:
+    """The bucket that kept the turn from the first rung; the hold is told where it was one of
+    several."""
+    full = [v for v, r in zip(now, rows, strict=True) if r.rung == 1 and r.room is False]
+    binding = lasting(full, costs)
+    if rows[0].held_now and len(full) > 1:
+        await session.execute(BIND, {"turn_id": turn_id, "binding": binding})
+    return binding
+
+
+def granted(turn_id: str, quota: Mapping[str, Any]) -> Allowance:
+    """The answer to a turn that has just taken what `quota` says."""
     return Allowance(
         turn_id,
-        role,
+        quota["requested_role"],
         granted=True,
-        served_role=served,
+        served_role=quota["served_role"],
         downgrade_reason=quota["downgrade_reason"],
-        buckets=tuple(charged),
+        buckets=tuple(quota["charged"]),
         quota=quota,
         state="reserved",
     )
@@ -180,20 +195,32 @@ async def meter(
     *,
     timezone: str = "UTC",
     turn_id: str | None = None,
+    ceilings: Mapping[Role, int] | None = None,
     at: datetime | None = None,
 ) -> dict[str, Any]:
-    """The quota object (contract §6) as it stands, and what `turn_id` was charged."""
-    viewer = Viewer(subject, plan, timezone)
-    values = {"people": people([viewer]), "lines": lines([plan]), "at": at}
+    """The quota object (contract §6) as it stands, and what `turn_id` was charged.
+
+    `ceilings` are those of the turn: with them it tells when there is room for another like it.
+    """
+    by, hold = Viewer(subject, plan, timezone), await _find(session, turn_id) if turn_id else None
+    return await _meter(session, by, hold, costs_of(plan, ONE_TURN, ceilings), at)
+
+
+async def _meter(
+    session: AsyncSession, by: Viewer, hold: Any | None, costs: Costs, at: datetime | None
+) -> dict[str, Any]:
+    values = {"people": people([by]), "lines": lines([by.plan]), "at": at}
     rows = (await session.execute(METER, values)).all()
-    hold = await _find(session, turn_id) if turn_id else None
-    now = levels(plan, rows)
-    if hold is None or hold.subject != subject:
-        full = next((level.bucket.name for level in now if not level.remaining), None)
-        return quota_object(plan, now, None, None, full, {})
-    return quota_object(
-        plan, now, hold.requested_role, hold.served_role, hold.binding, charged_by(hold)
-    )
+    return told(by, levels(by.plan, rows), hold, costs)
+
+
+def told(by: Viewer, now: Sequence[Level], hold: Any | None, costs: Costs) -> dict[str, Any]:
+    """The quota object of the turn that has the hold; of no turn, where it is somebody else's."""
+    if hold is None or hold.subject != by.subject:
+        return quota_object(by.plan, now, None, None, used_up(now), {}, costs)
+    charged = {n: int(c) for n, c in zip(hold.names, hold.charged, strict=True) if c}
+    asked, served = hold.requested_role, hold.served_role
+    return quota_object(by.plan, now, asked, served, hold.binding, charged, costs)
 
 
 async def _take(session: AsyncSession, values: dict[str, Any]) -> Sequence[Any]:
@@ -213,18 +240,17 @@ async def _find(session: AsyncSession, turn_id: str) -> Any | None:
 async def _replay(
     session: AsyncSession,
     turn_id: str,
-    subject: str,
-    plan: Plan,
+    by: Viewer,
     role: str,
-    timezone: str,
+    costs: Costs,
     at: datetime | None,
 ) -> Allowance | None:
     hold = await _find(session, turn_id)
     if hold is None:
         return None
-    if (hold.subject, hold.requested_role) != (subject, role):
+    if (hold.subject, hold.requested_role) != (by.subject, role):
         raise HoldConflict(f"turn {turn_id!r} was reserved for another subject or role")
-    quota = await meter(session, subject, plan, timezone=timezone, turn_id=turn_id, at=at)
+    quota = await _meter(session, by, hold, costs, at)
     return Allowance(
         turn_id,
         role,
@@ -255,13 +281,3 @@ async def _close(
         "at": at,
     }
     return bool((await session.execute(CLOSE, values)).one().ended)
-
-
-def _binding(rows: Sequence[Any]) -> str | None:
-    """The bucket that kept the turn from the first rung."""
-    return next((r.name for r in rows if r.rung == 1 and r.room is False), None)
-
-
-def charged_by(hold: Any) -> dict[str, int]:
-    """Units by bucket of a hold's row: what it counts, or what it has taken so far."""
-    return {n: int(c) for n, c in zip(hold.names, hold.charged, strict=True) if c}

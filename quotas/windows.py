@@ -53,22 +53,26 @@ def opening(plan: str) -> str:
         ELSE k.t END"""
 
 
-def closing(plan: str, row: str) -> str:
+def closing(plan: str, before: str, after_at: str) -> str:
     """When a window that opens now ends: at a whole second, and never for a rolling one.
 
     A person who changes the time zone gets no second day out of it: the first window in the new
-    zone lasts at least its full length from the end of the one before.
+    zone lasts at least its full length from `after_at`, the end of the one in the zone `before`.
     """
     zone = f"{plan}.timezone"
     return f"""CASE {plan}.policy
         WHEN 'session'
           THEN date_trunc('second', k.t + make_interval(secs => {plan}.window_s + 0.999999))
         WHEN 'calendar' THEN (date_trunc({plan}.span, (CASE
-            WHEN {row}.timezone <> {zone} AND {row}.after_at IS NOT NULL THEN
-              GREATEST(k.t, {row}.after_at + make_interval(secs => {plan}.window_s - 0.000001))
+            WHEN {before} <> {zone} AND {after_at} IS NOT NULL THEN
+              GREATEST(k.t, {after_at} + make_interval(secs => {plan}.window_s - 0.000001))
             ELSE k.t END) AT TIME ZONE {zone})
           + CAST('1 ' || {plan}.span AS interval)) AT TIME ZONE {zone}
       END"""
+
+
+# Of a row (`b`) that opens now by the plan's line (`w`).
+CLOSING = closing("w", "b.timezone", "b.after_at")
 
 
 def clock(at: str) -> str:
@@ -108,6 +112,8 @@ USABLE = """z.unit = a.unit AND (
 # What a window that has yet to open owes for the one before it (`z`): one window's worth at most.
 OWED = """CASE WHEN z.unit = a.unit AND a.policy <> 'rolling'
       THEN LEAST(a.cap, z.overage) ELSE 0 END"""
+# What `making` will write: a window that has yet to be made is shown with the end it will get.
+AFTER_AT = "COALESCE(q.after_at, z.resets_at)"
 # `z` is the last window there was, `q` the same while it counts.
 NEWEST = f"""newest AS (
   SELECT a.viewer, a.place, a.name, a.cap, a.cost, a.rung, q.id, q.window_start, q.slots,
@@ -120,7 +126,7 @@ NEWEST = f"""newest AS (
     CASE WHEN q.window_start IS NULL THEN a.policy ELSE q.policy END AS policy,
     CASE WHEN q.window_start IS NULL THEN a.window_s ELSE q.window_s END AS window_s,
     COALESCE(q.resets_at, CASE WHEN q.window_start IS NULL AND a.policy = 'calendar'
-      THEN {closing("a", "q")} END) AS resets_at
+      THEN {closing("a", "z.timezone", AFTER_AT)} END) AS resets_at
   FROM asked a CROSS JOIN clock k {LAST}
   LEFT JOIN LATERAL (SELECT z.*) q ON {USABLE}
 )"""  # noqa: S608 - built from the constants above; every value is bound
@@ -212,6 +218,13 @@ def lines(
             for place, b in enumerate(plan.buckets)
         ]
     )
+
+
+def costs_of(
+    plan: Plan, costs: Mapping[Unit, int], ceilings: Mapping[Role, int] | None
+) -> dict[str, int]:
+    """What one turn takes from each bucket of the plan, by the bucket's name."""
+    return {b.name: cost_of(b, costs, ceilings or {}) for b in plan.buckets}
 
 
 def cost_of(bucket: Bucket, costs: Mapping[Unit, int], ceilings: Mapping[Role, int]) -> int:

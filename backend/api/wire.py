@@ -149,7 +149,8 @@ def limits(quota: Mapping[str, Any]) -> dict[str, str]:
     bucket = _binding(quota)
     if bucket is None:
         return {}
-    reset = bucket.get("resets_at") or ""
+    # A rolling window has no end: what can be waited for is its next room.
+    reset = bucket.get("resets_at") or bucket.get("next_free_at") or ""
     left_s = _seconds_until(reset)
     warning = bucket.get("warning")
     return {

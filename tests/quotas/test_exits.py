@@ -1,12 +1,13 @@
 """What people are told before and when an allowance ends: warnings, a forecast, the ways out."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from backend.database import Database
-from quotas import packs, usage
-from quotas.plans import Plan, Plans
+from quotas import many, packs, usage
+from quotas.plans import Plan, Plans, Viewer
 from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
 from tests.quotas.test_plans import SHIPPED
 from tests.quotas.turns import NOON, seconds, settle, shown, take
@@ -139,3 +140,110 @@ async def test_each_role_is_weighed_at_what_it_may_cost(database: Database):
     assert [a.served_role for a in taken] == ["light", "light_mini", "light_mini", None]
     assert taken[0].quota["charged"] == {"light": 600}
     assert taken[1].quota["charged"] == {"light_mini": 50}
+
+
+# --- when there is room again --------------------------------------------------------------------
+
+
+def two_windows(**other: Any) -> Plan:
+    """One turn in five hours and one in a week, the shorter first in the file."""
+    week = {"name": "week", "policy": "calendar", "window": 7 * DAY}
+    return plan(light(1, window=5 * HOUR, **other), light(1, **week, **other))
+
+
+async def test_of_several_buckets_the_one_that_lasts_longest_binds_and_says_how_long(
+    database: Database,
+):
+    alone = two_windows(fallback=None)
+    await used(database, alone, 1)
+    denied = await take(database, "denied", alone)
+    assert not denied.granted
+    assert denied.quota["binding"] == "week"
+    monday = "2026-11-23T00:00:00Z"
+    assert denied.quota["exits"][0] == {"action": "wait", "until": monday}
+    end = datetime.fromisoformat(monday)
+    assert denied.retry_after_s == (end - NOON).total_seconds()
+    assert (await quota(database, alone))["exits"] == denied.quota["exits"]
+    assert not (await take(database, "early", alone, at=end - seconds(1))).granted
+    assert (await take(database, "then", alone, at=end)).granted
+
+
+async def test_what_binds_a_turn_is_the_same_when_it_is_taken_repeated_and_ended(
+    database: Database,
+):
+    both = two_windows()
+    await used(database, both, 1)
+    down = await take(database, "down", both)
+    assert down.downgrade_reason == "allowance_used:week"
+    assert (await take(database, "down", both)).quota["exits"] == down.quota["exits"]
+    ending = many.Ending("down", Viewer("u", both), counted=True)
+    async with database.transaction() as session:
+        (ended,) = await many.end(session, [ending], at=NOON)
+    assert ended is not None
+    told = ("binding", "downgrade_reason", "exits")
+    assert [ended.quota[key] for key in told] == [down.quota[key] for key in told]
+
+
+async def partly_used(database: Database, cost: Plan) -> None:
+    for n, minute in enumerate((0, 30)):
+        at = NOON + seconds(60 * minute)
+        await take(database, f"t{n}", cost, costs={"micro_usd": 300}, at=at)
+        await settle(database, f"t{n}", at=at)
+
+
+@pytest.mark.parametrize(
+    ("dear", "until"),
+    [(600, "2026-11-21T13:01:00Z"), (900, "2026-11-21T13:31:00Z"), (1_100, None)],
+)
+async def test_a_turn_that_costs_more_than_is_left_may_wait_until_enough_is_free(
+    database: Database, dear: int, until: str | None
+):
+    """Not until the next unit is free, and not for ever: a window smaller than the turn is told."""
+    rolling = {"unit": "micro_usd", "policy": "rolling", "fallback": None}
+    cost = plan(light(1_000, **rolling))
+    await partly_used(database, cost)
+    now = NOON + seconds(40 * 60)
+    denied = await take(database, "dear", cost, costs={"micro_usd": dear}, at=now)
+    assert not denied.granted
+    full = denied.quota["buckets"][0]
+    assert (full["remaining"], full["next_free_at"]) == (400, until)
+    waits = [way["until"] for way in denied.quota["exits"] if way["action"] == "wait"]
+    assert waits == ([until] if until else [])
+    if until is None:
+        assert denied.retry_after_s is None
+        return
+    end = datetime.fromisoformat(until)
+    assert denied.retry_after_s == (end - now).total_seconds()
+    for turn, at, served in (("early", end - seconds(1), False), ("then", end, True)):
+        again = await take(database, turn, cost, costs={"micro_usd": dear}, at=at)
+        assert again.granted == served
+
+
+async def test_a_turn_that_stepped_down_for_its_cost_still_says_at_its_end_when_there_is_room(
+    database: Database,
+):
+    cost = plan(light(1_000, unit="micro_usd", policy="rolling"))
+    await partly_used(database, cost)
+    now, ceilings = NOON + seconds(40 * 60), {"light": 600}
+    down = await take(database, "down", cost, ceilings=ceilings, at=now)
+    assert down.served_role == "light_mini"
+    wait = {"action": "wait", "until": "2026-11-21T13:01:00Z"}
+    assert down.quota["exits"][0] == wait
+    ending = many.Ending("down", Viewer("u", cost), counted=True, ceilings={"light": 600})
+    async with database.transaction() as session:
+        read = await usage.meter(session, "u", cost, turn_id="down", ceilings=ceilings, at=now)
+        (ended,) = await many.end(session, [ending], at=now)
+    assert ended is not None
+    assert [q["exits"][0] for q in (read, ended.quota)] == [wait, wait]
+
+
+async def test_a_mini_that_has_too_little_left_for_a_turn_is_no_way_out(database: Database):
+    cost = plan(light(600, unit="micro_usd"), bucket("light_mini", 130, unit="micro_usd"))
+    ceilings: dict[Any, int] = {"light": 600, "light_mini": 50}
+    for n in range(2):
+        given = await take(database, f"t{n}", cost, ceilings=ceilings)
+    assert {"action": "use_mini", "role": "light_mini"} in given.quota["exits"]  # 80 are left
+    await take(database, "t2", cost, ceilings=ceilings)
+    last = await take(database, "last", cost, ceilings=ceilings)
+    assert not last.granted
+    assert "use_mini" not in [way["action"] for way in last.quota["exits"]]

@@ -7,6 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from backend.database import Database
+from quotas import many
+from quotas.plans import Plan, Viewer
 from tests.quotas.fakes_plans import DAY, HOUR, light, plan
 from tests.quotas.turns import NOON, counts, seconds, settle, shown, start, take
 
@@ -155,6 +157,46 @@ async def test_an_open_day_keeps_its_end_when_the_person_moves(database: Databas
     await take(database, "t", day, timezone="Europe/Berlin")
     moved = await shown(database, day, timezone="America/New_York")
     assert moved["resets_at"] == "2026-11-21T23:00:00Z"
+
+
+@pytest.mark.parametrize("quick", [False, True])
+async def test_the_end_that_is_shown_to_a_traveller_is_the_one_that_the_day_opens_with(
+    database: Database, *, quick: bool
+):
+    """The day in the new zone is made longer; who looks before the first turn is told so."""
+    day = plan(light(1, policy="calendar", window=DAY))
+    await take(database, "t1", day)
+    after = {"at": datetime(2026, 11, 22, 1, tzinfo=UTC), "timezone": "Asia/Tokyo"}
+    promised = (await shown(database, day, **after))["resets_at"]
+    assert promised == "2026-11-23T15:00:00Z"
+    if quick:
+        ask = many.Ask("t2", Viewer("u", day, "Asia/Tokyo"), "light")
+        async with database.transaction() as session:
+            (given,) = await many.reserve(session, [ask], at=after["at"])
+        assert given is not None
+    else:
+        given = await take(database, "t2", day, **after)
+    told = next(b for b in given.quota["buckets"] if b["name"] == "light")
+    assert (told["held"], told["resets_at"]) == (1, promised)
+    assert (await shown(database, day, **after))["resets_at"] == promised
+
+
+async def test_a_day_is_shown_with_one_end_before_it_is_made_while_it_is_shut_and_when_it_opens(
+    database: Database,
+):
+    def two(weekly: int) -> Plan:
+        day = light(1, policy="calendar", window=DAY)
+        return plan(day, light(weekly, name="week", window=9 * DAY))
+
+    await take(database, "t1", two(1))
+    after = {"at": datetime(2026, 11, 22, 1, tzinfo=UTC), "timezone": "Asia/Tokyo"}
+    ends = [(await shown(database, two(1), **after))["resets_at"]]
+    for turn, weekly, served in (("t2", 1, "light_mini"), ("t3", 2, "light")):
+        given = await take(database, turn, two(weekly), **after)
+        assert given.served_role == served
+        ends += [given.quota["buckets"][0]["resets_at"]]
+        ends += [(await shown(database, two(weekly), **after))["resets_at"]]
+    assert ends == ["2026-11-23T15:00:00Z"] * 5
 
 
 async def test_a_rolling_window_frees_what_is_older_than_itself(database: Database):

@@ -84,7 +84,9 @@ SHOPPING = {
 }
 
 
-def quota(left: dict[str, int], *, plan: str) -> dict[str, Any]:
+def quota(stand_in: Any, *, plan: str) -> dict[str, Any]:
+    """Every allowance by one policy; a rolling one has no end, only its next room."""
+    left, rolling = stand_in.left, stand_in.policy == "rolling"
     resets = wares.moment(timedelta(hours=3))
     return {
         "plan": plan,
@@ -93,14 +95,14 @@ def quota(left: dict[str, int], *, plan: str) -> dict[str, Any]:
             {
                 "name": name,
                 "unit": "turns",
-                "policy": "session",
+                "policy": stand_in.policy,
                 "window_s": 18_000,
                 "used": cap - left[name],
                 "held": 0,
                 "cap": cap,
                 "remaining": left[name],
-                "resets_at": resets if left[name] < cap else None,
-                "next_free_at": None,
+                "resets_at": resets if left[name] < cap and not rolling else None,
+                "next_free_at": resets if not left[name] else None,
                 "fallback": f"{name}_mini" if f"{name}_mini" in CAPS else None,
             }
             for name, cap in CAPS.items()
@@ -132,7 +134,7 @@ def _state(stand_in: Any, plan: str, route: dict[str, Any]) -> dict[str, Any]:
     }
     return _event(
         "STATE_SNAPSHOT",
-        snapshot={"route": full, "quota": quota(stand_in.left, plan=plan), "cart": []},
+        snapshot={"route": full, "quota": quota(stand_in, plan=plan), "cart": []},
     )
 
 
@@ -174,7 +176,7 @@ async def _everyday(stand_in: Any, plan: str, effort: str | None) -> AsyncIterat
         yield event
     yield _event(
         "STATE_DELTA",
-        delta=[{"op": "replace", "path": "/quota", "value": quota(stand_in.left, plan=plan)}],
+        delta=[{"op": "replace", "path": "/quota", "value": quota(stand_in, plan=plan)}],
     )
     yield _event("RUN_FINISHED", outcome={"type": "success"})
 

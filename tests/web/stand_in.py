@@ -49,6 +49,7 @@ class StandIn:
     checkouts: dict[str, dict[str, Any]] = field(default_factory=dict)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=lambda: dict(scenes.CAPS))
+    policy: str = "session"
     running: int = 0
 
     def person(self, request: Request) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def _person_routes(app: FastAPI, stand_in: StandIn) -> None:
 
     @app.get("/api/quota")
     async def quota(request: Request) -> dict[str, Any]:
-        return scenes.quota(stand_in.left, plan=stand_in.person(request)["plan"])
+        return scenes.quota(stand_in, plan=stand_in.person(request)["plan"])
 
 
 def _thread_routes(app: FastAPI, stand_in: StandIn) -> None:

@@ -116,6 +116,22 @@ async def test_the_meter_counts_down_and_a_step_down_names_its_reason_and_exits(
     await expect(meter).to_contain_text("0 of 10 left")
 
 
+async def test_a_rolling_allowance_that_is_used_up_says_when_it_next_has_room(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    stand_in.policy = "rolling"
+    await journey.enter(page, base_url)
+    turn = await journey.ask(page, "limit")
+    await expect(turn.locator(".downgrade")).to_contain_text("You can wait until")
+    meter = page.get_by_role("region", name="Allowance")
+    used_up = meter.get_by_role("listitem").filter(has_text="0 of 10 left")
+    await expect(used_up).to_contain_text("room again")
+    await expect(used_up).not_to_contain_text("untouched")
+    await journey.ask(page, "hello")
+    partly = meter.get_by_role("listitem").filter(has_text="39 of 40 left")
+    await expect(partly).to_contain_text("little by little")
+
+
 async def test_reload_keeps_the_conversation(page: Page, base_url: str) -> None:
     await journey.enter(page, base_url)
     await journey.ask(page, "I need a tent")

@@ -35,8 +35,12 @@ function counted(amount: number, { unit }: Bucket): string {
   return unit === "micro_usd" ? formatMoney(Math.floor(amount / 10_000), "USD") : String(amount);
 }
 
-function refill({ resets_at: resetsAt, remaining, cap }: Bucket): string {
-  return resetsAt && remaining !== cap ? t("quota.resets", { moment: formatMoment(resetsAt) }) : t("quota.unused");
+/** A rolling window is never full again at once: it says when it next has room, if it has none. */
+function refill({ resets_at: end, next_free_at: room, policy, remaining, cap }: Bucket): string {
+  if (remaining === cap) return t("quota.unused");
+  if (end) return t("quota.resets", { moment: formatMoment(end) });
+  if (room) return t("quota.room", { moment: formatMoment(room) });
+  return t(policy === "rolling" ? "quota.rolling" : "quota.unused");
 }
 
 function Meter({ bucket }: { bucket: Bucket }) {

@@ -60,7 +60,8 @@ function Downgrade({ route }: { route: Route }) {
   // "allowance_used:reasoning" names the bucket after the reason.
   const [reason = "", bucket = wanted] = (route.downgrade_reason ?? "").split(":");
   const role = named("role", route.role);
-  const resetsAt = now?.buckets.find(({ name }) => name === bucket)?.resets_at;
+  const full = now?.buckets.find(({ name }) => name === bucket);
+  const until = full?.resets_at ?? full?.next_free_at;
   return (
     <div class="downgrade">
       {t("badge.downgraded", {
@@ -68,7 +69,7 @@ function Downgrade({ route }: { route: Route }) {
         reason: named("downgrade", reason),
         role,
       })}
-      {resetsAt && ` ${t("badge.until", { moment: formatMoment(resetsAt), role })}`}
+      {until && ` ${t("badge.until", { moment: formatMoment(until), role })}`}
       {larger(now?.exits) && ` ${t("badge.upgrade", { plans: larger(now?.exits) })}`}
       <Ways />
     </div>
