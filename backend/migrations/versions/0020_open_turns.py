@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020_open_turns"
-down_revision = "0018_planned_once"
+down_revision = "0019_promised_days"
 branch_labels = None
 depends_on = None
 
