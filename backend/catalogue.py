@@ -19,7 +19,7 @@ from sqlmodel import col
 from backend import merchants, offers, search
 from backend.database import Database
 from backend.merchants import Language, Merchant
-from backend.products import Product, chosen_of, named
+from backend.products import Product, chosen_of, identity, named
 from graphs.ranking import Rankable, rank, reasons
 from graphs.state import Image, Offer, Wish
 from integrations.money import Money
@@ -155,7 +155,7 @@ class Catalogue:
                 sellers[hit.merchant_id],
                 _from_feed(hit.product),
                 hit.fit,
-                hit.product["gtin"].zfill(14) if hit.product["gtin"] else "",
+                identity(hit.product["gtin"]),
             )
             for hit in hits
         ]
