@@ -37,6 +37,14 @@ async def test_prices_are_bounded_below_and_above_in_their_own_currency(product:
     assert await found(product, q="tent", min_price=0, currency="USD") == []
 
 
+async def test_given_prices_are_for_one_however_many_are_asked_for(product: Product):
+    asked = {"min_price": 9_900, "max_price": 18_000, "limit": 20}
+    one = await found(product, q="tent", **asked)
+    three = await found(product, q="3 tents", **asked)
+    assert one
+    assert {offer["offer_id"] for offer in one} == {offer["offer_id"] for offer in three}
+
+
 @pytest.mark.parametrize(("words", "place"), [("concert", "Berlin"), ("jazz", "Berlin")])
 async def test_a_place_looks_further_than_the_first_few(product: Product, words: str, place: str):
     offers = await found(product, q=words, place=place)
