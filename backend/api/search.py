@@ -132,7 +132,8 @@ def _goods(draft: Draft, asked: Looking, language: Literal["en", "zh"]) -> Wish:
     town = draft.place if is_outing(asked.q) else ""
     place = asked.place or town
     said = wish(replace(draft, vertical="product", place=place), language=language)
-    words = draft.words if draft.budget is not None and draft.words else asked.q
+    limited = draft.budget is not None or draft.floor is not None
+    words = draft.words if limited and draft.words else asked.q
     return replace(
         said,
         query=f"{words} {asked.place}".strip(),
