@@ -19,7 +19,7 @@ from sqlmodel import col
 from backend import merchants, offers, search
 from backend.database import Database
 from backend.merchants import Language, Merchant
-from backend.products import Product, chosen_of, named
+from backend.products import Product, chosen_of, identity, named
 from graphs.ranking import Rankable, rank, reasons
 from graphs.state import Image, Offer, Wish
 from integrations.money import Money
@@ -140,13 +140,8 @@ class Catalogue:
 
     async def _products(self, wish: Wish) -> list[Candidate]:
         vector = (await self.vectors([wish.query]))[0]
-        most = wish.max_total
-        unit = Money(most.amount // max(1, wish.quantity), most.currency) if most else None
         async with self.database.transaction() as session:
-            days = (wish.date, wish.until or wish.date) if wish.date else None
-            hits = await search.widening(
-                session, wish.query, vector, price_max=unit, days=days, place=wish.place
-            )
+            hits = await search.widening(session, wish, vector)
             sellers = await _by_id(session, {hit.merchant_id for hit in hits})
         return [
             Candidate(
@@ -155,7 +150,7 @@ class Catalogue:
                 sellers[hit.merchant_id],
                 _from_feed(hit.product),
                 hit.fit,
-                hit.product["gtin"].zfill(14) if hit.product["gtin"] else "",
+                identity(hit.product["gtin"]),
             )
             for hit in hits
         ]
@@ -173,7 +168,7 @@ class Catalogue:
         async with self.database.transaction() as session:
             partners = await merchants.live(session, protocol="booking")
         answers = await self._ask(partners, asked)
-        within = [(m, f) for m, f in answers if _affordable(f, wish.max_total)]
+        within = [(m, f) for m, f in answers if _wanted(f, wish)]
         async with self.database.transaction() as session:
             await offers.keep(session, [(m.id, f) for m, f in within])
         fits = await self._fits(wish.query, [f for _, f in within])
@@ -256,10 +251,14 @@ async def _by_id(session: Any, ids: set[str]) -> dict[str, Merchant]:
     return {row.id: row for row in (await session.execute(query)).scalars()}
 
 
-def _affordable(found: Found, most: Money | None) -> bool:
-    if most is None:
-        return True
-    return found.price.currency == most.currency and found.price <= most
+def _wanted(found: Found, wish: Wish) -> bool:
+    """A live answer may be dearer, cheaper or scarcer than what was asked for."""
+    price, most, least = found.price, wish.max_total, search.bounds(wish).price_min
+    if most is not None and not (price.currency == most.currency and price <= most):
+        return False
+    if least is not None and not (price.currency == least.currency and least <= price):
+        return False
+    return wish.availability in ("", found.availability)
 
 
 def others(ranked: Sequence[Candidate]) -> dict[str, list[Candidate]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from backend import feed_variants
-from backend.errors import Unprocessable
+from backend.errors import BadRequest, Unprocessable
 from backend.feed_rows import from_csv
 
 Format = Literal["jsonl", "csv"]
@@ -76,6 +76,32 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         raise _Twice("a field occurs twice")
     return made
+
+
+class _Told(dict[str, Any]):
+    """An object as it was sent: `items` has a field that was given twice two times."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self._pairs = pairs
+
+    def items(self) -> Any:
+        return self._pairs
+
+
+def lines(body: bytes) -> bytes:
+    """`{"products": [...]}` as JSON lines, which say all that was said, also what was said twice.
+
+    Raises `BadRequest` for what is no JSON, `Unprocessable` for another document.
+    """
+    try:
+        document = json.loads(body, object_pairs_hook=_Told)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("The body is not JSON") from error
+    names = [name for name, _ in document.items()] if isinstance(document, dict) else []
+    if names != ["products"] or not isinstance(document["products"], list):
+        raise Unprocessable('Send {"products": [...]}, or one product a line as application/jsonl')
+    return b"".join(json.dumps(row).encode() + b"\n" for row in document["products"])
 
 
 def _csv(file: IO[bytes]) -> Iterator[Raw]:

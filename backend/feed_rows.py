@@ -5,7 +5,8 @@ options are columns named `attribute:NAME` and `option:NAME`. A thing in sizes o
 for each: they share `item_group_id`, and `options` tell them apart. Money is integer minor units.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,7 +25,13 @@ _CURRENCIES = frozenset(
     for code, _, until, tender in listed
     if until is None and tender
 )
-_NUMBERS = {"price_amount": int, "delivery_days": int, "rating": float}
+# Python's own int() and float() also read 12_50, +5, 1e3, inf and the digits of other scripts.
+_WHOLE, _DECIMAL = re.compile(r"[0-9]{1,18}"), re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_NUMBERS: Mapping[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
+    "price_amount": (_WHOLE, int),
+    "delivery_days": (_WHOLE, int),
+    "rating": (_DECIMAL, float),
+}
 _ATTRIBUTE, _OPTION = "attribute:", "option:"
 
 
@@ -68,6 +75,11 @@ class FeedRow(BaseModel):
         if clean_text(value, 100) != value:
             raise ValueError("must not contain control or invisible characters")
         return value
+
+    @field_validator("gtin")
+    @classmethod
+    def _given(cls, value: str) -> str:
+        return value if value.strip("0") else ""  # zeros fill the place of one
 
     @field_validator("currency")
     @classmethod
@@ -122,7 +134,8 @@ def from_csv(cells: Mapping[str | None, Any]) -> dict[str, Any]:
 
 def _number(name: str, given: str) -> Any:
     """Left as text when it is none, so that the row's own check says what is wrong with it."""
-    try:
-        return _NUMBERS[name](given)
-    except (KeyError, ValueError):
-        return given
+    if name in _NUMBERS:
+        form, read = _NUMBERS[name]
+        if form.fullmatch(given):
+            return read(given)
+    return given

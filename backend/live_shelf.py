@@ -19,9 +19,9 @@ from backend import feeds, merchants
 from backend.catalogue import Catalogue
 from backend.merchants import Client, Language, Merchant
 from backend.products import Product, offer_id
+from backend.search import bounds
 from graphs.state import Offer, Wish
 from integrations import ucp_shelf
-from integrations.money import Money
 from integrations.partner import Found, PartnerError, PartnerRefused
 from integrations.ucp import UcpPartner
 
@@ -64,11 +64,12 @@ class LiveShelf:
     async def _one(self, row: Merchant, wish: Wish) -> None:
         partner = self._client(row)
         assert isinstance(partner, UcpPartner)
-        most = wish.max_total
-        unit = Money(most.amount // max(1, wish.quantity), most.currency) if most else None
+        within = bounds(wish)
         try:
             async with asyncio.timeout(DEADLINE_S):
-                found = await ucp_shelf.search(partner, wish.query, price_max=unit)
+                found = await ucp_shelf.search(
+                    partner, wish.query, price_min=within.price_min, price_max=within.price_max
+                )
         except (PartnerError, TimeoutError) as error:
             self._rests[row.id] = self._clock() + REST_S
             if not (isinstance(error, PartnerRefused) and error.code == "not_supported"):

@@ -112,6 +112,20 @@ def offer_id(merchant_id: str, item_id: str) -> str:
     return f"off_{digest[:24]}"
 
 
+def identity(gtin: str) -> str:
+    """A GTIN in 14 digits where it names one thing everywhere, else ''.
+
+    A wrong check digit is a slip, of which feeds are full: the row is sold like any other, and only
+    not taken for what another merchant calls by that number. So are numbers that each company or
+    country gives out for itself (GS1 General Specifications, prefixes 02, 04, 20-29 and RCN-8).
+    """
+    digits = gtin.zfill(14)
+    inner = digits.startswith("000000")  # a GTIN-8
+    local = digits[6] in "02" if inner else digits[1:3] in ("02", "04") or digits[1] == "2"
+    total = sum(int(digit) * (1 if n % 2 else 3) for n, digit in enumerate(digits))
+    return "" if local or total % 10 else digits
+
+
 def grams(given: str) -> list[str]:
     """Pairs of neighbouring Chinese characters; a character that stands alone is kept alone."""
     pairs: list[str] = []

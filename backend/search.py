@@ -7,7 +7,7 @@ products share tells nothing about which ones are looked at; it still counts for
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.products import DIMENSIONS, grams, literal
+from graphs.state import Wish
 from integrations.money import Money
 
 CANDIDATES = 60
@@ -70,8 +71,11 @@ FROM said
 
 _ELIGIBLE = """
   p.merchant_id = ANY(CAST(:live AS text[])) AND p.availability <> 'out_of_stock'
+  AND (:availability = '' OR p.availability = :availability)
   AND (CAST(:price_max AS bigint) IS NULL
-       OR (p.currency = :currency AND p.price_amount <= CAST(:price_max AS bigint)))
+       OR (p.currency = :currency_max AND p.price_amount <= CAST(:price_max AS bigint)))
+  AND (CAST(:price_min AS bigint) IS NULL
+       OR (p.currency = :currency_min AND p.price_amount >= CAST(:price_min AS bigint)))
   AND (CAST(:first AS text) IS NULL OR p.attributes ->> 'date' BETWEEN :first AND :last)
   AND (:place = '' OR strpos(
     lower(concat_ws(' ', p.title, p.title_zh, p.attributes)), lower(:place)) > 0)
@@ -106,18 +110,63 @@ FROM by_words w FULL JOIN by_meaning n USING (id) JOIN product e USING (id)
 """)  # noqa: S608  (our own parts; every value is bound)
 
 
-async def widening(
-    session: AsyncSession,
-    query: str,
-    vector: NDArray[np.float32],
-    *,
-    price_max: Money | None = None,
-    days: tuple[date, date] | None = None,
-    place: str = "",
-) -> list[Hit]:
-    """What is there and then, else there on other days, else then elsewhere, else anything."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What every hit keeps to. Prices are for one unit, and leave only their own currency: nothing
+    is converted here.
+
+    `days`, both included, leave only what has such a day (an event, a flight); `place` leaves
+    only what names it, in its title or its facts.
+    """
+
+    price_min: Money | None = None
+    price_max: Money | None = None
+    days: tuple[date, date] | None = None
+    place: str = ""
+    availability: str = ""
+
+    @property
+    def narrow(self) -> bool:
+        """Whether a day or a town is given, so that little is left; less is then enough."""
+        return self.days is not None or self.place != ""
+
+    def values(self) -> dict[str, Any]:
+        least, most = self.price_min, self.price_max
+        return {
+            "price_min": least.amount if least else None,
+            "currency_min": least.currency if least else "",
+            "price_max": most.amount if most else None,
+            "currency_max": most.currency if most else "",
+            "first": self.days[0].isoformat() if self.days else None,
+            "last": self.days[1].isoformat() if self.days else None,
+            "place": self.place,
+            "availability": self.availability,
+        }
+
+
+def bounds(wish: Wish) -> Bounds:
+    """What the wish says of all its units, for one: the least rounded up, the most down."""
+    count = max(1, wish.quantity)
+    least, most = wish.min_total, wish.max_total
+    return Bounds(
+        price_min=Money(-(-least.amount // count), least.currency) if least else None,
+        price_max=Money(most.amount // count, most.currency) if most else None,
+        days=(wish.date, wish.until or wish.date) if wish.date else None,
+        place=wish.place,
+        availability=wish.availability,
+    )
+
+
+async def widening(session: AsyncSession, wish: Wish, vector: NDArray[np.float32]) -> list[Hit]:
+    """What is there and then, else there on other days, else then elsewhere, else anything.
+
+    Prices and what is in stock are never widened: they were asked for as such.
+    """
+    asked = bounds(wish)
+    days, place = asked.days, asked.place
     for then, there in dict.fromkeys([(days, place), (None, place), (days, ""), (None, "")]):
-        hits = await search(session, query, vector, price_max=price_max, days=then, place=there)
+        within = replace(asked, days=then, place=there)
+        hits = await search(session, wish.query, vector, within=within)
         if hits:
             return hits
     return []
@@ -128,17 +177,10 @@ async def search(
     query: str,
     vector: NDArray[np.float32],
     *,
-    price_max: Money | None = None,
-    days: tuple[date, date] | None = None,
-    place: str = "",
+    within: Bounds,
     limit: int = CANDIDATES,
 ) -> list[Hit]:
-    """Live merchants' products that answer `query`, best fit first. `vector`: its encoding (512).
-
-    `price_max` is for one unit, and leaves only its own currency: nothing is converted here.
-    `days`, both included, leave only what has such a day (an event, a flight); `place` leaves
-    only what names it, in its title or its facts.
-    """
+    """Live merchants' products that answer `query`, best fit first. `vector`: its encoding."""
     words = query[:QUERY_CHARS]
     pairs = list(dict.fromkeys(grams(words)))
     asked = (
@@ -161,25 +203,13 @@ async def search(
             "terms": terms,
             "live": list(asked.live),
             "vector": literal(vector),
-            **_limits(price_max, days, place),
+            **within.values(),
             "candidates": CANDIDATES,
             "near_read": NEAR_READ,
             "words_read": WORDS_READ,
         },
     )
-    return _ordered([dict(row._mapping) for row in rows], narrow=days is not None or place != "")[
-        :limit
-    ]
-
-
-def _limits(price_max: Money | None, days: tuple[date, date] | None, place: str) -> dict[str, Any]:
-    return {
-        "price_max": price_max.amount if price_max else None,
-        "currency": price_max.currency if price_max else "",
-        "first": days[0].isoformat() if days else None,
-        "last": days[1].isoformat() if days else None,
-        "place": place,
-    }
+    return _ordered([dict(row._mapping) for row in rows], narrow=within.narrow)[:limit]
 
 
 def _term(lexeme: str) -> str:
@@ -195,7 +225,6 @@ def _match(terms: Sequence[str], docs: Mapping[str, float]) -> str:
 
 
 def _ordered(found: Sequence[Mapping[str, Any]], *, narrow: bool) -> list[Hit]:
-    """`narrow`: a day or a town is given, so that little is left; less is then enough."""
     answers = [row for row in found if row["cosine"] >= _least(row, narrow=narrow)]
     best = _Best(
         cosine=max((row["cosine"] for row in answers), default=0.0),

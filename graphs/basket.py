@@ -66,7 +66,7 @@ def of_each(visit: Visit, draft: Draft, offers: Sequence[Offer]) -> Plan | None:
 
 
 async def _found(visit: Visit, draft: Draft, words: str, quantity: int) -> Found:
-    alone = replace(draft, words=words, quantity=quantity, also=(), budget=None)
+    alone = replace(draft, words=words, quantity=quantity, also=(), budget=None, floor=None)
     query = wish(alone, language=visit.turn.language)
     frozen: Plan = plan(alone, query, key="")
     offers = await visit.context.shelf.search(query, limit=SEARCH_LIMIT)

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any, Literal
 
 from graphs import vocabulary
-from graphs.budgets import budget
+from graphs.budgets import limits
 from graphs.dates import days
 from graphs.hours import hour
 from graphs.memory import Draft, Fact, Memory, Vertical
@@ -38,7 +38,7 @@ def facts(
     """
     asked, before = memory.asked, memory.draft
     going = before.vertical == "product" and bool(before.day or before.origin)
-    limit = budget(page, language=language)
+    said = limits(page, language=language)
     cheapest = page.take(vocabulary.CHEAPEST) is not None
     if vertical == "product" and (going or is_outing(page.text)):
         found = outing(page, today=today)
@@ -57,7 +57,8 @@ def facts(
     spot = place(page) if vertical in {"table", "room"} else draft.place
     return replace(
         draft,
-        budget=limit,
+        budget=said.ceiling,
+        floor=said.floor,
         cheapest=cheapest,
         cuisine=cuisine,
         place=spot,

@@ -37,6 +37,7 @@ class Plan:
     budget: Budget | None
     key: str
     each: Mapping[str, int] = field(default_factory=dict)  # of a basket: how many of which offer
+    min_total: Money | None = None
 
     def line(self, offer: Offer) -> tuple[str, int]:
         return offer.offer_id, self.each.get(offer.offer_id, self.quantity)
@@ -93,6 +94,7 @@ def plan(draft: Draft, wish: Wish, *, key: str) -> Plan:
         max_total=wish.max_total,
         budget=None if table else draft.budget,
         key=key,
+        min_total=wish.min_total,
     )
 
 
@@ -164,7 +166,9 @@ def _on_its_day(offer: Offer, draft: Draft) -> bool:
 
 
 def _within(offer: Offer, frozen: Plan) -> bool:
-    return frozen.affords(offer.price * frozen.quantity)
+    total, least = offer.price * frozen.quantity, frozen.min_total
+    dear = least is None or (least.currency == total.currency and least <= total)
+    return dear and frozen.affords(total)
 
 
 def _goods(offers: Sequence[Offer], draft: Draft) -> list[Offer]:

@@ -38,6 +38,7 @@ class Draft:
     nights: int | None = None
     quantity: int | None = None
     budget: Budget | None = None
+    floor: Budget | None = None
     cheapest: bool = False
     vague: bool = False  # 'a gift', 'something', 'tents': too open to propose one thing
     origin: str = ""  # where a flight begins
@@ -148,7 +149,6 @@ def recall(messages: Sequence[Message]) -> Memory | None:
 
 
 def _draft_data(draft: Draft) -> dict[str, Any]:
-    budget = draft.budget
     return {
         "vertical": draft.vertical,
         "words": draft.words,
@@ -161,13 +161,18 @@ def _draft_data(draft: Draft) -> dict[str, Any]:
         "party": draft.party,
         "nights": draft.nights,
         "quantity": draft.quantity,
-        "budget": [str(budget.amount), budget.currency, budget.per] if budget else None,
+        "budget": _budget_data(draft.budget),
+        "floor": _budget_data(draft.floor),
         "cheapest": draft.cheapest,
         "vague": draft.vague,
         "origin": draft.origin,
         "also": [list(thing) for thing in draft.also],
         "whom": draft.whom,
     }
+
+
+def _budget_data(budget: Budget | None) -> list[str | None] | None:
+    return [str(budget.amount), budget.currency, budget.per] if budget else None
 
 
 def _read(text: str) -> Memory | None:
@@ -208,7 +213,6 @@ def _draft(data: Mapping[str, Any]) -> Draft:
         return None if data[name] is None else _count(data[name])
 
     vertical = data["vertical"]
-    budget = data["budget"]
     return Draft(
         vertical=vertical if vertical in get_args(Vertical) else None,
         words=str(data["words"]),
@@ -221,7 +225,8 @@ def _draft(data: Mapping[str, Any]) -> Draft:
         party=optional("party"),
         nights=optional("nights"),
         quantity=optional("quantity"),
-        budget=_budget(budget) if budget else None,
+        budget=_budget(data["budget"]),
+        floor=_budget(data.get("floor")),
         cheapest=data["cheapest"] is True,
         vague=data["vague"] is True,
         origin=str(data.get("origin", "")),
@@ -234,7 +239,9 @@ def _whom(value: Any) -> Who:
     return next((known for known in get_args(Who) if known == value), "")
 
 
-def _budget(data: Sequence[Any]) -> Budget:
+def _budget(data: Sequence[Any] | None) -> Budget | None:
+    if not data:
+        return None
     amount, currency, per = data
     if per not in get_args(Per) or not (currency is None or isinstance(currency, str)):
         raise ValueError("not a budget")

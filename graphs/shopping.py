@@ -260,9 +260,9 @@ async def _search(visit: Visit, *, nth: int | None = None, same_as: str = "") ->
     query = wish(draft, language=visit.turn.language)
     frozen = plan(draft, query, key=f"{visit.turn.id}:1")
     offers = await _offers(visit, frozen)
-    over = not offers and query.max_total is not None
+    over = not offers and bool(query.min_total or query.max_total)
     if over:
-        frozen = replace(frozen, wish=replace(query, max_total=None))
+        frozen = replace(frozen, wish=replace(query, min_total=None, max_total=None))
         offers = await _offers(visit, frozen)
     if not offers:
         if fact:

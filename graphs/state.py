@@ -138,6 +138,7 @@ class Wish:
     query: str
     language: Literal["en", "zh"] = "en"
     quantity: int = 1
+    min_total: Money | None = None  # of all units together, as is the most
     max_total: Money | None = None
     place: str = ""
     date: day | None = None
@@ -146,6 +147,7 @@ class Wish:
     nights: int | None = None
     until: day | None = None  # the last day, where any of several would do
     origin: str = ""  # where a journey begins; `place` is where it ends
+    availability: Literal["", "in_stock", "low_stock", "on_request"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,6 @@ class Cancellation:
 class Shelf(Protocol):
     async def search(self, wish: Wish, *, limit: int = 6) -> Sequence[Offer]:
         """Best first; the order depends on fit, total price, availability, delivery, rating."""
-        ...
 
     async def get(
         self, offer_ids: Sequence[str], *, language: Literal["en", "zh"] = "en"
@@ -251,7 +252,6 @@ class Desk(Protocol):
 
     async def orders(self) -> Sequence[OrderFact]:
         """This person's newest orders, newest first."""
-        ...
 
     async def start_change(
         self,
@@ -267,7 +267,6 @@ class Desk(Protocol):
 
     async def start_cancellation(self, order_id: str) -> Cancellation | None:
         """A fresh quote for canceling, or None where the merchant gives none."""
-        ...
 
 
 class Models(Protocol):

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Literal
 
 from graphs import acts, vocabulary
+from graphs.budgets import Budget
 from graphs.choices import Choice, asks_cheaper_one, choice
 from graphs.facts import facts
 from graphs.hours import hour
@@ -20,6 +21,7 @@ from graphs.occasions import implied
 from graphs.outings import is_outing, names_way
 from graphs.quantities import more_people, nights, party
 from graphs.state import Wish
+from integrations.money import Money
 
 Language = Literal["en", "zh"]
 
@@ -224,7 +226,7 @@ def merge(base: Draft, new: Draft, *, done: acts.Act, hint: Vertical | None) -> 
     }
     if new.hour:
         changed["assumed"] = new.assumed
-    changed |= _departure(base, new)
+    changed |= _departure(base, new) | _limits(base, new)
     kept = _merged_words(base, new, named=named)
     return replace(base, **changed, vertical=vertical, words=kept), False
 
@@ -236,6 +238,17 @@ def _departure(base: Draft, new: Draft) -> dict[str, Any]:
     if new.day and not new.until:
         return {"until": None}
     return {}
+
+
+def _limits(base: Draft, new: Draft) -> dict[str, Any]:
+    """Of a least and a most that exclude each other the one said last stands alone."""
+    floor, most = new.floor or base.floor, new.budget or base.budget
+    if floor is None or most is None or (new.floor and new.budget):
+        return {}
+    same = most.currency in (None, floor.currency) and most.per == floor.per
+    if same and floor.amount <= most.amount:
+        return {}
+    return {"floor": None} if new.budget else {"budget": None} if new.floor else {}
 
 
 def _merged_words(base: Draft, new: Draft, *, named: bool) -> str:
@@ -273,7 +286,8 @@ def wish(draft: Draft, *, language: Language) -> Wish:
         query=_query(draft),
         language=language,
         quantity=draft.quantity or 1,
-        max_total=_limit(draft),
+        min_total=_limit(draft, draft.floor),
+        max_total=_limit(draft, draft.budget),
         place=draft.place,
         date=draft.day,
         time=draft.hour if draft.vertical == "table" else None,
@@ -290,15 +304,15 @@ def _query(draft: Draft) -> str:
     return " ".join(part for part in (draft.words, *named) if part)
 
 
-def _limit(draft: Draft) -> Any:
-    """The most for everything together. A meal's budget says nothing about a table's deposit."""
-    if draft.budget is None or draft.vertical == "table":
+def _limit(draft: Draft, said: Budget | None) -> Money | None:
+    """It for everything together. A meal's budget says nothing about a table's deposit."""
+    if said is None or draft.vertical == "table":
         return None
     times = 1
-    if draft.budget.per == "unit":
+    if said.per == "unit":
         times = draft.quantity or 1
-    elif draft.budget.per == "night":
+    elif said.per == "night":
         times = (draft.nights or 1) * (draft.quantity or 1)
-    elif draft.budget.per == "person":
+    elif said.per == "person":
         times = draft.party or 1
-    return draft.budget.money(times)
+    return said.money(times)

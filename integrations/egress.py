@@ -7,7 +7,8 @@ is used, the whole exchange has one deadline, and bytes are counted after decomp
 
 A failure says whether anything can have happened at the merchant: `PartnerRefused` and
 `PartnerUnreachable` are raised before a byte is sent, `PartnerUnknown` after. Each host has a lane
-of its own (`lanes.py`), so that one that hangs does not keep the others waiting.
+of its own (`lanes.py`) and its name a lookup of its own (`names.py`), so that one that hangs does
+not keep the others waiting.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import httpcore
 import httpx
 
 from integrations.lanes import Lanes
+from integrations.names import Names
 from integrations.partner import PartnerRefused, PartnerUnknown, PartnerUnreachable
 from integrations.tls import roots
 
@@ -54,13 +56,6 @@ class AnswerTooLarge(PartnerUnknown):
 
 class AnswerUnreadable(PartnerUnknown):
     """A redirect, another content type, or an encoding that we did not ask for."""
-
-
-async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """All addresses of `host` as the operating system knows them. Raises `OSError`."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
 
 
 def is_public(text: str) -> bool:
@@ -173,11 +168,12 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         total_deadline_s: float,
         limit_bytes: int,
         content_types: frozenset[str] | None,
-        resolve: Resolve,
+        resolve: Resolve | None,
         tls: ssl.SSLContext | None,
         lanes: Lanes,
     ) -> None:
         self._allow = allow
+        self._names = Names()
         self._lanes = lanes
         self._deadline_s = total_deadline_s
         self._limit = limit_bytes
@@ -188,7 +184,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             max_connections=None,
             max_keepalive_connections=64,
             keepalive_expiry=5.0,
-            network_backend=_CheckedNetwork(allow, resolve),
+            network_backend=_CheckedNetwork(allow, resolve or self._names),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -276,6 +272,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             raise AnswerUnreadable(f"{kind or 'no content type'} is not JSON", code="unreadable")
 
     async def aclose(self) -> None:
+        self._names.close()
         await self._pool.aclose()
 
 
@@ -311,7 +308,7 @@ def guarded_client(
     total_deadline_s: float = 10,
     limit_bytes: int = 256 * 1024,
     content_types: frozenset[str] | None = JSON_TYPES,
-    resolve: Resolve = system_resolver,
+    resolve: Resolve | None = None,
     tls: ssl.SSLContext | None = None,
     lanes: Lanes | None = None,
 ) -> httpx.AsyncClient:

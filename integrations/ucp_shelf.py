@@ -43,7 +43,12 @@ class Cart:
 
 
 async def search(
-    partner: UcpPartner, query: str, *, price_max: Money | None = None, limit: int = SEARCH_LIMIT
+    partner: UcpPartner,
+    query: str,
+    *,
+    price_min: Money | None = None,
+    price_max: Money | None = None,
+    limit: int = SEARCH_LIMIT,
 ) -> Sequence[Found]:
     """What the business has for these words, best first, one entry for each variant.
 
@@ -51,9 +56,11 @@ async def search(
     """
     wire = await _wire(partner, SEARCH)
     body: dict[str, Any] = {"query": query[:300], "pagination": {"limit": limit}}
-    if price_max is not None:
-        body["filters"] = {"price": {"max": price_max.amount}}
-        body["context"] = {"currency": price_max.currency}
+    if said := price_max or price_min:
+        told = {"min": price_min, "max": price_max}
+        same = {n: p.amount for n, p in told.items() if p and p.currency == said.currency}
+        body["filters"] = {"price": same}
+        body["context"] = {"currency": said.currency}
     answer = _checked(await wire.ask("/catalog/search", body), wire)
     return _found(answer, wire)[:limit]
 

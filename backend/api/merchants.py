@@ -1,6 +1,5 @@
 """`/merchant/v1`: a merchant's own profile, its feed, and a trial walk through its endpoints."""
 
-import json
 from collections.abc import AsyncIterable
 from typing import Annotated, Any, Literal
 
@@ -12,8 +11,8 @@ from backend.api.strict import Strict
 from backend.auth import MerchantKey
 from backend.catalogue import Catalogue
 from backend.database import Session
-from backend.errors import BadRequest, Unprocessable
-from backend.feed_readers import Format
+from backend.errors import Unprocessable
+from backend.feed_readers import Format, lines
 from backend.feeds import FEED_BYTES_MAX, PATCH_BYTES_MAX
 from backend.till import Till
 
@@ -104,7 +103,7 @@ async def change_products(request: Request, who: MerchantKey) -> dict[str, Any]:
     """
     content: bytes | AsyncIterable[bytes] = request.stream()
     if _media_type(request) == "application/json":
-        content, form = _lines(await request.body()), "jsonl"
+        content, form = lines(await request.body()), "jsonl"
     else:
         form = _format(request)
     taken = await feeds.upsert(
@@ -146,15 +145,3 @@ def _format(request: Request) -> Format:
         raise Unprocessable(
             f"Content-Type: send {' or '.join(_FORMATS)}", code="unsupported_feed_type"
         ) from error
-
-
-def _lines(body: bytes) -> bytes:
-    """`{"products": [...]}` as JSON lines."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("The body is not JSON") from error
-    rows = document.get("products") if isinstance(document, dict) else None
-    if not isinstance(rows, list) or set(document) != {"products"}:
-        raise Unprocessable('Send {"products": [...]}, or one product a line as application/jsonl')
-    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)

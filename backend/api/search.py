@@ -56,22 +56,31 @@ class Looking(BaseModel):
         )
 
     def keeps(self, offer: Offer) -> bool:
-        """Whether an offer found by the words passes what was asked for beside them."""
-        if self.availability is not None and offer.availability != self.availability:
-            return False
-        if self.min_price is not None:
-            price = offer.price
-            if price.currency != self.currency or price.amount < self.min_price:
-                return False
+        """Whether an offer found by the words is of the day and the place given beside them."""
         if self.kind == "booking" or not (self.day or self.place):
             return True
         until = self.until or self.day
         return suits(offer, day=self.day, until=until, origin="", place=self.place)
 
+    def bounding(self, wanted: Wish) -> Wish:
+        """The wish with its prices, which are for one, and what must be in stock."""
+
+        def total(unit: int | None, said: Money | None) -> Money | None:
+            if unit is None:
+                return said
+            return Money(min(unit * wanted.quantity, AMOUNT_MAX), self.currency)
+
+        return replace(
+            wanted,
+            min_total=total(self.min_price, wanted.min_total),
+            max_total=total(self.max_price, wanted.max_total),
+            availability=self.availability or "",
+        )
+
     @property
     def narrow(self) -> bool:
         """Whether `keeps` may leave something out."""
-        return bool(self.day or self.place or self.availability or self.min_price is not None)
+        return bool(self.day or self.place)
 
 
 @router.get("/search")
@@ -85,12 +94,10 @@ async def search(
     if "\x00" in asked.q + asked.place:
         raise BadRequest("q, place: text must not contain NUL")
     wanted = await _wish(request, who, asked)
-    if asked.max_price is not None:
-        most = min(asked.max_price * wanted.quantity, AMOUNT_MAX)
-        try:
-            wanted = replace(wanted, max_total=Money(most, asked.currency))
-        except ValueError as error:
-            raise BadRequest(f"currency: {error}") from error
+    try:
+        wanted = asked.bounding(wanted)
+    except ValueError as error:
+        raise BadRequest(f"currency: {error}") from error
     found = await chat.shelf.search(wanted, limit=POOL if asked.narrow else asked.limit)
     offers = [offer for offer in found if asked.keeps(offer)][: asked.limit]
     cards = Cards("product-list" if asked.kind == "purchase" else "booking-options", tuple(offers))
@@ -125,7 +132,8 @@ def _goods(draft: Draft, asked: Looking, language: Literal["en", "zh"]) -> Wish:
     town = draft.place if is_outing(asked.q) else ""
     place = asked.place or town
     said = wish(replace(draft, vertical="product", place=place), language=language)
-    words = draft.words if draft.budget is not None and draft.words else asked.q
+    limited = draft.budget is not None or draft.floor is not None
+    words = draft.words if limited and draft.words else asked.q
     return replace(
         said,
         query=f"{words} {asked.place}".strip(),

@@ -42,14 +42,16 @@ class BoxOffice:
     def search(self, body: Mapping[str, Any], agent: Agent) -> Document:
         """Evenings whose words the query has, those with most of them first."""
         words = [word for word in str(body.get("query", "")).lower().split() if len(word) > 1]
-        most = ((body.get("filters") or {}).get("price") or {}).get("max")
+        price = (body.get("filters") or {}).get("price") or {}
+        least, most = price.get("min", 0), price.get("max")
         limit = min(int((body.get("pagination") or {}).get("limit", 10)), 50)
         scored = []
         for one in self.evenings():
             event = one.event
             text = f"{one.title} {one.zh} {event.about} {event.category} {event.city}".lower()
             hits = sum(word in text for word in words)
-            if (hits or not words) and (most is None or event.price <= most):
+            within = least <= event.price and (most is None or event.price <= most)
+            if (hits or not words) and within:
                 scored.append((-hits, one.day, one.id, one))
         found = [self._product(one) for *_, one in sorted(scored)[:limit]]
         more = {"has_next_page": False, "total_count": len(scored)}

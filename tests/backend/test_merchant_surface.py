@@ -234,6 +234,27 @@ async def test_products_are_changed_one_by_one_as_lines_or_as_a_document(http, d
     assert (await http.patch("/merchant/v1/feed/products", **broken)).status_code == 400
 
 
+async def test_a_field_given_twice_is_refused_in_a_document_as_in_lines(http):
+    await feed(http, FEED)
+    twice = '{"item_id": "head", "price_amount": 9900, "price_amount": 1}'
+    deep = '{"item_id": "head", "attributes": {"a": "1", "a": "2"}}'
+    good = '{"item_id": "head", "rating": 1.5}'
+    url = "/merchant/v1/feed/products"
+    lines = "\n".join([twice, deep, good])
+    document = f'{{"products": [{twice}, {deep}, {good}]}}'
+    answers = [
+        await http.patch(url, content=content, headers={"content-type": kind})
+        for content, kind in ((lines, "application/jsonl"), (document, "application/json"))
+    ]
+    said = [answer.json() for answer in answers]
+    assert said[0] == said[1]
+    assert (said[0]["accepted"], said[0]["rejected"]) == (1, 2)
+    assert {error["message"] for error in said[0]["errors"]} == {"a field occurs twice"}
+    both = {"content": f'{{"products": [], "products": [{good}]}}'}
+    answer = await http.patch(url, **both, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+
+
 async def connect(http, url, **more):
     await http.app.state.outside.aclose()
     http.app.state.reachable = frozenset({url.removeprefix("http://")})

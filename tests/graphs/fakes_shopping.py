@@ -79,6 +79,13 @@ class FakeShelf:
                 if o.price.currency == wish.max_total.currency
                 and o.price * wish.quantity <= wish.max_total
             ]
+        if wish.min_total:
+            found = [
+                o
+                for o in found
+                if o.price.currency == wish.min_total.currency
+                and wish.min_total <= o.price * wish.quantity
+            ]
         for offer in found:
             self._issued[offer.offer_id] = offer
         return found[:limit]

@@ -330,6 +330,9 @@ def test_a_model_cannot_overrule_the_words():
 
 # --- memory -------------------------------------------------------------------------------------
 
+LIMITS = st.none() | st.builds(
+    Budget, st.decimals(1, 9999, places=2), st.sampled_from([None, "EUR", "CNY"])
+)
 DRAFTS = st.builds(
     Draft,
     vertical=st.sampled_from([None, "product", "table", "room"]),
@@ -339,8 +342,8 @@ DRAFTS = st.builds(
     hour=st.none() | st.times().map(lambda t: t.replace(microsecond=0)),
     party=st.none() | st.integers(1, 50),
     quantity=st.none() | st.integers(1, 99),
-    budget=st.none()
-    | st.builds(Budget, st.decimals(1, 9999, places=2), st.sampled_from([None, "EUR", "CNY"])),
+    budget=LIMITS,
+    floor=LIMITS,
     cheapest=st.booleans(),
 )
 

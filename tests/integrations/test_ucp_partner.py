@@ -233,6 +233,10 @@ async def test_the_catalogue_is_searched_and_looked_up(newest: UcpPartner, recor
     assert found[0].item_id.startswith("low-tide-quartet.")
     assert found[0].price == Money(2400, "EUR")
     assert all(one.price <= Money(3000, "EUR") for one in found)
+    least = Money(2401, "EUR")
+    dearer = await ucp_shelf.search(newest, "jazz berlin", price_min=least)
+    assert dearer
+    assert all(least <= one.price for one in dearer)
     known = await ucp_shelf.look_up(newest, [JAZZ, "no-such.2026-01-01"])
     assert [one.item_id for one in known] == [JAZZ]
     held(recorder)

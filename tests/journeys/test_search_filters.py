@@ -28,6 +28,16 @@ async def test_a_budget_in_the_words_is_a_budget_and_no_word_for_goods(
     assert all("tent" in o["title"].lower() or "帐篷" in o["title"] for o in offers)
 
 
+@pytest.mark.parametrize("words", ["tent over 150 euros", "150欧以上的帐篷", "帐篷，150欧到300欧"])
+async def test_a_least_price_in_the_words_is_one_and_no_word_for_goods(
+    product: Product, words: str
+):
+    offers = await found(product, q=words)
+    assert offers
+    assert all(offer["price"]["amount"] >= 15_000 for offer in offers)
+    assert all("tent" in o["title"].lower() or "帐篷" in o["title"] for o in offers)
+
+
 async def test_prices_are_bounded_below_and_above_in_their_own_currency(product: Product):
     asked = {"q": "tent", "min_price": 9_900, "max_price": 18_000, "limit": 20}
     offers = await found(product, **asked)
@@ -35,6 +45,14 @@ async def test_prices_are_bounded_below_and_above_in_their_own_currency(product:
     assert all(9_900 <= offer["price"]["amount"] <= 18_000 for offer in offers)
     assert await found(product, **asked, currency="USD") == []
     assert await found(product, q="tent", min_price=0, currency="USD") == []
+
+
+async def test_given_prices_are_for_one_however_many_are_asked_for(product: Product):
+    asked = {"min_price": 9_900, "max_price": 18_000, "limit": 20}
+    one = await found(product, q="tent", **asked)
+    three = await found(product, q="3 tents", **asked)
+    assert one
+    assert {offer["offer_id"] for offer in one} == {offer["offer_id"] for offer in three}
 
 
 @pytest.mark.parametrize(("words", "place"), [("concert", "Berlin"), ("jazz", "Berlin")])
