@@ -6,6 +6,7 @@ database's clock), stores the evidence and enqueues the job. The request then on
 """
 
 import asyncio
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ from backend.errors import (
 from backend.purchase import DRIVE, LEASE
 from backend.queue import enqueue
 from backend.till import Till
-from integrations.partner import Note, PartnerError, PartnerRefused, Quote
+from integrations.partner import Note, PartnerError, PartnerGone, Quote
 from integrations.payments import Method
 
 _FIRST_POLL_S = 0.02
@@ -92,11 +93,12 @@ async def _stands(till: Till, row: Checkout) -> None:
     partner = await till.partner_for(row.merchant_id)
     try:
         now = await partner.read(row.reference or "")
-    except PartnerRefused:
+    except PartnerGone:
         return await _lapse(till, row, true())
     except PartnerError as lost:
         if await _still_open(till, row):
-            raise MerchantFailed from lost
+            wait_s = math.ceil(lost.retry_after_s)
+            raise MerchantFailed(headers={"Retry-After": str(wait_s)} if wait_s else {}) from lost
         return None
     if now.status in {"expired", "canceled"}:
         return await _lapse(till, row, true())

@@ -109,14 +109,20 @@ async def stop(session: AsyncSession, work: Checkout, **changes: Any) -> Checkou
 
 
 async def later(
-    till: Till, work: Checkout, *, unreachable: Effect | None = None, **changes: Any
+    till: Till,
+    work: Checkout,
+    *,
+    unreachable: Effect | None = None,
+    wait_s: float = 0.0,
+    **changes: Any,
 ) -> Checkout | None:
     """Try the same step again after a growing pause: short ones here, long ones by the job.
 
     `unreachable`: the effect certainly did not happen, so the next try need not look it up.
+    `wait_s`: how long the other side wants to be left alone at least.
     """
     attempts = work.attempts + 1
-    delay = min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S)
+    delay = max(wait_s, min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S))
     inline = delay <= _INLINE_DELAY_S
     timing = (
         _renewed()

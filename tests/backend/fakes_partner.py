@@ -13,6 +13,8 @@ from integrations.partner import (
     CancellationQuote,
     Delivery,
     Note,
+    PartnerError,
+    PartnerGone,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
@@ -72,6 +74,7 @@ class FakePartner:
         self.lifetime = timedelta(minutes=30)
         self.keep_back = 0
         self.unreachable: set[str] = set()
+        self.answers: dict[str, list[PartnerError]] = {}  # instead of acting, one after the other
         self.stale = False  # reads show a session as it was before its order
         self.forgetful = False
         self._numbers = itertools.count(1)
@@ -81,6 +84,8 @@ class FakePartner:
         fate = self.gate.enter(f"partner.{name}")
         if fate == "unreachable" or name in self.unreachable:
             raise PartnerUnreachable("no connection was made")
+        if self.answers.get(name):
+            raise self.answers[name].pop(0)
         if fate == "lost_before":
             raise PartnerUnknown("the request was lost")
         answer = effect()
@@ -221,7 +226,7 @@ class FakePartner:
 
     def _view(self, reference: str) -> Quote:
         if reference not in self.sessions:
-            raise PartnerRefused("no such session", code="not_found")
+            raise PartnerGone("no such session", code="not_found")
         session = self.sessions[reference]
         basket = session.basket
         lines = tuple(self._line(i, n) for i, n in [*basket.lines, *self.extra_lines])
