@@ -136,6 +136,11 @@ class Checkout(SQLModel, table=True):
         """Whether we are the ones to charge: a free booking and a merchant's own charge are not."""
         return self.settlement == "platform" and bool(self.total)
 
+    @property
+    def payable(self) -> bool:
+        """Whether money goes through us: by our charge, or by a token that the merchant charges."""
+        return self.settlement != "handoff" and bool(self.total)
+
 
 async def move(session: AsyncSession, seen: Checkout, **changes: Any) -> Checkout | None:
     """The row after the change, or None when it is no longer as `seen`: somebody else moved it."""

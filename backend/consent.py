@@ -38,7 +38,7 @@ _LAST_POLL_S = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the person sent. `method` is None only where we are not the ones to charge."""
+    """What the person sent. `method` is None only where no money goes through us."""
 
     confirmation_hash: str
     method: Method | None
@@ -78,7 +78,7 @@ def _judge(row: Checkout, consent: Consent) -> None:
         )
     if not confirmation.same(row.confirmation_hash, consent.confirmation_hash):
         raise ConfirmationMismatch
-    if row.state in OPEN and row.chargeable and consent.method is None:
+    if row.state in OPEN and row.payable and consent.method is None:
         raise Conflict("Name a payment_method", code="payment_method_required")
 
 

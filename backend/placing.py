@@ -65,7 +65,7 @@ async def _payment(till: Till, work: Checkout) -> PartnerPayment:
     """The same bytes at every try: a key may not be repeated with other contents.
 
     A merchant that charges by itself gets a token for this one charge, never the person's card.
-    Raises `PaymentError` when the processor makes none.
+    Raises `PaymentError` when the processor makes none, or there is nothing to make it of.
     """
     if work.confirmed_at is None:
         raise ValueError(f"{work.id} was never confirmed")
@@ -80,6 +80,8 @@ async def _payment(till: Till, work: Checkout) -> PartnerPayment:
             expires_at=ends,
             key=f"purchase:{work.id}:delegate",
         )
+    if work.payable and not token:
+        raise PaymentRefused("no payment method was named", code="payment_method_required")
     return PartnerPayment(
         token=token or f"none:{work.id}",
         amount=work.amount,
