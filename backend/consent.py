@@ -26,6 +26,7 @@ from backend.errors import (
     OfferExpired,
     PaymentDeclined,
 )
+from backend.placing import TAKEN
 from backend.purchase import DRIVE, LEASE
 from backend.queue import enqueue
 from backend.till import Till
@@ -103,7 +104,9 @@ async def _stands(till: Till, row: Checkout) -> None:
     if now.status in {"expired", "canceled"}:
         return await _lapse(till, row, true())
     if now.status in {"placing", "completed"}:
-        return None  # another confirm of the same consent is ahead of this one
+        # Another confirm may be ahead of this one. Where none is, the order is somebody else's.
+        said = confirmation.notes([Note("error", "session_taken", TAKEN)])
+        return await _lapse(till, row, true(), TAKEN, failure_code="session_taken", messages=said)
     changes = confirmation.drift(row, confirmation.quoted(now, row.lines))
     if changes or now.status != "ready":
         await _change(till, row, now, changes)
@@ -115,13 +118,15 @@ async def _still_open(till: Till, row: Checkout) -> bool:
         return (await fetch(session, row.id, user_id=row.user_id)).state in OPEN
 
 
-async def _lapse(till: Till, row: Checkout, when: ColumnElement[bool], why: str = "") -> None:
+async def _lapse(
+    till: Till, row: Checkout, when: ColumnElement[bool], why: str = "", **known: Any
+) -> None:
     """Ends the offer if `when` holds and nobody moved it; raises `OfferExpired` if it did so."""
     async with till.database.transaction() as session:
         query = select(col(Checkout.id)).where(col(Checkout.id) == row.id, when).with_for_update()
         if (await session.execute(query)).scalar_one_or_none() is None:
             return
-        over = await move(session, row, state="expired", release_at=func.now())
+        over = await move(session, row, state="expired", release_at=func.now(), **known)
     if over is not None:
         raise OfferExpired(why, extra={"checkout": document(over)})
 
@@ -215,6 +220,7 @@ _FAILURES: dict[str, type[AppError]] = {
     "authentication_failed": PaymentDeclined,
     "offer_changed": OfferChanged,
     "offer_expired": OfferExpired,
+    "session_taken": OfferExpired,
     "merchant_refused": OfferChanged,
     "merchant_unreachable": MerchantFailed,
 }

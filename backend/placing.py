@@ -23,6 +23,7 @@ _NOT_NOW_MAX = 10  # it answers, so it is worth about a minute
 _LOST_SESSION_MAX = 3
 _TOKEN_LIFE = timedelta(hours=24)
 _CANCELED = frozenset({"canceled", "cancelled", "refunded"})
+TAKEN = "The merchant took this for somebody else's order; nothing was charged. Ask for a new offer"
 
 
 async def place(till: Till, work: Checkout) -> Checkout | None:
