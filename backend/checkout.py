@@ -41,7 +41,7 @@ OPEN: tuple[State, ...] = ("draft", "quoted", "held", "awaiting_confirmation")
 MOVING: tuple[State, ...] = ("authorising", "placing", "outcome_unknown")
 ENDED: tuple[State, ...] = ("completed", "failed", "canceled", "expired")
 
-Step = Literal["authorise", "authenticate", "place", "capture", "settle", "undo", "void"]
+Step = Literal["authorise", "authenticate", "recheck", "place", "capture", "settle", "undo", "void"]
 
 DRAFT_LIFE = timedelta(hours=1)
 _ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{24}")

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from backend import changes, incidents
+from backend import changes, confirmation, incidents
 from backend.checkout import Checkout, buyer_of
+from backend.effects import Effect
 from backend.lease import advance, give_up, intend, later
 from backend.till import Till
 from integrations.partner import (
@@ -24,6 +25,25 @@ _LOST_SESSION_MAX = 3
 _TOKEN_LIFE = timedelta(hours=24)
 _CANCELED = frozenset({"canceled", "cancelled", "refunded"})
 TAKEN = "The merchant took this for somebody else's order; nothing was charged. Ask for a new offer"
+
+
+async def recheck(till: Till, work: Checkout) -> Checkout | None:
+    """After the bank's question the offer is looked at again: nothing was held for it meanwhile."""
+    partner = await till.partner_for(work.merchant_id)
+    try:
+        seen = await partner.read(work.reference or "")
+    except PartnerGone:
+        return await give_up(till, work, "offer_expired", "The merchant's offer ran out")
+    except PartnerError as error:
+        return await _away(till, work, error, most=_NOT_NOW_MAX)
+    if seen.status in {"placing", "completed"}:
+        return await give_up(till, work, "session_taken", TAKEN)
+    if seen.status not in {"ready", "incomplete"}:
+        return await _placed(till, work, seen)
+    if seen.status == "ready" and confirmation.drift(work, confirmation.quoted(seen, work.lines)):
+        detail = "The merchant changed the offer while your bank asked; nothing was charged"
+        return await give_up(till, work, "offer_changed", detail)
+    return await advance(till, work, step="place")
 
 
 async def place(till: Till, work: Checkout) -> Checkout | None:
@@ -176,6 +196,18 @@ async def _unreachable(
     if maybe:
         return await _unknown(till, work, away)
     most = _NOT_NOW_MAX if isinstance(away, PartnerNotNow) else _UNREACHABLE_MAX
+    return await _away(till, work, away, most=most, unreachable="place")
+
+
+async def _away(
+    till: Till,
+    work: Checkout,
+    error: PartnerError,
+    *,
+    most: int,
+    unreachable: Effect | None = None,
+) -> Checkout | None:
+    """Nothing is ordered: tried `most` times, then the person is told."""
     if work.attempts + 1 >= most:
         return await give_up(
             till,
@@ -183,7 +215,7 @@ async def _unreachable(
             "merchant_unreachable",
             "The merchant cannot be reached; nothing was charged",
         )
-    return await later(till, work, unreachable="place", wait_s=away.retry_after_s)
+    return await later(till, work, unreachable=unreachable, wait_s=error.retry_after_s)
 
 
 async def _lost(till: Till, work: Checkout, gone: PartnerGone) -> Checkout | None:
