@@ -27,7 +27,7 @@ from integrations.partner import (
 )
 
 IN_FLIGHT_WAITS_S = (0.2, 0.4, 0.8)
-RETRY_AFTER_MAX_S = 60.0  # a partner that wants to be left alone for longer is asked sooner
+RETRY_AFTER_MAX_S = 30.0  # one that wants to be left alone for longer is asked sooner
 _ID = re.compile(r"(?!\.{1,2}$)[\w.:~-]{1,200}", re.ASCII)
 
 

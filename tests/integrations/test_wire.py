@@ -86,7 +86,7 @@ async def test_only_404_and_410_say_that_there_is_no_such_thing(status: str, kin
 
 @pytest.mark.parametrize(
     ("said", "wait_s"),
-    [("7", 7.0), ("0", 0.0), ("86400", 60.0), ("9" * 400, 60.0), ("-1", 0.0), ("soon", 0.0)],
+    [("7", 7.0), ("0", 0.0), ("86400", 30.0), ("9" * 400, 30.0), ("-1", 0.0), ("soon", 0.0)],
 )
 async def test_how_long_a_partner_wants_to_be_left_alone_is_bounded(said: str, wait_s: float):
     slow = httpx.Response(429, headers={"Retry-After": said})
