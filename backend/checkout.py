@@ -41,7 +41,7 @@ OPEN: tuple[State, ...] = ("draft", "quoted", "held", "awaiting_confirmation")
 MOVING: tuple[State, ...] = ("authorising", "placing", "outcome_unknown")
 ENDED: tuple[State, ...] = ("completed", "failed", "canceled", "expired")
 
-Step = Literal["authorise", "authenticate", "place", "capture", "settle", "undo", "void"]
+Step = Literal["authorise", "authenticate", "recheck", "place", "capture", "settle", "undo", "void"]
 
 DRAFT_LIFE = timedelta(hours=1)
 _ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{24}")
@@ -135,6 +135,11 @@ class Checkout(SQLModel, table=True):
     def chargeable(self) -> bool:
         """Whether we are the ones to charge: a free booking and a merchant's own charge are not."""
         return self.settlement == "platform" and bool(self.total)
+
+    @property
+    def payable(self) -> bool:
+        """Whether money goes through us: by our charge, or by a token that the merchant charges."""
+        return self.settlement != "handoff" and bool(self.total)
 
 
 async def move(session: AsyncSession, seen: Checkout, **changes: Any) -> Checkout | None:

@@ -6,6 +6,7 @@ database's clock), stores the evidence and enqueues the job. The request then on
 """
 
 import asyncio
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,10 +26,11 @@ from backend.errors import (
     OfferExpired,
     PaymentDeclined,
 )
+from backend.placing import TAKEN
 from backend.purchase import DRIVE, LEASE
 from backend.queue import enqueue
 from backend.till import Till
-from integrations.partner import Note, PartnerError, PartnerRefused, Quote
+from integrations.partner import Note, PartnerError, PartnerGone, Quote
 from integrations.payments import Method
 
 _FIRST_POLL_S = 0.02
@@ -37,7 +39,7 @@ _LAST_POLL_S = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the person sent. `method` is None only where we are not the ones to charge."""
+    """What the person sent. `method` is None only where no money goes through us."""
 
     confirmation_hash: str
     method: Method | None
@@ -77,7 +79,7 @@ def _judge(row: Checkout, consent: Consent) -> None:
         )
     if not confirmation.same(row.confirmation_hash, consent.confirmation_hash):
         raise ConfirmationMismatch
-    if row.state in OPEN and row.chargeable and consent.method is None:
+    if row.state in OPEN and row.payable and consent.method is None:
         raise Conflict("Name a payment_method", code="payment_method_required")
 
 
@@ -92,16 +94,19 @@ async def _stands(till: Till, row: Checkout) -> None:
     partner = await till.partner_for(row.merchant_id)
     try:
         now = await partner.read(row.reference or "")
-    except PartnerRefused:
+    except PartnerGone:
         return await _lapse(till, row, true())
     except PartnerError as lost:
         if await _still_open(till, row):
-            raise MerchantFailed from lost
+            wait_s = math.ceil(lost.retry_after_s)
+            raise MerchantFailed(headers={"Retry-After": str(wait_s)} if wait_s else {}) from lost
         return None
     if now.status in {"expired", "canceled"}:
         return await _lapse(till, row, true())
     if now.status in {"placing", "completed"}:
-        return None  # another confirm of the same consent is ahead of this one
+        # Another confirm may be ahead of this one. Where none is, the order is somebody else's.
+        said = confirmation.notes([Note("error", "session_taken", TAKEN)])
+        return await _lapse(till, row, true(), TAKEN, failure_code="session_taken", messages=said)
     changes = confirmation.drift(row, confirmation.quoted(now, row.lines))
     if changes or now.status != "ready":
         await _change(till, row, now, changes)
@@ -113,13 +118,15 @@ async def _still_open(till: Till, row: Checkout) -> bool:
         return (await fetch(session, row.id, user_id=row.user_id)).state in OPEN
 
 
-async def _lapse(till: Till, row: Checkout, when: ColumnElement[bool], why: str = "") -> None:
+async def _lapse(
+    till: Till, row: Checkout, when: ColumnElement[bool], why: str = "", **known: Any
+) -> None:
     """Ends the offer if `when` holds and nobody moved it; raises `OfferExpired` if it did so."""
     async with till.database.transaction() as session:
         query = select(col(Checkout.id)).where(col(Checkout.id) == row.id, when).with_for_update()
         if (await session.execute(query)).scalar_one_or_none() is None:
             return
-        over = await move(session, row, state="expired", release_at=func.now())
+        over = await move(session, row, state="expired", release_at=func.now(), **known)
     if over is not None:
         raise OfferExpired(why, extra={"checkout": document(over)})
 
@@ -213,6 +220,7 @@ _FAILURES: dict[str, type[AppError]] = {
     "authentication_failed": PaymentDeclined,
     "offer_changed": OfferChanged,
     "offer_expired": OfferExpired,
+    "session_taken": OfferExpired,
     "merchant_refused": OfferChanged,
     "merchant_unreachable": MerchantFailed,
 }

@@ -17,11 +17,12 @@ from sqlmodel import col
 from backend import effects, incidents
 from backend.checkout import MOVING, Checkout, move
 from backend.database import RETURNED
-from backend.effects import Effect, Intent, Outcome
+from backend.effects import Effect, Intent, Outcome, PurchaseEffect
 from backend.till import Till
 
 LEASE = timedelta(seconds=30)
 GRACE = timedelta(minutes=2)
+BANK_LIFE = timedelta(minutes=30)  # what a card holder gets; processors keep the question for hours
 _FIRST_DELAY_S = 0.25
 _INLINE_DELAY_S = 1.0
 _LAST_DELAY_S = 15.0
@@ -58,6 +59,22 @@ async def overdue(till: Till, work: Checkout) -> bool:
     """Whether the offer ran out so long ago that nothing new may be started for it."""
     query = select(col(Checkout.expires_at) + GRACE <= func.now()).where(
         col(Checkout.id) == work.id
+    )
+    async with till.database.transaction() as session:
+        return bool((await session.execute(query)).scalar_one())
+
+
+async def unanswered(till: Till, work: Checkout) -> bool:
+    """Whether the bank's question stood for too long: since it was asked, or past a booking's hold.
+
+    The offer's end does not count: nothing is held for it, and it is looked at again at placing.
+    """
+    asked = func.coalesce(col(PurchaseEffect.ended_at), col(PurchaseEffect.begun_at))
+    ends = func.least(asked + BANK_LIFE, col(Checkout.hold_expires_at))
+    query = (
+        select(ends <= func.now())
+        .join(PurchaseEffect, col(PurchaseEffect.checkout_id) == col(Checkout.id))
+        .where(col(Checkout.id) == work.id, col(PurchaseEffect.effect) == "authorise")
     )
     async with till.database.transaction() as session:
         return bool((await session.execute(query)).scalar_one())
@@ -109,14 +126,20 @@ async def stop(session: AsyncSession, work: Checkout, **changes: Any) -> Checkou
 
 
 async def later(
-    till: Till, work: Checkout, *, unreachable: Effect | None = None, **changes: Any
+    till: Till,
+    work: Checkout,
+    *,
+    unreachable: Effect | None = None,
+    wait_s: float = 0.0,
+    **changes: Any,
 ) -> Checkout | None:
     """Try the same step again after a growing pause: short ones here, long ones by the job.
 
     `unreachable`: the effect certainly did not happen, so the next try need not look it up.
+    `wait_s`: how long the other side wants to be left alone at least.
     """
     attempts = work.attempts + 1
-    delay = min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S)
+    delay = max(wait_s, min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S))
     inline = delay <= _INLINE_DELAY_S
     timing = (
         _renewed()

@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
-from backend import changes, incidents
+from backend import changes, confirmation, incidents
 from backend.checkout import Checkout, buyer_of
+from backend.effects import Effect
 from backend.lease import advance, give_up, intend, later
 from backend.till import Till
 from integrations.partner import (
     PartnerError,
+    PartnerGone,
+    PartnerNotNow,
     PartnerPayment,
     PartnerRefused,
     PartnerUnreachable,
@@ -17,9 +20,30 @@ from integrations.payments import Method, PaymentError, PaymentRefused
 
 # A free seat is worth a few tries; after that the person should know that it did not work.
 _UNREACHABLE_MAX = 4
+_NOT_NOW_MAX = 10  # it answers, so it is worth about a minute
 _LOST_SESSION_MAX = 3
 _TOKEN_LIFE = timedelta(hours=24)
 _CANCELED = frozenset({"canceled", "cancelled", "refunded"})
+TAKEN = "The merchant took this for somebody else's order; nothing was charged. Ask for a new offer"
+
+
+async def recheck(till: Till, work: Checkout) -> Checkout | None:
+    """After the bank's question the offer is looked at again: nothing was held for it meanwhile."""
+    partner = await till.partner_for(work.merchant_id)
+    try:
+        seen = await partner.read(work.reference or "")
+    except PartnerGone:
+        return await give_up(till, work, "offer_expired", "The merchant's offer ran out")
+    except PartnerError as error:
+        return await _away(till, work, error, most=_NOT_NOW_MAX)
+    if seen.status in {"placing", "completed"}:
+        return await give_up(till, work, "session_taken", TAKEN)
+    if seen.status not in {"ready", "incomplete"}:
+        return await _placed(till, work, seen)
+    if seen.status == "ready" and confirmation.drift(work, confirmation.quoted(seen, work.lines)):
+        detail = "The merchant changed the offer while your bank asked; nothing was charged"
+        return await give_up(till, work, "offer_changed", detail)
+    return await advance(till, work, step="place")
 
 
 async def place(till: Till, work: Checkout) -> Checkout | None:
@@ -31,10 +55,10 @@ async def place(till: Till, work: Checkout) -> Checkout | None:
     reference = work.reference or ""
     try:
         seen = await partner.read(reference) if intent.maybe else None
-    except PartnerRefused as refused:
-        return await _lost(till, work, refused)
-    except PartnerError:
-        return await later(till, work, state="outcome_unknown")
+    except PartnerGone as gone:
+        return await _lost(till, work, gone)
+    except PartnerError as unseen:
+        return await _unknown(till, work, unseen)
     if seen is not None and seen.status not in {"ready", "incomplete"}:
         return await _placed(till, work, seen)
     try:
@@ -45,19 +69,24 @@ async def place(till: Till, work: Checkout) -> Checkout | None:
     except PaymentError:
         return await later(till, work, state="outcome_unknown")
     except PartnerRefused as refused:
-        return await _refused(till, work, refused)
-    except PartnerUnreachable:
-        return await _unreachable(till, work, maybe=intent.maybe)
-    except PartnerError:
-        return await later(till, work, state="outcome_unknown")
+        return await _refused(till, work, refused, maybe=intent.maybe)
+    except PartnerUnreachable as away:
+        return await _unreachable(till, work, away, maybe=intent.maybe)
+    except PartnerError as lost:
+        return await _unknown(till, work, lost)
     return await _placed(till, work, answer)
+
+
+async def _unknown(till: Till, work: Checkout, error: PartnerError) -> Checkout | None:
+    """Nobody can say yet whether there is an order: neither paid nor given up until it shows."""
+    return await later(till, work, state="outcome_unknown", wait_s=error.retry_after_s)
 
 
 async def _payment(till: Till, work: Checkout) -> PartnerPayment:
     """The same bytes at every try: a key may not be repeated with other contents.
 
     A merchant that charges by itself gets a token for this one charge, never the person's card.
-    Raises `PaymentError` when the processor makes none.
+    Raises `PaymentError` when the processor makes none, or there is nothing to make it of.
     """
     if work.confirmed_at is None:
         raise ValueError(f"{work.id} was never confirmed")
@@ -72,6 +101,8 @@ async def _payment(till: Till, work: Checkout) -> PartnerPayment:
             expires_at=ends,
             key=f"purchase:{work.id}:delegate",
         )
+    if work.payable and not token:
+        raise PaymentRefused("no payment method was named", code="payment_method_required")
     return PartnerPayment(
         token=token or f"none:{work.id}",
         amount=work.amount,
@@ -88,16 +119,20 @@ async def _placed(till: Till, work: Checkout, answer: Quote) -> Checkout | None:
         case "placing" | "completed":
             return await later(till, work, state="placing")
         case "canceled" | "expired":
-            return await give_up(till, work, "offer_expired", "The merchant's offer ran out")
+            detail = _errors(answer) or "The merchant's offer ran out"
+            return await give_up(till, work, "offer_expired", detail)
         case "needs_handoff":
             detail = "The merchant wants you to finish on its own site; nothing was charged"
             return await give_up(
                 till, work, "merchant_refused", detail, handoff_url=answer.continue_url
             )
         case _:
-            texts = [note.text for note in answer.notes if note.severity == "error"]
-            detail = " ".join(texts) or "The merchant did not accept the order"
+            detail = _errors(answer) or "The merchant did not accept the order"
             return await give_up(till, work, "merchant_refused", detail)
+
+
+def _errors(answer: Quote) -> str:
+    return " ".join(note.text for note in answer.notes if note.severity == "error")
 
 
 async def _ordered(till: Till, work: Checkout, answer: Quote) -> Checkout | None:
@@ -134,40 +169,56 @@ async def _ordered(till: Till, work: Checkout, answer: Quote) -> Checkout | None
     )
 
 
-async def _refused(till: Till, work: Checkout, refused: PartnerRefused) -> Checkout | None:
+async def _refused(
+    till: Till, work: Checkout, refused: PartnerRefused, *, maybe: bool
+) -> Checkout | None:
     """A no to a repeat can mean "that is done already": the session has the last word."""
     partner = await till.partner_for(work.merchant_id)
+    seen: Quote | None = None
     try:
         seen = await partner.read(work.reference or "")
-    except PartnerRefused:
-        return await give_up(
-            till, work, "merchant_refused", refused.detail, handoff_url=refused.continue_url
-        )
-    except PartnerError:
-        return await later(till, work, state="outcome_unknown")
-    if seen.status in {"completed", "placing"}:
+    except PartnerError as unseen:
+        # Only "no such session" is an answer; but a first try that was refused left nothing.
+        if not isinstance(unseen, PartnerGone if maybe else PartnerRefused):
+            return await _unknown(till, work, unseen)
+    if seen is not None and seen.status in {"completed", "placing"}:
         return await _placed(till, work, seen)
-    if seen.status == "expired":
+    if seen is not None and seen.status == "expired":
         return await give_up(till, work, "offer_expired", refused.detail)
     return await give_up(
         till, work, "merchant_refused", refused.detail, handoff_url=refused.continue_url
     )
 
 
-async def _unreachable(till: Till, work: Checkout, *, maybe: bool) -> Checkout | None:
+async def _unreachable(
+    till: Till, work: Checkout, away: PartnerUnreachable, *, maybe: bool
+) -> Checkout | None:
     if maybe:
-        return await later(till, work, state="outcome_unknown")
-    if work.attempts + 1 >= _UNREACHABLE_MAX:
+        return await _unknown(till, work, away)
+    most = _NOT_NOW_MAX if isinstance(away, PartnerNotNow) else _UNREACHABLE_MAX
+    return await _away(till, work, away, most=most, unreachable="place")
+
+
+async def _away(
+    till: Till,
+    work: Checkout,
+    error: PartnerError,
+    *,
+    most: int,
+    unreachable: Effect | None = None,
+) -> Checkout | None:
+    """Nothing is ordered: tried `most` times, then the person is told."""
+    if work.attempts + 1 >= most:
         return await give_up(
             till,
             work,
             "merchant_unreachable",
             "The merchant cannot be reached; nothing was charged",
         )
-    return await later(till, work, unreachable="place")
+    return await later(till, work, unreachable=unreachable, wait_s=error.retry_after_s)
 
 
-async def _lost(till: Till, work: Checkout, refused: PartnerRefused) -> Checkout | None:
+async def _lost(till: Till, work: Checkout, gone: PartnerGone) -> Checkout | None:
     """The merchant says it never heard of the session: believed when it says so repeatedly."""
     if work.attempts + 1 < _LOST_SESSION_MAX:
         return await later(till, work, state="outcome_unknown")
@@ -177,7 +228,7 @@ async def _lost(till: Till, work: Checkout, refused: PartnerRefused) -> Checkout
             "merchant_order_orphaned",
             subject=work.id,
             merchant_id=work.merchant_id,
-            detail=f"session {work.reference} is gone after a lost answer: {refused.detail}",
+            detail=f"session {work.reference} is gone after a lost answer: {gone.detail}",
         )
     return await give_up(till, work, "merchant_refused", "The merchant lost this purchase")
 
@@ -205,8 +256,8 @@ async def undo(till: Till, work: Checkout) -> Checkout | None:
                 merchant_id=work.merchant_id,
                 detail=f"order {order_id} is unpaid and cannot be canceled: {refused.detail}",
             )
-    except PartnerError:
-        return await later(till, work)
+    except PartnerError as lost:
+        return await later(till, work, wait_s=lost.retry_after_s)
     return await advance(till, work, ended=("undo", "done"), step="void")
 
 

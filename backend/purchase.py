@@ -2,6 +2,7 @@
 
     authorise ─ declined ───────────────────────────────► failed
         │  └─ bank asks ─► authenticate ─ too late ─► void ─► failed | canceled
+        │                       └─► recheck ─ the offer is another one ─► void ─► failed
         ▼
       place ── refused, total differs (undo first) ─► void ─► failed
         ▼
@@ -20,9 +21,19 @@ from datetime import timedelta
 
 from sqlalchemy import func
 
-from backend import changes, incidents, placing
+from backend import changes, effects, incidents, placing
 from backend.checkout import Checkout
-from backend.lease import LEASE, advance, claim, give_up, intend, later, overdue, stop
+from backend.lease import (
+    LEASE,
+    advance,
+    claim,
+    give_up,
+    intend,
+    later,
+    overdue,
+    stop,
+    unanswered,
+)
 from backend.orders import book
 from backend.till import Till
 from integrations.money import Money
@@ -89,7 +100,7 @@ async def _authorised(till: Till, work: Checkout, payment: Payment) -> Checkout 
                 work,
                 ended=("authorise", "done"),
                 state="placing",
-                step="place",
+                step="recheck" if work.step == "authenticate" else "place",
                 next_action=None,
                 **known,
             )
@@ -112,12 +123,16 @@ async def _authorised(till: Till, work: Checkout, payment: Payment) -> Checkout 
 
 
 async def _park(till: Till, work: Checkout, payment: Payment) -> Checkout | None:
-    """The bank asks the card holder. A webhook wakes the purchase; a slow poll is the net."""
-    if await overdue(till, work):
+    """The bank asks the card holder. A webhook wakes the purchase; a slow poll is the net.
+
+    The effect ends when the bank asks: from then on its own clock runs.
+    """
+    asked_before = work.step == "authenticate"
+    if asked_before and await unanswered(till, work):
         detail = "The bank's question was not answered in time"
         return await give_up(till, work, "authentication_failed", detail, payment_id=payment.id)
     async with till.database.transaction() as session:
-        await stop(
+        parked = await stop(
             session,
             work,
             state="authorising",
@@ -126,6 +141,8 @@ async def _park(till: Till, work: Checkout, payment: Payment) -> Checkout | None
             next_action=payment.next_action,
             next_drive_at=func.now() + _AUTHENTICATION_POLL,
         )
+        if parked is not None and not asked_before:
+            await effects.end(session, work.id, "authorise", "done")
     return None
 
 
@@ -279,6 +296,7 @@ async def _end(till: Till, work: Checkout) -> Checkout | None:
 _STEPS: dict[str, Callable[[Till, Checkout], Awaitable[Checkout | None]]] = {
     "authorise": _authorise,
     "authenticate": _authenticate,
+    "recheck": placing.recheck,
     "place": placing.place,
     "capture": _capture,
     "settle": _settle,

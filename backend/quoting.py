@@ -203,13 +203,14 @@ async def _held(partner: Partner, row: Checkout, answer: Quote) -> Quote:
 async def _noted(till: Till, row: Checkout, refused: PartnerRefused) -> Checkout:
     """A clear no: the checkout stays changeable and says why it cannot go on."""
     note = Note("error", refused.code, refused.detail)
+    life = HANDOFF_LIFE if refused.continue_url else OFFER_LIFE
     async with till.database.transaction() as session:
         moved = await move(
             session,
             row,
             handoff_url=refused.continue_url,
             messages=confirmation.notes([note]),
-            expires_at=func.now() + OFFER_LIFE,
+            expires_at=func.now() + life,
         )
     return moved or row
 
@@ -297,7 +298,14 @@ def _quantities(row: Checkout, fresh: Mapping[str, Any]) -> list[Note]:
 
 
 async def _expiry(session: AsyncSession, answer: Quote) -> datetime:
-    """The earliest of our own limit, the merchant's quote and its hold, on the database's clock."""
-    limit: datetime = (await session.execute(select(func.now() + OFFER_LIFE))).scalar_one()
+    """The earliest of our own limit, the merchant's quote and its hold, on the database's clock.
+
+    Who was sent to the merchant's own page is bound by its clocks there, not by ours.
+    """
+    handed_off = answer.status == "needs_handoff"
+    life = HANDOFF_LIFE if handed_off else OFFER_LIFE
+    limit: datetime = (await session.execute(select(func.now() + life))).scalar_one()
+    if handed_off:
+        return limit
     ends = [answer.expires_at, answer.hold_expires_at]
     return min([limit, *(end for end in ends if end is not None)])

@@ -75,8 +75,10 @@ async def _intend(till: Till, work: OrderRefund, **known: Any) -> OrderRefund | 
         return await _move(session, work, maybe=True, **known)
 
 
-async def _later(till: Till, work: OrderRefund) -> OrderRefund | None:
-    attempts, delay = work.attempts + 1, min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S)
+async def _later(till: Till, work: OrderRefund, *, wait_s: float = 0.0) -> OrderRefund | None:
+    """Try again after a growing pause, and not before the other side wants to be asked."""
+    attempts = work.attempts + 1
+    delay = max(wait_s, min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S))
     inline = delay <= _INLINE_DELAY_S
     due = func.now() + timedelta(seconds=delay)
     standing = {} if inline else {"lease": None, "lease_until": None, "next_drive_at": due}
@@ -105,8 +107,8 @@ async def _confirm(till: Till, work: OrderRefund, order: PurchaseOrder) -> Order
             await partner.confirm_cancellation(theirs, _terms(work), key=key)
     except PartnerRefused as refused:
         return await _refused(till, begun, order, refused, earlier=earlier)
-    except PartnerError:
-        return await _later(till, begun)
+    except PartnerError as lost:
+        return await _later(till, begun, wait_s=lost.retry_after_s)
     return await _confirmed(till, begun)
 
 
@@ -141,8 +143,8 @@ async def _refused(
     partner = await till.partner_for(order.merchant_id)
     try:
         canceled = earlier and (await partner.order(order.merchant_order_id)).status in CANCELED
-    except PartnerError:
-        return await _later(till, work)
+    except PartnerError as unseen:
+        return await _later(till, work, wait_s=unseen.retry_after_s)
     if canceled:
         return await _confirmed(till, work)
     async with till.database.transaction() as session:

@@ -59,8 +59,12 @@ async def _money(till: Till, row: Checkout) -> bool:
 
 
 async def _seat(till: Till, row: Checkout) -> bool:
-    """Whether the merchant holds nothing for us any more."""
+    """Whether the merchant holds nothing for us any more. What is not ours to end is left alone:
+    a session that the person goes on with at the merchant's page, or that became another's order.
+    """
     if row.reference is None or row.merchant_order_id is not None:
+        return True
+    if row.handoff_url is not None or row.failure_code == "session_taken":
         return True
     try:
         partner = await till.partner_for(row.merchant_id)

@@ -19,6 +19,7 @@ from integrations.partner import (
     Buyer,
     CancellationQuote,
     Found,
+    PartnerGone,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
@@ -95,4 +96,4 @@ class DuffelPartner:
             return self._flights
         if identifier.startswith(_STAYS):
             return self._stays
-        raise PartnerRefused("that is nothing Duffel sells", code="not_found")
+        raise PartnerGone("that is nothing Duffel sells", code="not_found")

@@ -30,9 +30,11 @@ from integrations.partner import (
     CancellationQuote,
     Found,
     Note,
+    PartnerError,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
+    PartnerUnknown,
     Quote,
     QuotedLine,
     Status,
@@ -131,14 +133,21 @@ class Flights:
         if theirs.startswith("ord_"):
             paid = {"order_id": theirs, "payment": money}
             await self._account.post("/air/payments", paid, key=key)
-            seen = await self.read(now.reference)
-            return replace(seen, status="placing") if seen.status == "ready" else seen
+            return await self._paid(now.reference)
         notes = missing(buyer, _TRAVELLER)
         if buyer is None or notes:
             raise PartnerRefused(notes[0].text, code="missing")
         offer = await self._account.get(f"/air/offers/{segment(item)}")
         body = {**self._order(offer, buyer, owner), "type": "instant", "payments": [money]}
         return self._of_order(await self._account.post("/air/orders", body, key=key), item, owner)
+
+    async def _paid(self, at: str) -> Quote:
+        """The order that was just paid. Raises `PartnerUnknown`: no failed look undoes that."""
+        try:
+            seen = await self.read(at)
+        except PartnerError as error:
+            raise PartnerUnknown(error.detail, code=error.code) from error
+        return replace(seen, status="placing") if seen.status == "ready" else seen
 
     async def let_go(self, at: str, *, key: str) -> None:
         """Give up what is held, if anything is. Raises `PartnerRefused` for a paid order."""

@@ -30,6 +30,7 @@ from integrations.partner import (
     Buyer,
     CancellationQuote,
     Found,
+    Note,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
@@ -235,7 +236,8 @@ def _of_booking(booking: Mapping[str, Any], quoted: Mapping[str, Any], at: str) 
         case "requested":
             return replace(seen, status="placing")
         case "failed":
-            raise PartnerRefused("the hotel did not take the booking", code="booking_failed")
+            note = Note("error", "booking_failed", "The hotel did not take the booking")
+            return replace(seen, status="canceled", notes=(note,))
         case _:
             raise PartnerUnknown(f"the hotel says {order.status}", code="unknown_status")
 

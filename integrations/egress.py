@@ -5,10 +5,10 @@ goes to the checked address, so a name that changes its mind between check and u
 (the name stays in the Host header and in TLS). No redirect is followed, no proxy of the environment
 is used, the whole exchange has one deadline, and bytes are counted after decompression.
 
-A failure says whether anything can have happened at the merchant: `PartnerRefused` and
-`PartnerUnreachable` are raised before a byte is sent, `PartnerUnknown` after. Each host has a lane
-of its own (`lanes.py`) and its name a lookup of its own (`names.py`), so that one that hangs does
-not keep the others waiting.
+A failure says whether anything can have happened at the merchant: `PartnerUnreachable`, which
+`AddressRefused` is too, is raised before a byte is sent, `PartnerUnknown` after. Each host has a
+lane of its own (`lanes.py`) and its name a lookup of its own (`names.py`), so that one that hangs
+does not keep the others waiting.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ import httpx
 
 from integrations.lanes import Lanes
 from integrations.names import Names
-from integrations.partner import PartnerRefused, PartnerUnknown, PartnerUnreachable
+from integrations.partner import PartnerUnknown, PartnerUnreachable
 from integrations.tls import roots
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -46,8 +46,11 @@ _NEVER = (ipaddress.ip_network("192.88.99.0/24"), ipaddress.ip_network("64:ff9b:
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class AddressRefused(PartnerRefused):
-    """The address is not public, not https, or carries credentials. Nothing was sent."""
+class AddressRefused(PartnerUnreachable):
+    """The address is not public, not https, or carries credentials. Nothing was sent.
+
+    Not the merchant's word: a name that leads astray for a moment says nothing about an order.
+    """
 
 
 class AnswerTooLarge(PartnerUnknown):

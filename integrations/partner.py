@@ -28,6 +28,8 @@ Status = Literal[
 class PartnerError(Exception):
     """A partner did not do what was asked. `code` is the partner's or the protocol's word."""
 
+    retry_after_s: float = 0.0  # how long it wants to be left alone; 0 where it did not say
+
     def __init__(self, detail: str, *, code: str = "partner_failed") -> None:
         super().__init__(detail)
         self.detail = detail
@@ -54,8 +56,25 @@ class PartnerRefused(PartnerError):
         self.versions = versions
 
 
+class PartnerGone(PartnerRefused):
+    """404 or 410: the merchant knows nothing by this id. No other answer to a look-up says so."""
+
+
 class PartnerUnreachable(PartnerError):
     """No connection was made or the breaker is open: nothing happened at the merchant."""
+
+
+class PartnerNotNow(PartnerUnreachable):
+    """It did not look at the request (429, or our key is not taken): ask again with the same key.
+
+    Nothing happened, and nothing is said about what was asked.
+    """
+
+    def __init__(
+        self, detail: str, *, code: str = "partner_failed", retry_after_s: float = 0.0
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class PartnerUnknown(PartnerError):

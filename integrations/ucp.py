@@ -25,6 +25,7 @@ from integrations.partner import (
     Buyer,
     CancellationQuote,
     PartnerError,
+    PartnerGone,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
@@ -244,9 +245,9 @@ class UcpPartner:
 
 
 def path_id(identifier: str) -> str:
-    """An id as one path segment; these may be URLs. Raises `PartnerRefused` for one that climbs."""
+    """An id as one path segment; these may be URLs. Raises `PartnerGone` for one that climbs."""
     if not 0 < len(identifier) <= 500 or identifier in (".", "..") or not identifier.isprintable():
-        raise PartnerRefused("that is not an id this business can have given", code="not_found")
+        raise PartnerGone("that is not an id this business can have given", code="not_found")
     return urlquote(identifier, safe="~")
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from integrations.partner import PartnerRefused
+from integrations.partner import PartnerGone, PartnerRefused
 from integrations.signatures import SigningKey, public_keys
 from integrations.wire import Unreadable, Wire, object_at, objects_at, text_at
 
@@ -70,7 +70,7 @@ async def discover(http: httpx.AsyncClient, discovery_url: str) -> Business:
     Raises `PartnerRefused` (`version_unsupported`, `capabilities_incompatible`) and `PartnerError`.
     """
     url = profile_url(discovery_url)
-    document = await Wire(http, url, "", {}).get("")
+    document = await _read(http, url)
     version = text_at(object_at(document, "ucp"), "version", 20)
     if version not in VERSIONS:
         older = _older(document)
@@ -80,8 +80,16 @@ async def discover(http: httpx.AsyncClient, discovery_url: str) -> Business:
                 f" {' and '.join(VERSIONS)}",
                 code="version_unsupported",
             )
-        document = await Wire(http, older, "", {}).get("")
+        document = await _read(http, older)
     return business_of(document)
+
+
+async def _read(http: httpx.AsyncClient, url: str) -> Mapping[str, Any]:
+    """A profile that is not there says nothing about the checkouts of the business."""
+    try:
+        return await Wire(http, url, "", {}).get("")
+    except PartnerGone as gone:
+        raise PartnerRefused(gone.detail, code=gone.code) from gone
 
 
 def _older(document: Mapping[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ from integrations.money import Money, MoneyError
 from integrations.partner import (
     Delivery,
     Note,
+    PartnerGone,
     PartnerOrder,
     PartnerRefused,
     Quote,
@@ -62,7 +63,8 @@ def refusal_of(body: Mapping[str, Any], *, base_url: str) -> PartnerRefused | No
     if text_at(object_at(body, "ucp"), "status", 20) != "error":
         return None
     code, detail = said_of(body)
-    return PartnerRefused(
+    kind = PartnerGone if code == "not_found" else PartnerRefused
+    return kind(
         detail or "the business said no",
         code=code or "business_error",
         continue_url=link_at(body, "continue_url", base_url=base_url),

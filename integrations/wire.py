@@ -1,7 +1,8 @@
 """One request to a partner and its answer as typed values: shared by every JSON protocol we speak.
 
-Owns what a failed answer means: a clear no is `PartnerRefused`, silence or nonsense is
-`PartnerUnknown`. Foreign JSON is read through the small functions below, never trusted by shape.
+Owns what a failed answer means: a clear no is `PartnerRefused` (`PartnerGone` where the partner
+knows no such id), "not now" is `PartnerNotNow`, silence or nonsense is `PartnerUnknown`. Foreign
+JSON is read through the small functions below, never trusted by shape.
 """
 
 import asyncio
@@ -16,6 +17,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from integrations.partner import (
+    PartnerError,
+    PartnerGone,
+    PartnerNotNow,
     PartnerRefused,
     PartnerUnknown,
     PartnerUnreachable,
@@ -23,6 +27,7 @@ from integrations.partner import (
 )
 
 IN_FLIGHT_WAITS_S = (0.2, 0.4, 0.8)
+RETRY_AFTER_MAX_S = 30.0  # one that wants to be left alone for longer is asked sooner
 _ID = re.compile(r"(?!\.{1,2}$)[\w.:~-]{1,200}", re.ASCII)
 
 
@@ -115,11 +120,14 @@ class Wire:
             raise PartnerUnknown("the answer was lost", code="connection_cut") from error
         if answer.is_success:
             return _object(answer.content)
-        raise _failure(answer, self.base_url)
+        raise _failure(answer, self.base_url, asks=key is None)
 
 
-def _failure(answer: httpx.Response, base_url: str) -> Exception:
-    """The error of a status outside 2xx. The partner's own words are data, cleaned and short."""
+def _failure(answer: httpx.Response, base_url: str, *, asks: bool) -> PartnerError:
+    """The error of a status outside 2xx. The partner's own words are data, cleaned and short.
+
+    `asks`: it only looked. Nobody's key decides what exists, so a 403 is no answer to that.
+    """
     try:
         body: Mapping[str, Any] = _object(answer.content)
     except Unreadable:
@@ -127,12 +135,24 @@ def _failure(answer: httpx.Response, base_url: str) -> Exception:
     code, detail = said_of(body)
     detail = detail or f"the partner answered {answer.status_code}"
     code = code or f"http_{answer.status_code}"
+    status = answer.status_code
+    if status in (401, 429) or (asks and status == 403):
+        return PartnerNotNow(detail, code=code, retry_after_s=_retry_after_s(answer))
     # Neither of the last two says what became of the first request with the key.
-    unclear = answer.status_code == 408 or code in ("idempotency_in_flight", "idempotency_conflict")
-    if 400 <= answer.status_code < 500 and not unclear:
-        on = link_at(body, "continue_url", base_url=base_url)
-        return PartnerRefused(detail, code=code, continue_url=on, versions=_versions(body))
-    return PartnerUnknown(detail, code=code)
+    unclear = status == 408 or code in ("idempotency_in_flight", "idempotency_conflict")
+    if not 400 <= status < 500 or unclear:
+        return PartnerUnknown(detail, code=code)
+    on = link_at(body, "continue_url", base_url=base_url)
+    kind = PartnerGone if status in (404, 410) else PartnerRefused
+    return kind(detail, code=code, continue_url=on, versions=_versions(body))
+
+
+def _retry_after_s(answer: httpx.Response) -> float:
+    """`Retry-After` in seconds, bounded. Its other form, a date, is left to our own pauses."""
+    said = answer.headers.get("retry-after", "").strip()
+    if not (said.isascii() and said.isdigit()):
+        return 0.0
+    return min(float(said[:9]), RETRY_AFTER_MAX_S)
 
 
 def _versions(body: Mapping[str, Any]) -> tuple[str, ...]:
@@ -176,9 +196,9 @@ def _never(name: str) -> None:
 
 
 def segment(identifier: str) -> str:
-    """A partner's id as one path segment. Raises `PartnerRefused` for one that could climb."""
+    """A partner's id as one path segment. Raises `PartnerGone` for one that could climb."""
     if not _ID.fullmatch(identifier):
-        raise PartnerRefused("that is not an id this partner can have given", code="not_found")
+        raise PartnerGone("that is not an id this partner can have given", code="not_found")
     return quote(identifier, safe=":~")
 
 

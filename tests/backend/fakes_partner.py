@@ -13,6 +13,8 @@ from integrations.partner import (
     CancellationQuote,
     Delivery,
     Note,
+    PartnerError,
+    PartnerGone,
     PartnerOrder,
     PartnerPayment,
     PartnerRefused,
@@ -72,6 +74,8 @@ class FakePartner:
         self.lifetime = timedelta(minutes=30)
         self.keep_back = 0
         self.unreachable: set[str] = set()
+        self.answers: dict[str, list[PartnerError]] = {}  # instead of acting, one after the other
+        self.escalates: str | None = None  # the page where the person goes on
         self.stale = False  # reads show a session as it was before its order
         self.forgetful = False
         self._numbers = itertools.count(1)
@@ -81,6 +85,8 @@ class FakePartner:
         fate = self.gate.enter(f"partner.{name}")
         if fate == "unreachable" or name in self.unreachable:
             raise PartnerUnreachable("no connection was made")
+        if self.answers.get(name):
+            raise self.answers[name].pop(0)
         if fate == "lost_before":
             raise PartnerUnknown("the request was lost")
         answer = effect()
@@ -141,6 +147,8 @@ class FakePartner:
                 raise self.place_refused
             if session.status != "open":
                 raise PartnerRefused("this session is over", code="conflict")
+            if self.escalates:
+                return reference
             if self.place_slowly:
                 session.status = "placing"
                 return reference
@@ -214,6 +222,15 @@ class FakePartner:
                 total = self._view(session.reference).total
                 self._complete(session, PartnerPayment(token, total, "mer_shop", soon))
 
+    def sold_to_another(self, reference: str | None, status: str = "completed") -> None:
+        """Somebody who is not us finishes the session."""
+        session = self.sessions[reference or ""]
+        if status == "completed":
+            total = self._view(session.reference).total
+            soon = datetime.now(UTC)
+            self._complete(session, PartnerPayment("tok_another", total, "mer_shop", soon))
+        session.status = status
+
     def live_orders(self, reference: str | None) -> list[MerchantOrder]:
         return [
             o for o in self.orders.values() if o.reference == reference and o.status != "canceled"
@@ -221,7 +238,7 @@ class FakePartner:
 
     def _view(self, reference: str) -> Quote:
         if reference not in self.sessions:
-            raise PartnerRefused("no such session", code="not_found")
+            raise PartnerGone("no such session", code="not_found")
         session = self.sessions[reference]
         basket = session.basket
         lines = tuple(self._line(i, n) for i, n in [*basket.lines, *self.extra_lines])
@@ -242,6 +259,8 @@ class FakePartner:
         status: Any = "ready" if session.status == "open" else session.status
         if status == "ready" and any(n.severity == "error" for n in notes):
             status = "incomplete"
+        if status == "ready" and self.escalates:
+            status = "needs_handoff"
         placed = None
         if session.order_id:
             total = self.orders[session.order_id].total
@@ -265,6 +284,7 @@ class FakePartner:
             ),
             cancellation_policy=self.policy,
             notes=tuple(notes),
+            continue_url=self.escalates if status == "needs_handoff" else None,
             order=placed,
         )
 

@@ -70,14 +70,6 @@ async def test_a_failed_answer_to_the_bank_is_a_decline(world):
     nothing_moved(world, row)
 
 
-async def test_a_bank_that_is_never_answered_ends_with_the_offer(world):
-    row = await driven(world, await quoted(world), Method("pm_card_authenticationRequired"))
-    await sql(world, "UPDATE checkout SET expires_at = now() - interval '1 hour'")
-    row = await finished(world, row)
-    assert (row.state, row.failure_code) == ("failed", "authentication_failed")
-    nothing_moved(world, row)
-
-
 async def test_a_purchase_that_waits_for_the_bank_can_be_canceled(world):
     row = await driven(world, await quoted(world), Method("pm_card_authenticationRequired"))
     await consent.cancel(world.till, user_id="usr_ada", checkout_id=row.id)

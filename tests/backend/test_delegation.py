@@ -8,8 +8,10 @@ import pytest
 from backend import quoting
 from backend.checkout import Checkout, fetch
 from backend.consent import Consent, confirm
+from backend.errors import Conflict
 from backend.purchase import drive
 from integrations.payments import Method, PaymentRefused, PaymentUnknown
+from tests.backend.buying import again, sql
 from tests.backend.fakes_checkout import World
 
 
@@ -67,6 +69,42 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_words(world):
     assert row.state == "completed"
     assert len(world.shop.orders) == 1
     assert all(asked == delegating.asked[0] for asked in delegating.asked)
+
+
+async def test_what_the_merchant_charges_needs_a_payment_method_too(world):
+    till = replace(world.till, delegate=Delegating())
+    row = await quoting.quote(till, user_id="usr_ada", lines=[("off_mug", 1)])
+    said = Consent(row.confirmation_hash or "", None)
+    with pytest.raises(Conflict) as refused:
+        await confirm(till, user_id="usr_ada", checkout_id=row.id, consent=said)
+    assert refused.value.specific_code == "payment_method_required"
+    async with world.database.transaction() as session:
+        now = await fetch(session, row.id, user_id="usr_ada")
+    assert (now.state, now.confirmed_at) == ("awaiting_confirmation", None)
+    assert world.shop.orders == {}
+
+
+async def test_a_confirmed_sale_whose_payment_method_is_gone_orders_nothing(world):
+    till = replace(world.till, delegate=Delegating())
+    row = await quoting.quote(till, user_id="usr_ada", lines=[("off_mug", 1)])
+    said = Consent(row.confirmation_hash or "", Method("pm_card_visa"))
+    await confirm(till, user_id="usr_ada", checkout_id=row.id, consent=said)
+    await sql(world, "UPDATE checkout SET payment_method = NULL")
+    await drive(till, row.id)
+    row = await again(world, row)
+    assert (row.state, row.failure_code) == ("failed", "payment_refused")
+    assert world.shop.orders == {}
+
+
+async def test_what_costs_nothing_at_a_merchant_that_charges_needs_no_payment_method(world):
+    world.shop.prices["mug"] = world.shop.delivery = 0
+    till = replace(world.till, delegate=Delegating())
+    row = await quoting.quote(till, user_id="usr_ada", lines=[("off_mug", 1)])
+    assert row.total == 0
+    said = Consent(row.confirmation_hash or "", None)
+    await confirm(till, user_id="usr_ada", checkout_id=row.id, consent=said)
+    await drive(till, row.id)
+    assert (await again(world, row)).state == "completed"
 
 
 async def test_a_card_that_cannot_be_delegated_orders_nothing(world):

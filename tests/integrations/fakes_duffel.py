@@ -37,7 +37,9 @@ class Refused(Exception):
 
 @dataclass
 class Duffel:
-    """`lose`: paths whose next answer is lost after the work is done. `balance` in pounds."""
+    """`lose`: paths whose next answer is lost after the work is done; `limit`: paths whose next
+    write uses up our rate, so that the look after it is a 429. `balance` in pounds.
+    """
 
     now: datetime = NOW
     offers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Duffel:
     quotes: dict[str, dict[str, Any]] = field(default_factory=dict)
     balance: Decimal = Decimal(1000)
     lose: set[str] = field(default_factory=set)
+    limit: set[str] = field(default_factory=set)
+    spent: bool = False
     refund_to: str = "balance"
     refund: str = "45.00"
     keeps_metadata: bool = True
@@ -206,7 +210,11 @@ def app(duffel: Duffel) -> FastAPI:
         if headers.get("duffel-version") != "v2":
             refused = Refused(400, "unsupported_version", "Speak v2")
             return JSONResponse(refused.body, 400)
+        if request.method == "GET" and duffel.spent:
+            duffel.spent = False
+            return JSONResponse(Refused(429, "rate_limit_exceeded", "Slow down").body, 429)
         answer = await go(request)
+        duffel.spent = request.method == "POST" and request.url.path in duffel.limit
         if request.method == "POST" and request.url.path in duffel.lose:
             duffel.lose.discard(request.url.path)
             return JSONResponse({"errors": []}, 502)

@@ -18,6 +18,8 @@ from integrations.partner import (
     Basket,
     Buyer,
     Partner,
+    PartnerGone,
+    PartnerNotNow,
     PartnerPayment,
     PartnerRefused,
     PartnerUnreachable,
@@ -237,19 +239,19 @@ async def test_unknown_things_wrong_keys_and_dead_merchants_are_told_apart(
     shop: Running, http: httpx.AsyncClient, partner: Partner
 ):
     for call in (partner.read("cs_nothing"), partner.order("ord_nothing")):
-        with pytest.raises(PartnerRefused) as refused:
+        with pytest.raises(PartnerGone) as gone:
             await call
-        assert refused.value.code == "not_found"
-    with pytest.raises(PartnerRefused) as refused:
+        assert gone.value.code == "not_found"
+    with pytest.raises(PartnerNotNow) as refused:
         await AcpPartner(http, shop.url, "wrong").quote(TENT, key=key())
     assert refused.value.code == "unauthorized"
     with pytest.raises(ValueError, match="2025-01-01"):
         AcpPartner(http, shop.url, KEY, api_version="2025-01-01")
     async with fakes.sink(fakes.answer()) as sink:
-        gone = f"127.0.0.1:{sink.port}"
-    async with guarded_client(frozenset({gone})) as client:
+        dead = f"127.0.0.1:{sink.port}"
+    async with guarded_client(frozenset({dead})) as client:
         with pytest.raises(PartnerUnreachable):
-            await AcpPartner(client, f"http://{gone}", KEY).quote(TENT, key=key())
+            await AcpPartner(client, f"http://{dead}", KEY).quote(TENT, key=key())
 
 
 async def test_a_merchant_without_orders_or_cancellation_is_not_asked_for_them():

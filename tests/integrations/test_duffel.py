@@ -18,6 +18,7 @@ from integrations.partner import (
     BookingWish,
     Buyer,
     Partner,
+    PartnerNotNow,
     PartnerRefused,
     PartnerUnknown,
     Quote,
@@ -113,6 +114,16 @@ async def test_a_lost_answer_is_unknown_then_found_and_nothing_is_ordered_or_pai
     assert (await partner.read(quote.reference)).status == "completed"
     again = await placed(partner, quote)
     assert (again.status, len(duffel.orders), duffel.balance) == ("completed", 1, 955)
+
+
+async def test_a_paid_seat_that_cannot_be_looked_at_is_unknown_and_never_unpaid(
+    partner: DuffelPartner, duffel: Duffel
+):
+    quote = await partner.quote(seat(), key="quote")
+    duffel.limit = {"/air/payments"}
+    with pytest.raises(PartnerUnknown):
+        await placed(partner, quote)
+    assert (await partner.read(quote.reference)).status == "completed"
 
 
 async def test_a_lost_hold_is_found_by_the_next_quote(partner: DuffelPartner, duffel: Duffel):
@@ -270,7 +281,7 @@ async def test_ids_of_no_kind_wrong_tokens_and_two_seats_are_refused(
             await partner.quote(asked, key="no")
     async with httpx.AsyncClient(verify=roots(), trust_env=False) as http:
         stranger = DuffelPartner(http, served[1], "not the token")
-        with pytest.raises(PartnerRefused) as refused:
+        with pytest.raises(PartnerNotNow) as refused:
             await stranger.read(OFFER)
     assert refused.value.code == "access_token_not_found"
 
@@ -369,15 +380,17 @@ async def test_a_booking_is_what_its_status_says(
     assert (await partner.read(quote.reference)).status == status
 
 
-async def test_an_unknown_status_is_unknown_and_a_failed_booking_a_refusal(
+async def test_an_unknown_status_is_unknown_and_a_failed_booking_is_over(
     partner: DuffelPartner, duffel: Duffel
 ):
     quote = await room(partner)
     await placed(partner, quote)
-    for word, error in (("awaiting_moonrise", PartnerUnknown), ("failed", PartnerRefused)):
-        duffel.bookings[0]["status"] = word
-        with pytest.raises(error):
-            await placed(partner, quote)
+    duffel.bookings[0]["status"] = "awaiting_moonrise"
+    with pytest.raises(PartnerUnknown):
+        await placed(partner, quote)
+    duffel.bookings[0]["status"] = "failed"
+    over = await placed(partner, quote)
+    assert (over.status, over.notes[0].code) == ("canceled", "booking_failed")
     assert len(duffel.bookings) == 1
 
 

@@ -64,7 +64,8 @@ async def test_a_private_address_is_refused_and_receives_no_byte():
         ):
             with pytest.raises(AddressRefused) as refused:
                 await _get(url)
-            assert isinstance(refused.value, PartnerRefused)
+            assert isinstance(refused.value, PartnerUnreachable)  # nothing about what was asked
+            assert not isinstance(refused.value, PartnerRefused)
             assert refused.value.code == "address_refused"
         assert sink.connections == 0
         assert bytes(sink.received) == b""

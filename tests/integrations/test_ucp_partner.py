@@ -11,7 +11,15 @@ import pytest
 from integrations import ucp_shelf
 from integrations.egress import guarded_client
 from integrations.money import Money
-from integrations.partner import Address, Basket, Buyer, PartnerPayment, PartnerRefused, Quote
+from integrations.partner import (
+    Address,
+    Basket,
+    Buyer,
+    PartnerNotNow,
+    PartnerPayment,
+    PartnerRefused,
+    Quote,
+)
 from integrations.signatures import SigningKey, key_id, public_keys, verify
 from integrations.simulators.events import on_sale
 from integrations.ucp import Platform, UcpPartner
@@ -255,7 +263,7 @@ async def test_an_unsigned_or_foreign_signature_is_turned_away(
     house: Running, http: httpx.AsyncClient, us: Ours
 ):
     stranger = us.platform(http, key=SigningKey.generate())
-    with pytest.raises(PartnerRefused) as refused:
+    with pytest.raises(PartnerNotNow) as refused:
         await partner_at(house, http, stranger).quote(SEATS, key=key())
     assert refused.value.code == "signature_invalid"
 

@@ -8,7 +8,13 @@ import httpx
 import pytest
 
 from integrations.egress import guarded_client
-from integrations.partner import PartnerRefused, PartnerUnknown, PartnerUnreachable
+from integrations.partner import (
+    PartnerGone,
+    PartnerNotNow,
+    PartnerRefused,
+    PartnerUnknown,
+    PartnerUnreachable,
+)
 from integrations.tls import roots
 from integrations.wire import Unreadable, Wire, link_at, segment
 from tests.integrations import fakes_sockets as fakes
@@ -28,11 +34,14 @@ def _error(code: str) -> bytes:
     ("status", "body", "kind", "code"),
     [
         ("400 Bad", _error("invalid_item_id"), PartnerRefused, "invalid_item_id"),
-        ("401 No", b"", PartnerRefused, "http_401"),
+        ("401 No", b"", PartnerNotNow, "http_401"),
         ("402 Pay", _error("payment_declined"), PartnerRefused, "payment_declined"),
-        ("404 No", b"<html>", PartnerRefused, "http_404"),
+        ("403 No", b"", PartnerRefused, "http_403"),
+        ("404 No", b"<html>", PartnerGone, "http_404"),
         ("405 No", _error("Robert'); DROP"), PartnerRefused, "robertdrop"),
-        ("429 Slow", _error("rate_limited"), PartnerRefused, "rate_limited"),
+        ("409 No", _error("conflict"), PartnerRefused, "conflict"),
+        ("410 No", b"", PartnerGone, "http_410"),
+        ("429 Slow", _error("rate_limited"), PartnerNotNow, "rate_limited"),
         ("408 Late", b"", PartnerUnknown, "http_408"),
         ("422 No", _error("idempotency_conflict"), PartnerUnknown, "idempotency_conflict"),
         ("422 No", _error("invalid"), PartnerRefused, "invalid"),
@@ -41,14 +50,50 @@ def _error(code: str) -> bytes:
         ("302 Go", b"", PartnerUnknown, "redirected"),
     ],
 )
-async def test_only_a_4xx_says_that_nothing_happened(
+async def test_only_a_clear_no_to_a_write_says_that_it_is_refused(
     status: str, body: bytes, kind: type[Exception], code: str
 ):
     async with fakes.sink(fakes.answer(body, status=status)) as sink:
         with pytest.raises(kind) as raised:
             await _post(sink.port)
+    assert type(raised.value) is kind or kind is PartnerUnknown
     assert raised.value.code == code
     assert "\u202e" not in raised.value.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        ("401 No", PartnerNotNow),
+        ("403 No", PartnerNotNow),
+        ("429 Slow", PartnerNotNow),
+        ("404 No", PartnerGone),
+        ("410 Gone", PartnerGone),
+        ("400 Bad", PartnerRefused),
+        ("503 Busy", PartnerUnknown),
+    ],
+)
+async def test_only_404_and_410_say_that_there_is_no_such_thing(status: str, kind: type[Exception]):
+    async with (
+        fakes.sink(fakes.answer(b"", status=status)) as sink,
+        guarded_client(frozenset({f"127.0.0.1:{sink.port}"})) as client,
+    ):
+        with pytest.raises(kind) as raised:
+            await Wire(client, f"http://127.0.0.1:{sink.port}", "secret", {}).get("/x")
+    assert isinstance(raised.value, PartnerGone) == (kind is PartnerGone)
+    assert isinstance(raised.value, PartnerUnreachable) == (kind is PartnerNotNow)
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"),
+    [("7", 7.0), ("0", 0.0), ("86400", 30.0), ("9" * 400, 30.0), ("-1", 0.0), ("soon", 0.0)],
+)
+async def test_how_long_a_partner_wants_to_be_left_alone_is_bounded(said: str, wait_s: float):
+    slow = httpx.Response(429, headers={"Retry-After": said})
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: slow)) as client:
+        with pytest.raises(PartnerNotNow) as raised:
+            await Wire(client, "http://shop.example", "", {}).get("/x")
+    assert raised.value.retry_after_s == wait_s
 
 
 @pytest.mark.parametrize(

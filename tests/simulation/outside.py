@@ -22,6 +22,7 @@ FATES = (
     "lost_after",  # it happened, the answer is lost
     "late",  # time-out now; it happens at some later moment
     "slow",  # it happens, and the answer comes when nobody waits for it any more
+    "limited",  # (a merchant) 429, nothing happened
     "error_before",  # 503, nothing happened
     "error_after",  # it happened, and the answer is 500
     "garbage",  # it happened, and the answer is a web page
@@ -31,6 +32,7 @@ FATES = (
 WRITES_ONLY = ("late", "slow", "error_after", "replayed_500", "twice")
 KEYED_ONLY = ("late", "twice")  # what happens again, or too late, where nothing tells it from new
 SLOW_S = (12.0, 29.0, 31.0, 70.0)
+RETRY_AFTER = ("soon", "0", "2", "20", "3600")  # what a merchant that limits us may say
 _IDS = re.compile(r"/[a-z]{1,5}_[A-Za-z0-9]{8,}")
 
 
@@ -49,8 +51,8 @@ class Wire(httpx.AsyncBaseTransport):
         point = f"{request.method} {host}{_IDS.sub('/_', request.url.path)}"
         await self._stage.gate(point)
         possible = [f for f in FATES if write or f not in WRITES_ONLY]
-        if host != "stripe":
-            possible = [f for f in possible if f != "replayed_500"]
+        foreign = "limited" if host == "stripe" else "replayed_500"
+        possible = [f for f in possible if f != foreign]
         if host == "wings":
             possible = [f for f in possible if f not in KEYED_ONLY]
         fate = self._stage.fate(possible)
@@ -75,6 +77,10 @@ class Wire(httpx.AsyncBaseTransport):
                 again = _copy(request)
                 self._stage.enter(f"late-{next(self._late)}", self._arrive(again))
                 raise httpx.ReadTimeout("nothing came yet", request=request)
+            case "limited":
+                said = {"Retry-After": self._stage.random.choice(RETRY_AFTER)}
+                body = {"type": "x", "code": "rate_limited", "message": "slow down"}
+                return httpx.Response(429, json=body, headers=said)
             case "error_before":
                 return httpx.Response(503, json={"type": "x", "code": "down", "message": "down"})
             case "replayed_500":
