@@ -1,5 +1,7 @@
 """Hand-off: a person pays on the merchant's own site, and the order that comes of it earns our fee.
 
+Some merchants sell on their own site only; the checkouts of others can end there.
+
 The address carries a token that we marked: the checkout's id, which only we can have written. The
 merchant sends it back with its signed order event. Both must fit before anything is booked: whose
 secret signed, and whose checkout the token names. What the order cost is the merchant's word, and
@@ -14,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import fees, incidents, ledger, orders
-from backend.checkout import Checkout, move
+from backend.checkout import MOVING, Checkout, move
 from backend.database import RETURNED
 from backend.orders import PurchaseOrder
 from backend.vault import Vault
@@ -23,6 +25,8 @@ from integrations.partner import clean_text
 from integrations.wire import Unreadable, integer_at, link_at, objects_at, text_at
 
 _TOKENS = ("attribution", "affiliate_attribution")
+# An escalated checkout is told `failed` where the merchant asked for its page only when we ordered.
+_CLAIMABLE = frozenset({"draft", "quoted", "held", "failed"})
 _RETURNABLE = ("placed", "fulfilled", "partially_refunded")
 _AS_MONEY = frozenset({"refund", "return", "credit", "price_adjustment"})
 
@@ -41,21 +45,32 @@ async def sent(session: AsyncSession, vault: Vault, token: object) -> Checkout |
     named = vault.marked(token) if isinstance(token, str) and len(token) <= 200 else None
     if named is None:
         return None
-    query = select(Checkout).where(col(Checkout.id) == named, col(Checkout.settlement) == "handoff")
+    away = (col(Checkout.settlement) == "handoff") | col(Checkout.handoff_url).is_not(None)
+    query = select(Checkout).where(col(Checkout.id) == named, away)
     return (await session.execute(query)).scalar_one_or_none()
+
+
+def left(row: Checkout) -> bool:
+    """Whether the person was sent to the merchant's own page: as agreed with the merchant, or
+    because its checkout could only go on there."""
+    if row.settlement == "handoff":
+        return True
+    return row.handoff_url is not None and row.changes is None and row.state not in MOVING
 
 
 async def ordered(session: AsyncSession, row: Checkout, order: Mapping[str, Any]) -> bool:
     """Book the merchant's verified order, once. False: it is booked already, or not bookable: the
     checkout was given up, or its time is over, and with it the claim to a commission.
 
-    The agreed terms are those of the day the person was sent.
+    The agreed terms are those of the day the person was sent. From here on the checkout is a
+    hand-off, whatever it began as: the merchant has the money.
     """
     row = await session.get_one(Checkout, row.id, with_for_update=True, populate_existing=True)
     if row.order_id is not None:
         return False
     identifier, total = text_at(order, "id", 200), _total(row, order)
-    if row.state != "quoted" or not identifier or total is None:
+    claimable = row.state in _CLAIMABLE and left(row)
+    if not claimable or not identifier or total is None:
         await _strange(session, row, "an order came that cannot be booked")
         return False
     try:
@@ -65,10 +80,14 @@ async def ordered(session: AsyncSession, row: Checkout, order: Mapping[str, Any]
         return False
     shown = dict(row.quote or {})
     shown["totals"] = [{"type": "total", "label": "Total", "amount": total.amount}]
+    shown.setdefault("lines", row.lines)
     paid = await move(
         session,
         row,
         state="placing",
+        settlement="handoff",
+        failure_code=None,
+        failure_detail=None,
         total=total.amount,
         currency=total.currency,
         fee=fee.amount,

@@ -140,7 +140,7 @@ async def order_event(
     if not await first_time(session, source=source, event_id=event_id, kind=kind):
         return False
     if row.order_id is None:
-        if row.settlement == "handoff":
+        if handoff.left(row):
             await handoff.ordered(session, row, data)
         elif row.state in MOVING:
             await _wake(session, row)

@@ -74,6 +74,7 @@ class FakePartner:
         self.unreachable: set[str] = set()
         self.stale = False  # reads show a session as it was before its order
         self.forgetful = False
+        self.escalates: str | None = None  # where its own page goes on
         self._numbers = itertools.count(1)
 
     async def _act(self, name: str, effect: Callable[[], Any]) -> Any:
@@ -242,6 +243,8 @@ class FakePartner:
         status: Any = "ready" if session.status == "open" else session.status
         if status == "ready" and any(n.severity == "error" for n in notes):
             status = "incomplete"
+        if self.escalates and session.status == "open":
+            status = "needs_handoff"
         placed = None
         if session.order_id:
             total = self.orders[session.order_id].total
@@ -265,6 +268,7 @@ class FakePartner:
             ),
             cancellation_policy=self.policy,
             notes=tuple(notes),
+            continue_url=self.escalates,
             order=placed,
         )
 
