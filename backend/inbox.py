@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from backend import handoff, incidents, orders, subscribers
+from backend import handoff, incidents, orders, refunds, subscribers
 from backend.checkout import MOMENT, MOVING, Checkout
 from backend.orders import PurchaseOrder
 from backend.purchase import DRIVE
@@ -149,7 +149,9 @@ async def order_event(
     await orders.record(
         session, row.order_id, "merchant_update", ref=event_id, detail={"status": status}
     )
-    if row.settlement == "handoff":
+    if row.settlement == "platform":
+        await _not_by_us(session, row, row.order_id, handoff.given_back(data))
+    else:
         await handoff.returned(session, row.order_id, data, ref=event_id)
     if status in _HANDED_OVER:
         await orders.fulfil(session, row.order_id, ref="merchant")
@@ -158,20 +160,40 @@ async def order_event(
     return True
 
 
+async def _not_by_us(session: AsyncSession, row: Checkout, order_id: str, told: int) -> None:
+    """We hold the money of these orders: what a merchant says it gave back, and we did not, may
+    have gone out twice, or not at all."""
+    query = select(col(PurchaseOrder.id), col(PurchaseOrder.refunded)).where(
+        (col(PurchaseOrder.id) == order_id) | (col(PurchaseOrder.part_of) == order_id)
+    )
+    whole = (await session.execute(query)).all()
+    known = sum(back for _, back in whole)
+    known += await refunds.under_way(session, [key for key, _ in whole])
+    if told > known and not await refunds.changing(session, order_id):
+        await incidents.report(
+            session,
+            "merchant_refunded",
+            subject=order_id,
+            merchant_id=row.merchant_id,
+            detail=f"the merchant says that {told} came back, {known} did through us; ask which",
+        )
+
+
 async def _given_up(session: AsyncSession, row: Checkout, event_id: str) -> None:
     """A merchant canceled on its own: the row says so only after a refund; a person decides.
 
-    What we asked it to cancel is no news, and what was paid at its own site is its own matter.
+    What we asked it to cancel is no news. Where the buyer paid the merchant we hold nothing that
+    could be refunded: only our commission is undone.
     """
-    if row.settlement == "handoff":
-        await handoff.undone(session, row.order_id or "", ref=event_id)
-        return
     asked = select(col(OrderRefund.id)).where(
         col(OrderRefund.order_id) == row.order_id,
         col(OrderRefund.kind) == "cancellation",
         col(OrderRefund.state).in_(("confirming", "refunding", "completed")),
     )
     if (await session.execute(asked.limit(1))).scalar_one_or_none() is not None:
+        return
+    if row.settlement != "platform":
+        await handoff.undone(session, row.order_id or "", ref=event_id)
         return
     query = select(col(PurchaseOrder.state)).where(col(PurchaseOrder.id) == row.order_id)
     if (await session.execute(query)).scalar_one() in {"placed", "fulfilled"}:

@@ -21,6 +21,7 @@ Kind = Literal[
     "refund_stuck",
     "refund_failed",
     "merchant_canceled",
+    "merchant_refunded",
     "payment_disputed",
     "payment_unknown",
     "subscription_doubled",

@@ -217,7 +217,10 @@ async def _finish(till: Till, work: OrderRefund) -> OrderRefund | None:
             return None
         query = select(PurchaseOrder).where(col(PurchaseOrder.id) == work.order_id)
         order = (await session.execute(query.with_for_update())).scalar_one()
-        total = Money(order.refunded + work.amount, order.currency)
+        back = work.money
+        if order.settlement != "platform":  # the merchant may have told it before
+            back = min(back, order.remaining)
+        total = Money(order.refunded, order.currency) + back
         fee_part = fees.fee_refund(
             fee=Money(order.fee, order.currency),
             captured=order.amount,
@@ -228,16 +231,16 @@ async def _finish(till: Till, work: OrderRefund) -> OrderRefund | None:
         order.fee_refunded += fee_part.amount
         order.state = _state_after(work, order)
         await session.flush()
-        detail = {"refund": work.amount, "fee": work.fee, "reason": work.reason}
+        detail = {"refund": back.amount, "fee": work.fee, "reason": work.reason}
         await orders.record(session, order.id, order.state, ref=work.id, detail=detail)
-        postings = _postings(order, work.money, fee_part)
+        postings = _postings(order, back, fee_part)
         if postings:
             await ledger.post(session, kind="refunded", ref=work.id, entries=postings)
     return None
 
 
 def _state_after(work: OrderRefund, order: PurchaseOrder) -> orders.OrderState:
-    if work.kind == "cancellation":
+    if work.kind == "cancellation" or order.state == "canceled":
         return "canceled"
     if work.kind == "change":  # the booking itself stands
         return "partially_refunded"

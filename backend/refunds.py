@@ -203,6 +203,14 @@ async def with_it(session: AsyncSession, row: OrderRefund) -> Sequence[OrderRefu
     return (await session.execute(query)).scalars().all()
 
 
+async def under_way(session: AsyncSession, order_ids: Sequence[str]) -> int:
+    """What is on its way back of these orders just now, in minor units."""
+    query = select(func.coalesce(func.sum(col(OrderRefund.amount)), 0)).where(
+        col(OrderRefund.order_id).in_(order_ids), col(OrderRefund.state).in_(MOVING)
+    )
+    return int((await session.execute(query)).scalar_one())
+
+
 async def changing(session: AsyncSession, order_id: str) -> bool:
     """Whether a confirmed change of the booking is under way."""
     query = select(col(Checkout.id)).where(
