@@ -121,10 +121,12 @@ async def _confirmed(till: Till, work: OrderRefund) -> OrderRefund | None:
 def _terms(work: OrderRefund) -> CancellationQuote:
     if work.expires_at is None:
         raise ValueError(f"{work.id} is not a cancellation quote")
+    refund = work.amount if work.merchant_refund is None else work.merchant_refund
+    fee = work.fee if work.merchant_fee is None else work.merchant_fee
     return CancellationQuote(
         id=work.merchant_quote_id or "",
-        refund=work.money,
-        fee=Money(work.fee, work.currency),
+        refund=Money(refund, work.currency),
+        fee=Money(fee, work.currency),
         expires_at=work.expires_at,
     )
 

@@ -39,7 +39,8 @@ class OrderRefund(SQLModel, table=True):
 
     `base` is what had been refunded before this one, so that a look-up can tell them apart. A
     booking whose change was paid for comes back from several payments: each order has a refund
-    `with_id` of the one that asks the merchant, which knows their sums (`part_amount`, `part_fee`).
+    `with_id` of the one that asks the merchant, which knows their sums (`part_amount`, `part_fee`)
+    and what the merchant quoted (`merchant_refund`, `merchant_fee`): it confirms what it said.
     """
 
     __tablename__ = "order_refund"
@@ -63,6 +64,8 @@ class OrderRefund(SQLModel, table=True):
     currency: str = Field(max_length=3)
     part_amount: int = Field(default=0, sa_type=BigInteger)
     part_fee: int = Field(default=0, sa_type=BigInteger)
+    merchant_refund: int | None = Field(default=None, sa_type=BigInteger)
+    merchant_fee: int | None = Field(default=None, sa_type=BigInteger)
     with_id: str | None = Field(default=None, index=True)
     reason: str = ""
     request_key: str | None = None
@@ -137,12 +140,9 @@ async def quote_cancellation(till: Till, *, user_id: str, order_id: str) -> Orde
 async def _keep_quote(
     till: Till, order: PurchaseOrder, quote_id: str, terms: CancellationQuote
 ) -> OrderRefund:
-    back = terms.refund
     async with till.database.transaction() as session:
         whole = [order, *await orders.parts(session, order.id)]
-        paid = sum(one.remaining.amount for one in whole)
-        if back.currency != order.currency or not 0 <= back.amount <= paid:
-            raise MerchantFailed("The merchant's refund cannot be right; nothing was canceled")
+        back = _due(terms, whole)
         limit: datetime = (await session.execute(select(func.now() + _LIFE_MAX))).scalar_one()
         rows = [
             OrderRefund(
@@ -156,14 +156,31 @@ async def _keep_quote(
                 merchant_quote_id=terms.id,
                 expires_at=min(limit, terms.expires_at),
             )
-            for one, share in orders.spread(back.amount, whole)
+            for one, share in orders.spread(back, whole)
         ]
         row = rows.pop()  # the booking's own
+        row.merchant_refund, row.merchant_fee = terms.refund.amount, terms.fee.amount
         row.part_amount, row.part_fee = sum(r.amount for r in rows), sum(r.fee for r in rows)
         session.add_all([row, *rows])
         await session.flush()
         await session.refresh(row)
     return row
+
+
+def _due(terms: CancellationQuote, whole: Sequence[PurchaseOrder]) -> int:
+    """What still comes back, in minor units.
+
+    Merchants quote against what was paid and need not know what has come back since: that is no
+    more to give, and what they keep stays what they said. Raises `MerchantFailed` for sums that
+    cannot be right.
+    """
+    paid = sum(one.total for one in whole)
+    left = sum(one.remaining.amount for one in whole)
+    refund, fee = terms.refund.amount, terms.fee.amount
+    currencies = {terms.refund.currency, terms.fee.currency, *(one.currency for one in whole)}
+    if len(currencies) != 1 or min(refund, fee) < 0 or refund + fee > paid:
+        raise MerchantFailed("The merchant's refund cannot be right; nothing was canceled")
+    return max(0, min(refund, left - fee))
 
 
 async def confirm_cancellation(
