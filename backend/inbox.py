@@ -17,17 +17,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from backend import handoff, incidents, orders, refunds, subscribers
+from backend import disputes, handoff, incidents, orders, refunds, subscribers
 from backend.checkout import MOMENT, MOVING, Checkout
 from backend.orders import PurchaseOrder
 from backend.purchase import DRIVE
 from backend.queue import enqueue
 from backend.refunds import OrderRefund
-from integrations.payments import PaymentEvent
+from integrations.payments import Dispute, PaymentEvent
 
 TOLERANCE_S = 300
 _SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
-_HANDED_OVER = frozenset({"fulfilled", "delivered", "shipped", "completed"})
 _GIVEN_UP = frozenset({"canceled", "cancelled"})
 
 
@@ -61,10 +60,11 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     by_payment = col(Checkout.payment_id) == event.payment_id
     by_purchase = col(Checkout.id) == event.purchase_id
     query = select(Checkout).where(by_payment | by_purchase)
-    for row in (await session.execute(query)).scalars().all():
+    rows = (await session.execute(query)).scalars().all()
+    for row in rows:
         await _wake(session, row)
-        if event.type.startswith("charge.dispute.") and row.order_id is not None:
-            await _disputed(session, row.order_id, event)
+    if event.dispute is not None:
+        await _disputed(session, [row.id for row in rows], event, event.dispute)
     return True
 
 
@@ -75,6 +75,22 @@ async def _paying(session: AsyncSession, customer_id: str, event: PaymentEvent) 
         await incidents.report(
             session, "payment_disputed", subject=customer_id, detail=f"event {event.id}"
         )
+
+
+async def _disputed(
+    session: AsyncSession, checkout_ids: Sequence[str], event: PaymentEvent, said: Dispute
+) -> None:
+    """Every charge has an order of its own. One that has none was let go: a person looks at it."""
+    query = select(col(PurchaseOrder.id)).where(
+        (col(PurchaseOrder.payment_id) == event.payment_id)
+        | col(PurchaseOrder.checkout_id).in_(checkout_ids)
+    )
+    found = (await session.execute(query)).scalars().all()
+    for order_id in found:
+        await disputes.told(session, order_id, said, kind=event.type, ref=event.id)
+    if not found and checkout_ids:
+        detail = f"dispute {said.id} of {said.amount}, {said.state}: there is no order of it"
+        await incidents.report(session, "payment_disputed", subject=checkout_ids[0], detail=detail)
 
 
 async def _wake(session: AsyncSession, row: Checkout) -> None:
@@ -88,19 +104,6 @@ async def _wake(session: AsyncSession, row: Checkout) -> None:
         await session.execute(
             update(Checkout).where(col(Checkout.id) == row.id).values(release_at=func.now())
         )
-
-
-async def _disputed(session: AsyncSession, order_id: str, event: PaymentEvent) -> None:
-    if event.type == "charge.dispute.created":
-        await session.execute(
-            update(PurchaseOrder)
-            .where(col(PurchaseOrder.id) == order_id)
-            .values(state="disputed", updated_at=func.now())
-        )
-        await incidents.report(
-            session, "payment_disputed", subject=order_id, detail=f"event {event.id}"
-        )
-    await orders.record(session, order_id, event.type.removeprefix("charge."), ref=event.id)
 
 
 def signed_at(header: str, body: bytes, secrets: Sequence[str]) -> int | None:
@@ -153,7 +156,7 @@ async def order_event(
         await _not_by_us(session, row, row.order_id, handoff.given_back(data))
     else:
         await handoff.returned(session, row.order_id, data, ref=event_id)
-    if status in _HANDED_OVER:
+    if status in orders.HANDED_OVER:
         await orders.fulfil(session, row.order_id, ref="merchant")
     elif status in _GIVEN_UP:
         await _given_up(session, row, event_id)

@@ -35,6 +35,10 @@ _STATES: tuple[OrderState, ...] = (
 )
 
 
+# The words by which merchants say that it was handed over.
+HANDED_OVER = frozenset({"fulfilled", "delivered", "shipped", "completed"})
+
+
 class PurchaseOrder(SQLModel, table=True):
     """One merchant order. `refunded` never exceeds `total`; `fee` is our commission on it.
 

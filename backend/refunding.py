@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import fees, incidents, ledger, orders, refunds
+from backend import disputes, fees, incidents, ledger, orders, refunds
 from backend.database import RETURNED
 from backend.orders import PurchaseOrder
 from backend.refunds import CANCELED, LEASE, MOVING, OrderRefund
@@ -226,15 +226,17 @@ async def _finish(till: Till, work: OrderRefund) -> OrderRefund | None:
         fee_part = fees.fee_refund(
             fee=Money(order.fee, order.currency),
             captured=order.amount,
-            refunded_total=total,
+            refunded_total=min(total + await disputes.lost(session, order), order.amount),
             already=Money(order.fee_refunded, order.currency),
         )
         order.refunded = total.amount
         order.fee_refunded += fee_part.amount
-        order.state = _state_after(work, order)
+        after = _state_after(work, order)
+        if not await disputes.defers(session, order, after):
+            order.state = after
         await session.flush()
         detail = {"refund": back.amount, "fee": work.fee, "reason": work.reason}
-        await orders.record(session, order.id, order.state, ref=work.id, detail=detail)
+        await orders.record(session, order.id, after, ref=work.id, detail=detail)
         postings = _postings(order, back, fee_part)
         if postings:
             await ledger.post(session, kind="refunded", ref=work.id, entries=postings)

@@ -18,7 +18,14 @@ from sqlmodel import Field, SQLModel, col
 from backend import orders
 from backend.checkout import MOMENT, Checkout, instant, known
 from backend.checkout import MOVING as UNDER_WAY
-from backend.errors import Conflict, MerchantFailed, NotFound, OfferExpired, Unprocessable
+from backend.errors import (
+    Conflict,
+    MerchantFailed,
+    NotFound,
+    OfferExpired,
+    OrderDisputed,
+    Unprocessable,
+)
 from backend.ids import new_id
 from backend.orders import PurchaseOrder
 from backend.queue import enqueue
@@ -118,6 +125,7 @@ async def quote_cancellation(till: Till, *, user_id: str, order_id: str) -> Orde
     """
     async with till.database.transaction() as session:
         order = await orders.fetch(session, order_id, user_id=user_id)
+    _undisputed([order])
     if order.state not in {"placed", "fulfilled", "partially_refunded"}:
         raise Conflict(f"This order is {order.state}; there is nothing to cancel")
     if order.part_of is not None:
@@ -142,6 +150,7 @@ async def _keep_quote(
 ) -> OrderRefund:
     async with till.database.transaction() as session:
         whole = [order, *await orders.parts(session, order.id)]
+        _undisputed(whole)
         back = _due(terms, whole)
         limit: datetime = (await session.execute(select(func.now() + _LIFE_MAX))).scalar_one()
         rows = [
@@ -165,6 +174,14 @@ async def _keep_quote(
         await session.flush()
         await session.refresh(row)
     return row
+
+
+def _undisputed(whole: Sequence[PurchaseOrder]) -> None:
+    """Raises `OrderDisputed`: while a bank decides, and after it took the money, another way back
+    would give it twice."""
+    for order in whole:
+        if order.state == "disputed":
+            raise OrderDisputed(f"The payment of {order.id} is disputed at the card holder's bank")
 
 
 def _due(terms: CancellationQuote, whole: Sequence[PurchaseOrder]) -> int:
@@ -248,6 +265,7 @@ async def _stale(session: AsyncSession, order: PurchaseOrder, row: OrderRefund) 
 
 
 async def _start(session: AsyncSession, order: PurchaseOrder, row: OrderRefund) -> None:
+    _undisputed([order, *await orders.parts(session, order.id)])
     if order.state == "canceled" or await _stale(session, order, row):
         raise Conflict("The order changed since this quote; ask for a new one")
     if await changing(session, order.id):
@@ -291,7 +309,7 @@ async def refund(
     """A merchant gives `amount` (minor units; None: all that is left) of an order back.
 
     `request_key` names the request: a repeat answers with the same refund. Raises `NotFound`,
-    `Unprocessable` above what is left, `Conflict` while another refund runs.
+    `OrderDisputed`, `Unprocessable` above what is left, `Conflict` while another refund runs.
     """
     async with till.database.transaction() as session:
         order = await _locked(session, order_id)
@@ -313,6 +331,7 @@ async def _new(
     reason: str,
     request_key: str,
 ) -> OrderRefund:
+    _undisputed([order])
     back = order.remaining.amount if amount is None else amount
     if not 0 < back <= order.remaining.amount:
         raise Unprocessable(
