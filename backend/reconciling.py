@@ -163,7 +163,10 @@ async def reconcile(
         books = (await session.execute(_BOOKS, period)).mappings().all()
         asked = {**period, "most": CHARGES_MAX if payments else 0}
         charged = (await session.execute(_CHARGED, asked)).mappings().all()
-    found = [Difference(**{**row, "found": int(row["found"])}) for row in books]
+    found = [
+        Difference(**{**row, "expected": int(row["expected"]), "found": int(row["found"])})
+        for row in books
+    ]
     answers: list[list[Difference] | None] = []
     if payments is not None:
         room = asyncio.Semaphore(_AT_ONCE)
