@@ -136,7 +136,7 @@ async def _change(till: Till, row: Checkout, now: Quote, changes: list[Note]) ->
     seller = await till.seller_for(row.merchant_id)
     async with till.database.transaction() as session:
         renewed = await quoting.store(
-            session, row, now, seller, revision=row.revision + 1, because=changes
+            till, session, row, now, seller, revision=row.revision + 1, because=changes
         )
         if renewed is None:
             renewed = await fetch(session, row.id, user_id=row.user_id)

@@ -12,6 +12,7 @@ AppError
 │   ├── OfferChanged 409
 │   ├── OfferExpired 409
 │   ├── AlreadyCanceled 409
+│   ├── OrderDisputed 409
 │   └── IdempotencyInFlight 409
 ├── PayloadTooLarge 413
 ├── Unprocessable 422
@@ -116,6 +117,11 @@ class OfferExpired(Conflict):
 class AlreadyCanceled(Conflict):
     code = "already_canceled"
     title = "This has been canceled already"
+
+
+class OrderDisputed(Conflict):
+    code = "order_disputed"
+    title = "The card holder's bank decides about this charge: nothing more of it can be refunded"
 
 
 class IdempotencyInFlight(Conflict):

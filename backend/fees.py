@@ -170,6 +170,43 @@ def accrual_refunded(*, merchant_id: str, fee_part: Money) -> list[Posting]:
     )
 
 
+def dispute_opened(*, merchant_id: str, amount: Money) -> list[Posting]:
+    """The bank took the amount back until it has decided."""
+    return _balanced(
+        (f"dispute_hold:merchant:{merchant_id}", amount), ("cash:stripe_pending", -amount)
+    )
+
+
+def dispute_won(*, merchant_id: str, amount: Money) -> list[Posting]:
+    """It gave the amount back to us."""
+    return _balanced(
+        ("cash:stripe_pending", amount), (f"dispute_hold:merchant:{merchant_id}", -amount)
+    )
+
+
+def dispute_lost(
+    *, merchant_id: str, amount: Money, fee_part: Money, paid_out: bool
+) -> list[Posting]:
+    """The buyer keeps the amount. It is the merchant's sale that came undone, so the merchant bears
+    it as it bears a refund, and our fee goes back in proportion. `paid_out`: the merchant has had
+    its money (a destination charge) and owes us the part.
+    """
+    _same(amount, fee_part)
+    if not 0 <= fee_part.amount <= amount.amount:
+        raise FeeError("the fee in a lost dispute is between zero and what was lost")
+    owed = "receivable" if paid_out else "payable"
+    return _balanced(
+        (f"{owed}:merchant:{merchant_id}", amount - fee_part),
+        (f"fee_refunded:merchant:{merchant_id}", fee_part),
+        (f"dispute_hold:merchant:{merchant_id}", -amount),
+    )
+
+
+def dispute_cost(*, merchant_id: str, fee: Money) -> list[Posting]:
+    """The processor's fee for a dispute: ours, whoever wins."""
+    return _balanced((f"dispute_fee:merchant:{merchant_id}", fee), ("cash:stripe_pending", -fee))
+
+
 def subscription_paid(*, amount: Money, processor_fee: Money, tax: Money) -> list[Posting]:
     """A person paid for a plan."""
     _same(amount, processor_fee, tax)

@@ -1,5 +1,8 @@
 """Hand-off: a person pays on the merchant's own site, and the order that comes of it earns our fee.
 
+Some merchants sell on their own site only; the checkouts of others can end there. What comes back
+to a buyer there is told the same way, and so it is by merchants of record who charge a token.
+
 The address carries a token that we marked: the checkout's id, which only we can have written. The
 merchant sends it back with its signed order event. Both must fit before anything is booked: whose
 secret signed, and whose checkout the token names. What the order cost is the merchant's word, and
@@ -9,13 +12,12 @@ so is the commission that it owes on it; nobody is charged here.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import fees, incidents, ledger, orders
-from backend.checkout import Checkout, move
-from backend.database import RETURNED
+from backend import fees, incidents, ledger, orders, refunds
+from backend.checkout import MOVING, Checkout, move
 from backend.orders import PurchaseOrder
 from backend.vault import Vault
 from integrations.money import CurrencyMismatch, Money, MoneyError
@@ -23,6 +25,8 @@ from integrations.partner import clean_text
 from integrations.wire import Unreadable, integer_at, link_at, objects_at, text_at
 
 _TOKENS = ("attribution", "affiliate_attribution")
+# An escalated checkout is told `failed` where the merchant asked for its page only when we ordered.
+_CLAIMABLE = frozenset({"draft", "quoted", "held", "failed"})
 _RETURNABLE = ("placed", "fulfilled", "partially_refunded")
 _AS_MONEY = frozenset({"refund", "return", "credit", "price_adjustment"})
 
@@ -41,21 +45,32 @@ async def sent(session: AsyncSession, vault: Vault, token: object) -> Checkout |
     named = vault.marked(token) if isinstance(token, str) and len(token) <= 200 else None
     if named is None:
         return None
-    query = select(Checkout).where(col(Checkout.id) == named, col(Checkout.settlement) == "handoff")
+    away = (col(Checkout.settlement) == "handoff") | col(Checkout.handoff_url).is_not(None)
+    query = select(Checkout).where(col(Checkout.id) == named, away)
     return (await session.execute(query)).scalar_one_or_none()
+
+
+def left(row: Checkout) -> bool:
+    """Whether the person was sent to the merchant's own page: as agreed with the merchant, or
+    because its checkout could only go on there."""
+    if row.settlement == "handoff":
+        return True
+    return row.handoff_url is not None and row.changes is None and row.state not in MOVING
 
 
 async def ordered(session: AsyncSession, row: Checkout, order: Mapping[str, Any]) -> bool:
     """Book the merchant's verified order, once. False: it is booked already, or not bookable: the
     checkout was given up, or its time is over, and with it the claim to a commission.
 
-    The agreed terms are those of the day the person was sent.
+    The agreed terms are those of the day the person was sent. From here on the checkout is a
+    hand-off, whatever it began as: the merchant has the money.
     """
     row = await session.get_one(Checkout, row.id, with_for_update=True, populate_existing=True)
     if row.order_id is not None:
         return False
     identifier, total = text_at(order, "id", 200), _total(row, order)
-    if row.state != "quoted" or not identifier or total is None:
+    claimable = row.state in _CLAIMABLE and left(row)
+    if not claimable or not identifier or total is None:
         await _strange(session, row, "an order came that cannot be booked")
         return False
     try:
@@ -65,10 +80,14 @@ async def ordered(session: AsyncSession, row: Checkout, order: Mapping[str, Any]
         return False
     shown = dict(row.quote or {})
     shown["totals"] = [{"type": "total", "label": "Total", "amount": total.amount}]
+    shown.setdefault("lines", row.lines)
     paid = await move(
         session,
         row,
         state="placing",
+        settlement="handoff",
+        failure_code=None,
+        failure_detail=None,
         total=total.amount,
         currency=total.currency,
         fee=fee.amount,
@@ -103,30 +122,12 @@ async def _strange(session: AsyncSession, row: Checkout, detail: str) -> None:
 
 async def undone(session: AsyncSession, order_id: str, *, ref: str) -> bool:
     """The merchant gave the whole order back to its buyer: it owes us nothing for it any more."""
-    query = (
-        update(PurchaseOrder)
-        .where(
-            col(PurchaseOrder.id) == order_id,
-            col(PurchaseOrder.settlement) == "handoff",
-            col(PurchaseOrder.state).in_(_RETURNABLE),
-        )
-        .values(state="canceled", refunded=PurchaseOrder.total, updated_at=func.now())
-        .returning(PurchaseOrder)
-        .execution_options(**RETURNED)
-    )
-    order = (await session.execute(query)).scalar_one_or_none()
+    order = await _returnable(session, order_id)
     if order is None:
         return False
-    back = Money(order.fee - order.fee_refunded, order.currency)
-    await session.execute(
-        update(PurchaseOrder)
-        .where(col(PurchaseOrder.id) == order_id)
-        .values(fee_refunded=PurchaseOrder.fee)
-    )
-    await orders.record(session, order_id, "canceled", ref=ref)
-    postings = fees.accrual_refunded(merchant_id=order.merchant_id, fee_part=back)
-    if postings:
-        await ledger.post(session, kind="refunded", ref=f"{order_id}:handoff", entries=postings)
+    await _book(session, order, order.total, "canceled", ref=ref)
+    for part in await orders.parts(session, order_id):
+        await undone(session, part.id, ref=ref)
     return True
 
 
@@ -135,18 +136,19 @@ async def returned(
 ) -> bool:
     """Part of the order came back to its buyer there: our fee goes back in proportion.
 
-    Merchants tell the sum so far with every event, so a repeat changes nothing. False: no news, or
-    a sum that cannot be right, which is a person's matter.
+    Merchants tell the sum so far with every event, so a repeat changes nothing, and neither does
+    what a refund of ours that is under way will book. False: no news, or a sum that cannot be
+    right, which is a person's matter.
     """
-    query = select(PurchaseOrder).where(
-        col(PurchaseOrder.id) == order_id, col(PurchaseOrder.state).in_(_RETURNABLE)
-    )
-    order = (await session.execute(query.with_for_update())).scalar_one_or_none()
-    back = _given_back(said) if order is not None else 0
-    if order is None or back <= order.refunded:
+    order = await _returnable(session, order_id)
+    told = given_back(said)
+    if order is None or told <= order.refunded:
         return False
-    if back > order.total:
-        detail = f"{order.merchant_order_id}: {back} came back of {order.total}"
+    back = told - await refunds.under_way(session, [order.id])
+    if back <= order.refunded:
+        return False
+    if told > order.total:
+        detail = f"{order.merchant_order_id}: {told} came back of {order.total}"
         await incidents.report(
             session,
             "total_mismatch",
@@ -155,25 +157,45 @@ async def returned(
             detail=detail,
         )
         return False
+    state: orders.OrderState = "refunded" if back == order.total else "partially_refunded"
+    await _book(session, order, back, state, ref=ref)
+    return True
+
+
+async def _returnable(session: AsyncSession, order_id: str) -> PurchaseOrder | None:
+    """The order, locked, if its buyer paid the merchant and something of it can come back."""
+    query = select(PurchaseOrder).where(
+        col(PurchaseOrder.id) == order_id,
+        col(PurchaseOrder.settlement) != "platform",
+        col(PurchaseOrder.state).in_(_RETURNABLE),
+    )
+    found = await session.execute(query.with_for_update().execution_options(populate_existing=True))
+    return found.scalar_one_or_none()
+
+
+async def _book(
+    session: AsyncSession, order: PurchaseOrder, back: int, state: orders.OrderState, *, ref: str
+) -> None:
+    """`back` minor units came back so far. The event says how much is new: our books hold only
+    the fee of it, and statements tell both."""
     part = fees.fee_refund(
         fee=Money(order.fee, order.currency),
         captured=order.amount,
         refunded_total=Money(back, order.currency),
         already=Money(order.fee_refunded, order.currency),
     )
-    order.refunded, order.fee_refunded = back, order.fee_refunded + part.amount
-    order.state = "refunded" if back == order.total else "partially_refunded"
+    detail = {"refund": back - order.refunded, "refunded": back}
+    order.refunded, order.fee_refunded, order.state = back, order.fee_refunded + part.amount, state
+    order.updated_at = func.now()  # type: ignore[assignment]
     await session.flush()
-    await orders.record(session, order.id, order.state, ref=ref, detail={"refunded": back})
+    await orders.record(session, order.id, state, ref=ref, detail=detail)
     postings = fees.accrual_refunded(merchant_id=order.merchant_id, fee_part=part)
     if postings:
-        await ledger.post(
-            session, kind="refunded", ref=f"{order.id}:handoff:{back}", entries=postings
-        )
-    return True
+        booked = f"{order.id}:handoff:{back}"
+        await ledger.post(session, kind="refunded", ref=booked, entries=postings)
 
 
-def _given_back(said: Mapping[str, Any]) -> int:
+def given_back(said: Mapping[str, Any]) -> int:
     """What an order says came back so far, in minor units; 0 where it says nothing readable."""
     try:
         stated = [t for t in objects_at(said, "totals") if t.get("type") == "amount_refunded"]

@@ -17,17 +17,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from backend import handoff, incidents, orders, subscribers
+from backend import disputes, handoff, incidents, orders, refunds, subscribers
 from backend.checkout import MOMENT, MOVING, Checkout
 from backend.orders import PurchaseOrder
 from backend.purchase import DRIVE
 from backend.queue import enqueue
 from backend.refunds import OrderRefund
-from integrations.payments import PaymentEvent
+from integrations.payments import Dispute, PaymentEvent
 
 TOLERANCE_S = 300
 _SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
-_HANDED_OVER = frozenset({"fulfilled", "delivered", "shipped", "completed"})
 _GIVEN_UP = frozenset({"canceled", "cancelled"})
 
 
@@ -61,10 +60,11 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     by_payment = col(Checkout.payment_id) == event.payment_id
     by_purchase = col(Checkout.id) == event.purchase_id
     query = select(Checkout).where(by_payment | by_purchase)
-    for row in (await session.execute(query)).scalars().all():
+    rows = (await session.execute(query)).scalars().all()
+    for row in rows:
         await _wake(session, row)
-        if event.type.startswith("charge.dispute.") and row.order_id is not None:
-            await _disputed(session, row.order_id, event)
+    if event.dispute is not None:
+        await _disputed(session, [row.id for row in rows], event, event.dispute)
     return True
 
 
@@ -75,6 +75,22 @@ async def _paying(session: AsyncSession, customer_id: str, event: PaymentEvent) 
         await incidents.report(
             session, "payment_disputed", subject=customer_id, detail=f"event {event.id}"
         )
+
+
+async def _disputed(
+    session: AsyncSession, checkout_ids: Sequence[str], event: PaymentEvent, said: Dispute
+) -> None:
+    """Every charge has an order of its own. One that has none was let go: a person looks at it."""
+    query = select(col(PurchaseOrder.id)).where(
+        (col(PurchaseOrder.payment_id) == event.payment_id)
+        | col(PurchaseOrder.checkout_id).in_(checkout_ids)
+    )
+    found = (await session.execute(query)).scalars().all()
+    for order_id in found:
+        await disputes.told(session, order_id, said, kind=event.type, ref=event.id)
+    if not found and checkout_ids:
+        detail = f"dispute {said.id} of {said.amount}, {said.state}: there is no order of it"
+        await incidents.report(session, "payment_disputed", subject=checkout_ids[0], detail=detail)
 
 
 async def _wake(session: AsyncSession, row: Checkout) -> None:
@@ -88,19 +104,6 @@ async def _wake(session: AsyncSession, row: Checkout) -> None:
         await session.execute(
             update(Checkout).where(col(Checkout.id) == row.id).values(release_at=func.now())
         )
-
-
-async def _disputed(session: AsyncSession, order_id: str, event: PaymentEvent) -> None:
-    if event.type == "charge.dispute.created":
-        await session.execute(
-            update(PurchaseOrder)
-            .where(col(PurchaseOrder.id) == order_id)
-            .values(state="disputed", updated_at=func.now())
-        )
-        await incidents.report(
-            session, "payment_disputed", subject=order_id, detail=f"event {event.id}"
-        )
-    await orders.record(session, order_id, event.type.removeprefix("charge."), ref=event.id)
 
 
 def signed_at(header: str, body: bytes, secrets: Sequence[str]) -> int | None:
@@ -140,7 +143,7 @@ async def order_event(
     if not await first_time(session, source=source, event_id=event_id, kind=kind):
         return False
     if row.order_id is None:
-        if row.settlement == "handoff":
+        if handoff.left(row):
             await handoff.ordered(session, row, data)
         elif row.state in MOVING:
             await _wake(session, row)
@@ -149,29 +152,51 @@ async def order_event(
     await orders.record(
         session, row.order_id, "merchant_update", ref=event_id, detail={"status": status}
     )
-    if row.settlement == "handoff":
+    if row.settlement == "platform":
+        await _not_by_us(session, row, row.order_id, handoff.given_back(data))
+    else:
         await handoff.returned(session, row.order_id, data, ref=event_id)
-    if status in _HANDED_OVER:
+    if status in orders.HANDED_OVER:
         await orders.fulfil(session, row.order_id, ref="merchant")
     elif status in _GIVEN_UP:
         await _given_up(session, row, event_id)
     return True
 
 
+async def _not_by_us(session: AsyncSession, row: Checkout, order_id: str, told: int) -> None:
+    """We hold the money of these orders: what a merchant says it gave back, and we did not, may
+    have gone out twice, or not at all."""
+    query = select(col(PurchaseOrder.id), col(PurchaseOrder.refunded)).where(
+        (col(PurchaseOrder.id) == order_id) | (col(PurchaseOrder.part_of) == order_id)
+    )
+    whole = (await session.execute(query)).all()
+    known = sum(back for _, back in whole)
+    known += await refunds.under_way(session, [key for key, _ in whole])
+    if told > known and not await refunds.changing(session, order_id):
+        await incidents.report(
+            session,
+            "merchant_refunded",
+            subject=order_id,
+            merchant_id=row.merchant_id,
+            detail=f"the merchant says that {told} came back, {known} did through us; ask which",
+        )
+
+
 async def _given_up(session: AsyncSession, row: Checkout, event_id: str) -> None:
     """A merchant canceled on its own: the row says so only after a refund; a person decides.
 
-    What we asked it to cancel is no news, and what was paid at its own site is its own matter.
+    What we asked it to cancel is no news. Where the buyer paid the merchant we hold nothing that
+    could be refunded: only our commission is undone.
     """
-    if row.settlement == "handoff":
-        await handoff.undone(session, row.order_id or "", ref=event_id)
-        return
     asked = select(col(OrderRefund.id)).where(
         col(OrderRefund.order_id) == row.order_id,
         col(OrderRefund.kind) == "cancellation",
         col(OrderRefund.state).in_(("confirming", "refunding", "completed")),
     )
     if (await session.execute(asked.limit(1))).scalar_one_or_none() is not None:
+        return
+    if row.settlement != "platform":
+        await handoff.undone(session, row.order_id or "", ref=event_id)
         return
     query = select(col(PurchaseOrder.state)).where(col(PurchaseOrder.id) == row.order_id)
     if (await session.execute(query)).scalar_one() in {"placed", "fulfilled"}:

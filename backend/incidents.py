@@ -21,7 +21,9 @@ Kind = Literal[
     "refund_stuck",
     "refund_failed",
     "merchant_canceled",
+    "merchant_refunded",
     "payment_disputed",
+    "dispute_lost",
     "payment_unknown",
     "subscription_doubled",
     "subscription_unknown",
@@ -49,20 +51,22 @@ class Incident(SQLModel, table=True):
 async def report(
     session: AsyncSession, kind: Kind, *, subject: str, detail: str, merchant_id: str | None = None
 ) -> None:
-    """Opens an incident once for each subject and kind; a repeat changes nothing."""
-    query = (
-        insert(Incident)
-        .values(
-            id=new_id("inc"),
-            kind=kind,
-            subject=subject,
-            merchant_id=merchant_id,
-            detail=detail[:500],
-            created_at=func.now(),
-        )
-        .on_conflict_do_nothing(index_elements=["subject", "kind"])
+    """Opens an incident once for each subject and kind; a repeat changes nothing, unless it was
+    closed: then it is open again."""
+    fresh = insert(Incident).values(
+        id=new_id("inc"),
+        kind=kind,
+        subject=subject,
+        merchant_id=merchant_id,
+        detail=detail[:500],
+        created_at=func.now(),
     )
-    await session.execute(query)
+    again = fresh.on_conflict_do_update(
+        index_elements=["subject", "kind"],
+        set_={"resolved_at": None, "created_at": func.now(), "detail": fresh.excluded.detail},
+        where=col(Incident.resolved_at).is_not(None),
+    )
+    await session.execute(again)
 
 
 async def resolve(session: AsyncSession, kind: Kind, *, subject: str) -> None:

@@ -3,6 +3,7 @@
 Outbound keys and signing secrets are sealed before they reach a row, and no document shows them.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -289,14 +290,34 @@ def handoff_url(row: Merchant, *, item_id: str, offer_id: str) -> str | None:
     return filled.replace("{offer_id}", quote(offer_id, safe=""))
 
 
+_MARK = "emptor_token"
+
+
 def credited(url: str | None, token: str) -> str | None:
     """The merchant's address with our token: where its template has room, else as a parameter."""
     if url is None:
         return None
     if "{token}" in url:
         return url.replace("{token}", quote(token, safe=""))
+    return marked(url, token)
+
+
+_SIGNED = re.compile(r"(?:^|[-_])(?:sig|signature|hmac|hash|digest|checksum)$", re.IGNORECASE)
+
+
+def marked(url: str | None, token: str) -> str | None:
+    """The address where a merchant's own checkout goes on, with our token behind its query.
+
+    One that signs its parameters is left as it is: another one could make it void, and the order
+    that comes of it names the merchant's session as well.
+    """
+    if url is None:
+        return None
     parts = urlsplit(url)
-    query = "&".join(part for part in (parts.query, f"emptor_token={quote(token)}") if part)
+    names = [part.partition("=")[0] for part in parts.query.split("&")]
+    if any(_SIGNED.search(name) or name == _MARK for name in names):
+        return url
+    query = "&".join(part for part in (parts.query, f"{_MARK}={quote(token)}") if part)
     return urlunsplit(parts._replace(query=query))
 
 

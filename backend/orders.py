@@ -35,6 +35,10 @@ _STATES: tuple[OrderState, ...] = (
 )
 
 
+# The words by which merchants say that it was handed over.
+HANDED_OVER = frozenset({"fulfilled", "delivered", "shipped", "completed"})
+
+
 class PurchaseOrder(SQLModel, table=True):
     """One merchant order. `refunded` never exceeds `total`; `fee` is our commission on it.
 
@@ -109,7 +113,9 @@ async def book(session: AsyncSession, work: Checkout, payment: Payment | None) -
     order_id = new_id("ord")
     if await stop(session, work, state="completed", step=None, order_id=order_id) is None:
         return False
-    quote = work.confirmation or work.quote or {}  # a handed-off checkout was never confirmed
+    # What became of a hand-off is the merchant's word, also where something else was frozen before.
+    frozen = None if work.settlement == "handoff" else work.confirmation
+    quote = frozen or work.quote or {}
     await enter(session, work, payment, order_id, quote)
     return True
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from backend import changes, confirmation, incidents
+from backend import changes, confirmation, incidents, merchants
 from backend.checkout import Checkout, buyer_of
 from backend.effects import Effect
 from backend.lease import advance, give_up, intend, later
@@ -124,7 +124,11 @@ async def _placed(till: Till, work: Checkout, answer: Quote) -> Checkout | None:
         case "needs_handoff":
             detail = "The merchant wants you to finish on its own site; nothing was charged"
             return await give_up(
-                till, work, "merchant_refused", detail, handoff_url=answer.continue_url
+                till,
+                work,
+                "merchant_refused",
+                detail,
+                handoff_url=_marked(till, work, answer.continue_url),
             )
         case _:
             detail = _errors(answer) or "The merchant did not accept the order"
@@ -186,8 +190,17 @@ async def _refused(
     if seen is not None and seen.status == "expired":
         return await give_up(till, work, "offer_expired", refused.detail)
     return await give_up(
-        till, work, "merchant_refused", refused.detail, handoff_url=refused.continue_url
+        till,
+        work,
+        "merchant_refused",
+        refused.detail,
+        handoff_url=_marked(till, work, refused.continue_url),
     )
+
+
+def _marked(till: Till, work: Checkout, url: str | None) -> str | None:
+    """Where the person can go on, so that what is bought there is known to have come from us."""
+    return merchants.marked(url, till.mark(work.id))
 
 
 async def _unreachable(

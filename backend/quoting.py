@@ -172,7 +172,7 @@ async def ask(till: Till, row: Checkout, seller: Seller, *, insists: bool = True
     except PartnerError as lost:
         raise MerchantFailed(extra={"checkout_id": row.id}) from lost
     async with till.database.transaction() as session:
-        frozen = await store(session, row, answer, seller)
+        frozen = await store(till, session, row, answer, seller)
     if frozen is None:
         raise Conflict("This checkout was changed at the same time; read it again")
     return frozen
@@ -208,7 +208,7 @@ async def _noted(till: Till, row: Checkout, refused: PartnerRefused) -> Checkout
         moved = await move(
             session,
             row,
-            handoff_url=refused.continue_url,
+            handoff_url=merchants.marked(refused.continue_url, till.mark(row.id)),
             messages=confirmation.notes([note]),
             expires_at=func.now() + life,
         )
@@ -216,6 +216,7 @@ async def _noted(till: Till, row: Checkout, refused: PartnerRefused) -> Checkout
 
 
 async def store(
+    till: Till,
     session: AsyncSession,
     row: Checkout,
     answer: Quote,
@@ -233,6 +234,7 @@ async def store(
     noted = [*because, *answer.notes, *wrong]
     expires_at = await _expiry(session, answer)
     total = Money(fresh["total"], fresh["currency"])
+    onwards = answer.continue_url if answer.status == "needs_handoff" else None
     values: dict[str, Any] = {
         "reference": answer.reference,
         "quote": fresh,
@@ -243,7 +245,7 @@ async def store(
         "destination": seller.destination,
         "expires_at": expires_at,
         "hold_expires_at": answer.hold_expires_at,
-        "handoff_url": answer.continue_url if answer.status == "needs_handoff" else None,
+        "handoff_url": merchants.marked(onwards, till.mark(row.id)),
         "messages": confirmation.notes(noted),
         "revision": revision or row.revision,
         "confirmation": None,

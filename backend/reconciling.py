@@ -5,7 +5,7 @@ each one becomes an incident. Purchases still under way are counted apart, they 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import incidents
 from backend.database import Database
-from integrations.payments import PaymentError, Payments
+from integrations.money import Money
+from integrations.payments import Dispute, PaymentError, Payments
 
 DAYS = 31
 NIGHTLY_DAYS = 3
@@ -41,14 +42,28 @@ WITH fresh AS (
   SELECT f.id,
     -COALESCE(sum(e.amount) FILTER (WHERE split_part(e.account, ':', 1) = 'cash'), 0) AS cash,
     COALESCE(sum(e.amount) FILTER (WHERE split_part(e.account, ':', 1) = 'fee_refunded'), 0) AS fee
-  FROM fresh f JOIN ledger_transaction t ON t.kind = 'refunded' AND (
-    (split_part(t.ref, '\\:', 1) = f.id AND split_part(t.ref, '\\:', 2) = 'handoff')
+  FROM fresh f JOIN ledger_transaction t ON t.kind IN ('refunded', 'dispute_lost') AND (
+    split_part(t.ref, '\\:', 1) = f.id
     OR t.ref IN (SELECT r.id FROM order_refund r WHERE r.order_id = f.id))
   JOIN ledger_entry e ON e.transaction_id = t.id GROUP BY f.id
+), taken AS (
+  SELECT f.id, -COALESCE(sum(e.amount) FILTER (WHERE t.kind = 'dispute_lost'), 0) AS amount,
+    COALESCE(sum(e.amount), 0) AS held
+  FROM fresh f JOIN ledger_transaction t ON split_part(t.ref, '\\:', 1) = f.id
+    AND t.kind IN ('dispute_opened', 'dispute_won', 'dispute_lost')
+  JOIN ledger_entry e ON e.transaction_id = t.id
+    AND split_part(e.account, '\\:', 1) = 'dispute_hold' GROUP BY f.id
+), banks AS (
+  SELECT order_id, COALESCE(sum(amount) FILTER (WHERE state = 'lost'), 0) AS amount,
+    COALESCE(sum(amount) FILTER (WHERE state = 'open'), 0) AS held
+  FROM order_dispute GROUP BY order_id
 ), compared AS (
   SELECT f.*, b.transaction_id, COALESCE(b.gross, 0) AS gross, COALESCE(b.fee, 0) AS booked_fee,
-    COALESCE(n.cash, 0) AS cash_back, COALESCE(n.fee, 0) AS fee_back
+    COALESCE(n.cash, 0) AS cash_back, COALESCE(n.fee, 0) AS fee_back,
+    COALESCE(d.amount, 0) AS lost, COALESCE(d.held, 0) AS held,
+    COALESCE(k.amount, 0) AS booked_lost, COALESCE(k.held, 0) AS booked_held
   FROM fresh f LEFT JOIN booked b ON b.id = f.id LEFT JOIN returned n ON n.id = f.id
+  LEFT JOIN banks d ON d.order_id = f.id LEFT JOIN taken k ON k.id = f.id
 )
 SELECT kind, subject, merchant_id, expected, found, currency FROM (
   SELECT 'order_not_booked' AS kind, id AS subject, merchant_id, total AS expected, 0 AS found,
@@ -62,6 +77,10 @@ SELECT kind, subject, merchant_id, expected, found, currency FROM (
     WHERE settlement = 'platform' AND cash_back <> refunded
   UNION ALL SELECT 'fee_refund_differs', id, merchant_id, fee_refunded, fee_back, currency
     FROM compared WHERE fee_back <> fee_refunded
+  UNION ALL SELECT 'dispute_loss_differs', id, merchant_id, lost, booked_lost, currency
+    FROM compared WHERE lost <> booked_lost
+  UNION ALL SELECT 'dispute_hold_differs', id, merchant_id, held, booked_held, currency
+    FROM compared WHERE held <> booked_held
   UNION ALL SELECT 'booking_without_order', t.ref, NULL, 0, sum(e.amount), e.currency
     FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id AND e.amount > 0
     WHERE t.kind = 'captured' AND t.effective_at >= :since AND t.effective_at < :until
@@ -70,7 +89,12 @@ SELECT kind, subject, merchant_id, expected, found, currency FROM (
 ) differences ORDER BY kind, subject
 """)
 _CHARGED = text("""
-SELECT id, merchant_id, payment_id, total, refunded, currency FROM purchase_order
+SELECT id, merchant_id, payment_id, total, refunded, currency,
+  (SELECT COALESCE(sum(amount), 0) FROM order_dispute d
+    WHERE d.order_id = purchase_order.id AND d.state = 'lost') AS lost,
+  (SELECT COALESCE(sum(amount), 0) FROM order_dispute d
+    WHERE d.order_id = purchase_order.id AND d.state IN ('inquiry', 'open')) AS disputed
+FROM purchase_order
 WHERE placed_at >= :since AND placed_at < :until AND payment_id IS NOT NULL
 ORDER BY placed_at DESC, id LIMIT :most
 """)
@@ -139,7 +163,10 @@ async def reconcile(
         books = (await session.execute(_BOOKS, period)).mappings().all()
         asked = {**period, "most": CHARGES_MAX if payments else 0}
         charged = (await session.execute(_CHARGED, asked)).mappings().all()
-    found = [Difference(**{**row, "found": int(row["found"])}) for row in books]
+    found = [
+        Difference(**{**row, "expected": int(row["expected"]), "found": int(row["found"])})
+        for row in books
+    ]
     answers: list[list[Difference] | None] = []
     if payments is not None:
         room = asyncio.Semaphore(_AT_ONCE)
@@ -162,18 +189,28 @@ async def _charge(payments: Payments, row: Any, room: asyncio.Semaphore) -> list
     async with room:
         try:
             payment = await payments.read(row["payment_id"])
+            asked = payment.disputed or row["lost"] or row["disputed"]
+            banks = await payments.disputes(row["payment_id"]) if asked else ()
         except PaymentError:
             return None
     of = (row["id"], row["merchant_id"])
     pairs = (
         ("charge_differs", row["total"], payment.captured),
         ("charge_refund_differs", row["refunded"], payment.refunded),
+        ("charge_loss_differs", int(row["lost"]), _sum(banks, {"lost"}, row)),
+        ("charge_dispute_differs", int(row["disputed"]), _sum(banks, {"inquiry", "open"}, row)),
     )
     return [
         Difference(kind, *of, expected, money.amount, money.currency)
         for kind, expected, money in pairs
         if (money.amount, money.currency) != (expected, row["currency"])
     ]
+
+
+def _sum(banks: Sequence[Dispute], states: Collection[str], row: Any) -> Money:
+    """What is disputed, or was lost, at the processor."""
+    found = [one.amount for one in banks if one.state in states]
+    return sum(found[1:], found[0]) if found else Money.zero(row["currency"])
 
 
 async def nightly(database: Database, payments: Payments) -> Reconciliation:

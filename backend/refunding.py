@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import fees, incidents, ledger, orders, refunds
+from backend import disputes, fees, incidents, ledger, orders, refunds
 from backend.database import RETURNED
 from backend.orders import PurchaseOrder
 from backend.refunds import CANCELED, LEASE, MOVING, OrderRefund
@@ -123,10 +123,12 @@ async def _confirmed(till: Till, work: OrderRefund) -> OrderRefund | None:
 def _terms(work: OrderRefund) -> CancellationQuote:
     if work.expires_at is None:
         raise ValueError(f"{work.id} is not a cancellation quote")
+    refund = work.amount if work.merchant_refund is None else work.merchant_refund
+    fee = work.fee if work.merchant_fee is None else work.merchant_fee
     return CancellationQuote(
         id=work.merchant_quote_id or "",
-        refund=work.money,
-        fee=Money(work.fee, work.currency),
+        refund=Money(refund, work.currency),
+        fee=Money(fee, work.currency),
         expires_at=work.expires_at,
     )
 
@@ -219,27 +221,32 @@ async def _finish(till: Till, work: OrderRefund) -> OrderRefund | None:
             return None
         query = select(PurchaseOrder).where(col(PurchaseOrder.id) == work.order_id)
         order = (await session.execute(query.with_for_update())).scalar_one()
-        total = Money(order.refunded + work.amount, order.currency)
+        back = work.money
+        if order.settlement != "platform":  # the merchant may have told it before
+            back = min(back, order.remaining)
+        total = Money(order.refunded, order.currency) + back
         fee_part = fees.fee_refund(
             fee=Money(order.fee, order.currency),
             captured=order.amount,
-            refunded_total=total,
+            refunded_total=min(total + await disputes.lost(session, order), order.amount),
             already=Money(order.fee_refunded, order.currency),
         )
         order.refunded = total.amount
         order.fee_refunded += fee_part.amount
-        order.state = _state_after(work, order)
+        after = _state_after(work, order)
+        if not await disputes.defers(session, order, after):
+            order.state = after
         await session.flush()
-        detail = {"refund": work.amount, "fee": work.fee, "reason": work.reason}
-        await orders.record(session, order.id, order.state, ref=work.id, detail=detail)
-        postings = _postings(order, work.money, fee_part)
+        detail = {"refund": back.amount, "fee": work.fee, "reason": work.reason}
+        await orders.record(session, order.id, after, ref=work.id, detail=detail)
+        postings = _postings(order, back, fee_part)
         if postings:
             await ledger.post(session, kind="refunded", ref=work.id, entries=postings)
     return None
 
 
 def _state_after(work: OrderRefund, order: PurchaseOrder) -> orders.OrderState:
-    if work.kind == "cancellation":
+    if work.kind == "cancellation" or order.state == "canceled":
         return "canceled"
     if work.kind == "change":  # the booking itself stands
         return "partially_refunded"

@@ -18,7 +18,14 @@ from sqlmodel import Field, SQLModel, col
 from backend import orders
 from backend.checkout import MOMENT, Checkout, instant, known
 from backend.checkout import MOVING as UNDER_WAY
-from backend.errors import Conflict, MerchantFailed, NotFound, OfferExpired, Unprocessable
+from backend.errors import (
+    Conflict,
+    MerchantFailed,
+    NotFound,
+    OfferExpired,
+    OrderDisputed,
+    Unprocessable,
+)
 from backend.ids import new_id
 from backend.orders import PurchaseOrder
 from backend.queue import enqueue
@@ -39,7 +46,8 @@ class OrderRefund(SQLModel, table=True):
 
     `base` is what had been refunded before this one, so that a look-up can tell them apart. A
     booking whose change was paid for comes back from several payments: each order has a refund
-    `with_id` of the one that asks the merchant, which knows their sums (`part_amount`, `part_fee`).
+    `with_id` of the one that asks the merchant, which knows their sums (`part_amount`, `part_fee`)
+    and what the merchant quoted (`merchant_refund`, `merchant_fee`): it confirms what it said.
     """
 
     __tablename__ = "order_refund"
@@ -63,6 +71,8 @@ class OrderRefund(SQLModel, table=True):
     currency: str = Field(max_length=3)
     part_amount: int = Field(default=0, sa_type=BigInteger)
     part_fee: int = Field(default=0, sa_type=BigInteger)
+    merchant_refund: int | None = Field(default=None, sa_type=BigInteger)
+    merchant_fee: int | None = Field(default=None, sa_type=BigInteger)
     with_id: str | None = Field(default=None, index=True)
     reason: str = ""
     request_key: str | None = None
@@ -115,6 +125,7 @@ async def quote_cancellation(till: Till, *, user_id: str, order_id: str) -> Orde
     """
     async with till.database.transaction() as session:
         order = await orders.fetch(session, order_id, user_id=user_id)
+    _undisputed([order])
     if order.state not in {"placed", "fulfilled", "partially_refunded"}:
         raise Conflict(f"This order is {order.state}; there is nothing to cancel")
     if order.part_of is not None:
@@ -137,12 +148,10 @@ async def quote_cancellation(till: Till, *, user_id: str, order_id: str) -> Orde
 async def _keep_quote(
     till: Till, order: PurchaseOrder, quote_id: str, terms: CancellationQuote
 ) -> OrderRefund:
-    back = terms.refund
     async with till.database.transaction() as session:
         whole = [order, *await orders.parts(session, order.id)]
-        paid = sum(one.remaining.amount for one in whole)
-        if back.currency != order.currency or not 0 <= back.amount <= paid:
-            raise MerchantFailed("The merchant's refund cannot be right; nothing was canceled")
+        _undisputed(whole)
+        back = _due(terms, whole)
         limit: datetime = (await session.execute(select(func.now() + _LIFE_MAX))).scalar_one()
         rows = [
             OrderRefund(
@@ -156,14 +165,39 @@ async def _keep_quote(
                 merchant_quote_id=terms.id,
                 expires_at=min(limit, terms.expires_at),
             )
-            for one, share in orders.spread(back.amount, whole)
+            for one, share in orders.spread(back, whole)
         ]
         row = rows.pop()  # the booking's own
+        row.merchant_refund, row.merchant_fee = terms.refund.amount, terms.fee.amount
         row.part_amount, row.part_fee = sum(r.amount for r in rows), sum(r.fee for r in rows)
         session.add_all([row, *rows])
         await session.flush()
         await session.refresh(row)
     return row
+
+
+def _undisputed(whole: Sequence[PurchaseOrder]) -> None:
+    """Raises `OrderDisputed`: while a bank decides, and after it took the money, another way back
+    would give it twice."""
+    for order in whole:
+        if order.state == "disputed":
+            raise OrderDisputed(f"The payment of {order.id} is disputed at the card holder's bank")
+
+
+def _due(terms: CancellationQuote, whole: Sequence[PurchaseOrder]) -> int:
+    """What still comes back, in minor units.
+
+    Merchants quote against what was paid and need not know what has come back since: that is no
+    more to give, and what they keep stays what they said. Raises `MerchantFailed` for sums that
+    cannot be right.
+    """
+    paid = sum(one.total for one in whole)
+    left = sum(one.remaining.amount for one in whole)
+    refund, fee = terms.refund.amount, terms.fee.amount
+    currencies = {terms.refund.currency, terms.fee.currency, *(one.currency for one in whole)}
+    if len(currencies) != 1 or min(refund, fee) < 0 or refund + fee > paid:
+        raise MerchantFailed("The merchant's refund cannot be right; nothing was canceled")
+    return max(0, min(refund, left - fee))
 
 
 async def confirm_cancellation(
@@ -203,6 +237,14 @@ async def with_it(session: AsyncSession, row: OrderRefund) -> Sequence[OrderRefu
     return (await session.execute(query)).scalars().all()
 
 
+async def under_way(session: AsyncSession, order_ids: Sequence[str]) -> int:
+    """What is on its way back of these orders just now, in minor units."""
+    query = select(func.coalesce(func.sum(col(OrderRefund.amount)), 0)).where(
+        col(OrderRefund.order_id).in_(order_ids), col(OrderRefund.state).in_(MOVING)
+    )
+    return int((await session.execute(query)).scalar_one())
+
+
 async def changing(session: AsyncSession, order_id: str) -> bool:
     """Whether a confirmed change of the booking is under way."""
     query = select(col(Checkout.id)).where(
@@ -223,6 +265,7 @@ async def _stale(session: AsyncSession, order: PurchaseOrder, row: OrderRefund) 
 
 
 async def _start(session: AsyncSession, order: PurchaseOrder, row: OrderRefund) -> None:
+    _undisputed([order, *await orders.parts(session, order.id)])
     if order.state == "canceled" or await _stale(session, order, row):
         raise Conflict("The order changed since this quote; ask for a new one")
     if await changing(session, order.id):
@@ -266,7 +309,7 @@ async def refund(
     """A merchant gives `amount` (minor units; None: all that is left) of an order back.
 
     `request_key` names the request: a repeat answers with the same refund. Raises `NotFound`,
-    `Unprocessable` above what is left, `Conflict` while another refund runs.
+    `OrderDisputed`, `Unprocessable` above what is left, `Conflict` while another refund runs.
     """
     async with till.database.transaction() as session:
         order = await _locked(session, order_id)
@@ -288,6 +331,7 @@ async def _new(
     reason: str,
     request_key: str,
 ) -> OrderRefund:
+    _undisputed([order])
     back = order.remaining.amount if amount is None else amount
     if not 0 < back <= order.remaining.amount:
         raise Unprocessable(

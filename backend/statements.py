@@ -1,7 +1,9 @@
 """A merchant's monthly statement: every booking that changed what we owe each other, and the sums.
 
-Read from the ledger alone, which only grows: a month that is over prints the same for ever, and
-what is refunded later stands in the month it happened in. `balance` is what we owe the merchant;
+Read from the ledger, which only grows: a month that is over prints the same for ever, and what is
+refunded later stands in the month it happened in. Of what a merchant gave back that charges by
+itself the books hold our fee alone; how much it was is in the order's events, which only grow too.
+`balance` is what we owe the merchant;
 below zero, the merchant owes us. Months are those of UTC.
 """
 
@@ -34,6 +36,7 @@ COLUMNS = (
 )
 
 # Debits are positive in the books. `change` is what this booking adds to what the merchant is owed.
+# What came back and was too little to move the fee has a line without a booking.
 _LINES = text("""
 WITH booked AS (
   SELECT t.id, t.kind, t.ref, t.effective_at, e.currency,
@@ -43,7 +46,7 @@ WITH booked AS (
     SELECT 1 FROM ledger_entry m WHERE m.transaction_id = t.id
       AND m.account IN (:payable, :receivable))
 ), summed AS (
-  SELECT id, kind, split_part(ref, ':', 1) AS ref, effective_at, currency,
+  SELECT id, kind, ref AS booked_as, split_part(ref, ':', 1) AS ref, effective_at, currency,
     -COALESCE(sum(amount) FILTER (WHERE root IN ('payable', 'receivable')), 0) AS change,
     -COALESCE(sum(amount) FILTER (WHERE root = 'fee_accrued'), 0) AS fee,
     COALESCE(sum(amount) FILTER (WHERE root = 'fee_refunded'), 0) AS fee_refunded,
@@ -52,16 +55,29 @@ WITH booked AS (
       AS credited,
     -COALESCE(sum(amount) FILTER (WHERE root = 'cash'), 0) AS paid_back
   FROM booked GROUP BY id, kind, ref, effective_at, currency
+), told AS (
+  SELECT e.order_id, e.at, CAST(e.detail->>'refund' AS bigint) AS amount, CASE
+    WHEN e.detail->>'refunded' IS NULL THEN e.ref
+    ELSE concat_ws(':', e.order_id, 'handoff', e.detail->>'refunded') END AS booked_as
+  FROM order_event e JOIN purchase_order o ON o.id = e.order_id
+  WHERE o.merchant_id = :merchant AND o.settlement <> 'platform' AND o.fee > 0
+    AND e.type IN ('partially_refunded', 'refunded', 'canceled') AND e.detail->>'refund' <> '0'
 )
 SELECT s.effective_at AS at, s.kind, o.id AS order_id, o.merchant_order_id, s.currency,
   CASE WHEN s.kind <> 'captured' THEN 0
     WHEN o.settlement <> 'platform' THEN o.total ELSE s.credited END AS gross,
-  CASE WHEN s.kind = 'refunded' THEN s.paid_back ELSE 0 END AS refunded,
+  CASE WHEN s.kind <> 'refunded' THEN 0
+    WHEN o.settlement <> 'platform' THEN COALESCE(b.amount, 0) ELSE s.paid_back END AS refunded,
   s.fee, s.fee_refunded, s.tax, s.change
 FROM summed s
+LEFT JOIN told b ON b.booked_as = s.booked_as AND s.kind = 'refunded'
 LEFT JOIN order_refund r ON r.id = s.ref
 LEFT JOIN purchase_order o ON o.id = COALESCE(r.order_id, s.ref) OR o.checkout_id = s.ref
-ORDER BY s.id, s.currency
+UNION ALL SELECT b.at, 'refunded', o.id, o.merchant_order_id, o.currency, 0, b.amount, 0, 0, 0, 0
+FROM told b JOIN purchase_order o ON o.id = b.order_id
+WHERE b.at >= :since AND b.at < :until AND NOT EXISTS (
+  SELECT 1 FROM ledger_transaction t WHERE t.kind = 'refunded' AND t.ref = b.booked_as)
+ORDER BY at, kind, order_id, currency
 """)
 _OPENING = text("""
 SELECT e.currency, -sum(e.amount) AS balance
@@ -106,6 +122,7 @@ async def statement(session: AsyncSession, merchant_id: str, month: str) -> Stat
     asked = {
         "since": since,
         "until": until,
+        "merchant": merchant_id,
         "payable": f"payable:merchant:{merchant_id}",
         "receivable": f"receivable:merchant:{merchant_id}",
     }

@@ -5,6 +5,7 @@ import backend.auth
 import backend.chain
 import backend.checkout
 import backend.decisions
+import backend.disputes
 import backend.effects
 import backend.feed_versions
 import backend.hits

@@ -5,6 +5,7 @@ Every write carries a key made from the purchase id, so a repeat is the same act
 `stripe_payments.py` fills the Protocol.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -14,6 +15,10 @@ from integrations.money import Money
 PaymentStatus = Literal[
     "authorised", "requires_action", "declined", "captured", "voided", "processing"
 ]
+
+
+# `inquiry`: the bank asks and takes nothing yet. `won` is also an inquiry that came to nothing.
+DisputeState = Literal["inquiry", "open", "won", "lost"]
 
 
 class PaymentError(Exception):
@@ -46,6 +51,7 @@ class Payment:
     """The processor's own state of one charge. `processor_fee` is known after capture.
 
     `fee` and `fee_refunded` are the application fee as the processor has it, for reconciliation.
+    `disputed`: it was disputed at some time, whatever became of it.
     """
 
     id: str
@@ -59,6 +65,17 @@ class Payment:
     purchase_id: str | None = None
     fee: Money | None = None
     fee_refunded: Money | None = None
+    disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A card holder's bank wants a charge back. `fee` is what the processor takes for it."""
+
+    id: str
+    state: DisputeState
+    amount: Money
+    fee: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,7 @@ class PaymentEvent:
     payment_id: str | None
     purchase_id: str | None
     customer_id: str | None = None
+    dispute: Dispute | None = None
     raw: dict[str, Any] = field(default_factory=dict)
 
 
@@ -114,6 +132,10 @@ class Payments(Protocol):
 
     async def refund(self, payment_id: str, amount: Money, *, with_fee: bool, key: str) -> Payment:
         """`with_fee`: give the application fee back in proportion (Stripe does not by itself)."""
+        ...
+
+    async def disputes(self, payment_id: str) -> Sequence[Dispute]:
+        """All that there were of this charge, as they stand now."""
         ...
 
     def event(self, body: bytes, signature: str) -> PaymentEvent:

@@ -17,6 +17,7 @@ import stripe
 
 from integrations.money import Money, MoneyError, from_processor, to_processor
 from integrations.payments import (
+    Dispute,
     Method,
     Payment,
     PaymentEvent,
@@ -24,6 +25,7 @@ from integrations.payments import (
     PaymentStatus,
     PaymentUnknown,
 )
+from integrations.stripe_charges import dispute_of, processor_fee
 
 # The person may take their time at the bank's page; the processor may not take ours.
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0, pool=5.0)
@@ -199,6 +201,14 @@ class StripePayments:
             await self.client.v1.refunds.create_async(params, {"idempotency_key": key})  # type: ignore[arg-type]
         return await self.read(payment_id)
 
+    async def disputes(self, payment_id: str) -> Sequence[Dispute]:
+        async with translated():
+            found = await self.client.v1.disputes.list_async(
+                {"payment_intent": payment_id, "limit": 100}
+            )
+        read = (dispute_of(one.to_dict()) for one in found.data)
+        return [one for one in read if one is not None]
+
     def event(self, body: bytes, signature: str) -> PaymentEvent:
         try:
             verified = self.client.construct_event(body, signature, self._secret)
@@ -211,6 +221,7 @@ class StripePayments:
                 payment_id=payment or thing.get("payment_intent"),
                 purchase_id=_purchase(thing),
                 customer_id=_customer(thing),
+                dispute=dispute_of(thing),
                 raw=raw,
             )
         except stripe.SignatureVerificationError as error:
@@ -371,19 +382,9 @@ def _payment(intent: stripe.PaymentIntent) -> Payment:
         refunded=from_processor(max(0, refunded) if captured else 0, currency),
         decline_code=failure.get("decline_code") or failure.get("code"),
         next_action=raw.get("next_action"),
-        processor_fee=_processor_fee(charge.get("balance_transaction")),
+        processor_fee=processor_fee(charge.get("balance_transaction")),
         purchase_id=_purchase(raw),
         fee=from_processor(taken["amount"], currency) if taken else None,
         fee_refunded=from_processor(taken["amount_refunded"], currency) if taken else None,
+        disputed=bool(charge.get("disputed")),
     )
-
-
-def _processor_fee(entry: Any) -> Money | None:
-    """In the currency of the balance, which need not be the charge's. None before capture."""
-    if not isinstance(entry, dict):
-        return None
-    parts = entry.get("fee_details") or []
-    if not parts:
-        return from_processor(entry["fee"], entry["currency"])
-    own = sum(part["amount"] for part in parts if part["type"] != "application_fee")
-    return from_processor(own, entry["currency"])

@@ -46,7 +46,7 @@ async def place(database, served, tmp_path):
             keys[who] = await auth.create_key(session, role="user", user_id=who)
         keys["mer_shop"] = await auth.create_key(session, role="merchant", merchant_id="mer_shop")
     app.state.database, app.state.till = database, world.till
-    app.state.vault = Vault.at(tmp_path)
+    app.state.vault = world.vault = Vault.at(tmp_path)
     worker = asyncio.create_task(work(world))
     made = Place(world, url, keys)
     yield made

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from backend.database import Database
 from backend.fees import Commission
 from backend.till import Item, Profile, Seller, Till
+from backend.vault import Vault
 from integrations.money import Money
 from integrations.partner import (
     Address,
@@ -44,6 +45,7 @@ class World:
     sellers: dict[str, Seller]
     profiles: dict[str, Profile]
     saved: dict[tuple[str, str], Method]
+    vault: Vault | None = None
 
     @classmethod
     def on(cls, database: Database, *, wait_s: float = 0.0) -> "World":

@@ -259,7 +259,7 @@ class FakePartner:
         status: Any = "ready" if session.status == "open" else session.status
         if status == "ready" and any(n.severity == "error" for n in notes):
             status = "incomplete"
-        if status == "ready" and self.escalates:
+        if self.escalates and session.status == "open":
             status = "needs_handoff"
         placed = None
         if session.order_id:

@@ -8,6 +8,7 @@ from typing import Any
 
 from integrations.money import Money
 from integrations.payments import (
+    Dispute,
     Method,
     Payment,
     PaymentEvent,
@@ -46,6 +47,8 @@ class FakePayments:
         self.blind = False  # look-ups lag behind, as a search index does
         self.forgetful = False  # keys are forgotten, as after a day
         self.void_answers_500 = False  # it is done, and its key answers the failure ever after
+        self.banks: dict[str, Dispute] = {}
+        self.disputed: dict[str, str] = {}  # dispute → payment
         self._numbers = itertools.count(1)
 
     async def _act(self, name: str, effect: Callable[[], Payment | None]) -> Any:
@@ -85,6 +88,7 @@ class FakePayments:
             if charge.captured
             else None,
             purchase_id=charge.purchase_id,
+            disputed=charge.id in self.disputed.values(),
         )
 
     async def authorise(
@@ -171,9 +175,15 @@ class FakePayments:
         if signature != "good":
             raise PaymentRefused("the signature does not fit", code="bad_signature")
         raw = json.loads(body)
+        told = self.banks.get(raw.get("dispute", ""))
+        if raw["type"].startswith("charge.dispute.") and told is None:
+            told = Dispute("dp_1", "open", self.charges[raw["payment"]].amount)
         return PaymentEvent(
-            raw["id"], raw["type"], raw.get("payment"), raw.get("purchase"), raw=raw
+            raw["id"], raw["type"], raw.get("payment"), raw.get("purchase"), dispute=told, raw=raw
         )
+
+    async def disputes(self, payment_id: str) -> list[Dispute]:
+        return [one for one in self.banks.values() if self.disputed[one.id] == payment_id]
 
     async def ready(self) -> bool:
         return True

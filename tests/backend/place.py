@@ -1,6 +1,10 @@
 """A served checkout with its worker, and the people who buy there by HTTP."""
 
 import asyncio
+import hashlib
+import hmac
+import json
+import time
 
 import httpx
 from sqlalchemy import text
@@ -55,6 +59,18 @@ class Place:
         assert answer.status_code == 200, answer.text
         order = await self.ada.get(f"/api/orders/{answer.json()['order_id']}")
         return order.json()
+
+    async def shown(self, order_id: str) -> dict:
+        return (await self.ada.get(f"/api/orders/{order_id}")).json()
+
+    async def told(self, data: dict, *, kind="order_update", by="mer_shop") -> httpx.Response:
+        """What a merchant says of its order, signed as ACP has it."""
+        body = json.dumps({"type": kind, "data": data}).encode()
+        at = f"{int(time.time())}"
+        made = hmac.new(f"whsec_{by}".encode(), at.encode() + b"." + body, hashlib.sha256)
+        headers = {"Merchant-Signature": f"t={at},v1={made.hexdigest()}", **JSON}
+        path = "/agentic_checkout/webhooks/order_events"
+        return await self.ada.post(path, content=body, headers=headers)
 
 
 async def work(world: World) -> None:

@@ -1,6 +1,6 @@
 """Refunds and what can be read about charges, balance entries and events."""
 
-from integrations.simulators.stripe import connect, movements
+from integrations.simulators.stripe import connect, disputes, movements
 from integrations.simulators.stripe.rules import (
     ApiError,
     check_step,
@@ -24,6 +24,11 @@ def create(world: World, params: Params) -> Thing:
     if left == 0:
         raise ApiError(
             f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded"
+        )
+    if not disputes.refundable(world, charge):
+        raise ApiError(
+            f"Charge {charge['id']} has been charged back; cannot issue a refund.",
+            code="charge_disputed",
         )
     amount = whole(params, "amount")
     amount = left if amount is None else amount

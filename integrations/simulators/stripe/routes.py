@@ -5,6 +5,7 @@ import re
 from integrations.simulators.stripe import (
     connect,
     customers,
+    disputes,
     intents,
     invoices,
     portal,
@@ -32,6 +33,8 @@ _TABLE: list[tuple[str, str, Route]] = [
     ("POST", "refunds", refunds.create),
     ("GET", "refunds", refunds.index),
     ("GET", "refunds/{id}", refunds.retrieve),
+    ("GET", "disputes", disputes.index),
+    ("GET", "disputes/{id}", disputes.retrieve),
     ("GET", "charges", refunds.list_charges),
     ("GET", "charges/{id}", refunds.retrieve_charge),
     ("GET", "balance", connect.balance),

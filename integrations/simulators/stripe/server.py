@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from integrations.simulators.stripe import intents, routes, subscriptions, webhooks
+from integrations.simulators.stripe import disputes, intents, routes, subscriptions, webhooks
 from integrations.simulators.stripe.faults import Fault, FaultError, Faults
 from integrations.simulators.stripe.pages import Pages
 from integrations.simulators.stripe.rules import ApiError
@@ -60,6 +60,8 @@ class Server:
                 Route("/_sim/payment_intents", self.dump, methods=["GET"]),
                 Route("/_sim/payment_intents/{id}/authenticate", self.act, methods=["POST"]),
                 Route("/_sim/payment_intents/{id}/expire", self.act, methods=["POST"]),
+                Route("/_sim/payment_intents/{id}/dispute", self.dispute, methods=["POST"]),
+                Route("/_sim/disputes/{id}/close", self.dispute, methods=["POST"]),
                 Route("/_sim/subscriptions/{id}/{act}", self.pass_time, methods=["POST"]),
                 Route("/_sim/authenticate/{id}", self.pages.bank, methods=["GET", "POST"]),
                 Route("/_sim/checkout/{id}", self.pages.checkout, methods=["GET", "POST"]),
@@ -201,6 +203,22 @@ class Server:
             if intent["status"] != "requires_capture":
                 raise ApiError("Only a block that waits for its capture runs out.")
             return intents.release(self.world, intent, "automatic")
+
+    async def dispute(self, request: Request) -> Response:
+        """Opened with `{"amount"?, "inquiry"?}`; closed with `{"status": "won" | "lost" | …}`."""
+        given = json.loads(await request.body() or b"{}")
+        try:
+            done = await asyncio.to_thread(self._dispute, request.path_params["id"], given)
+        except ApiError as error:
+            return JSONResponse(error.body, status_code=error.status)
+        return JSONResponse(shown(done))
+
+    def _dispute(self, id_: str, given: dict[str, Any]) -> dict[str, Any]:
+        with self.world.store.transaction():
+            if "status" in given:
+                return disputes.close(self.world, id_, given["status"])
+            inquiry = given.get("inquiry") is True
+            return disputes.open_(self.world, id_, amount=given.get("amount"), inquiry=inquiry)
 
     async def pass_time(self, request: Request) -> Response:
         """`renew` (with another card: `{"payment_method"}`), `retry` or `give_up`."""
