@@ -42,7 +42,7 @@ async def test_a_session_that_the_person_finishes_at_the_merchant_is_not_cancele
         no = PartnerRefused("verify your age", code="age", continue_url=PAGE)
         world.shop.place_refused = no
     row = await finished(world, row)
-    assert (row.failure_code, row.handoff_url) == ("merchant_refused", PAGE)
+    assert (row.failure_code, (row.handoff_url or "").split("?")[0]) == ("merchant_refused", PAGE)
     with pytest.raises(OfferChanged):
         await outcome(world, row)
     await swept(world)
@@ -54,7 +54,7 @@ async def test_a_session_that_the_person_finishes_at_the_merchant_is_not_cancele
 async def test_a_quote_that_goes_on_at_the_merchant_lives_as_long_as_a_hand_off(world):
     world.shop.escalates = PAGE
     row = await quoted(world)
-    assert (row.state, row.handoff_url) == ("quoted", PAGE)
+    assert (row.state, (row.handoff_url or "").split("?")[0]) == ("quoted", PAGE)
     await sql(world, "UPDATE checkout SET expires_at = expires_at - interval '29 days'")
     await swept(world)
     assert (await again(world, row)).state == "quoted"
