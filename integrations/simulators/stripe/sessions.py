@@ -118,7 +118,7 @@ def _pay(world: World, session: Thing, token: str) -> Thing:
             "amount": str(session["amount_total"]),
             "currency": session["currency"],
             "payment_method": token,
-            "payment_method_types": ["card"],
+            "allowed_payment_method_types": ["card"],
             "confirm": "true",
             "error_on_requires_action": "true",
         }
