@@ -17,9 +17,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import quotas.usage as allowances
-from backend import feeds, jobs, legacy, offers, reranking, subscriptions, tripwires
+from backend import feeds, jobs, legacy, offers, reranking, subscriptions, tripwires, wallet
 from backend.api import (
     agui,
+    cards,
     checkouts,
     flights,
     grants,
@@ -60,6 +61,7 @@ from backend.threads import give_up
 from backend.till import Till
 from backend.turn import Chat
 from backend.vault import Vault
+from backend.wallet import Wallet
 from backend.wiring import Ports, clients, searchers
 from graphs.assistant import build
 from graphs.router.judge import Judge
@@ -67,6 +69,7 @@ from graphs.router.router import Router
 from integrations.egress import guarded_client
 from integrations.models import Catalogue, ChatModels
 from integrations.stripe_billing import StripeBilling
+from integrations.stripe_cards import StripeCards
 from integrations.stripe_delegation import delegate
 from integrations.stripe_payments import StripePayments
 from integrations.ucp import Platform
@@ -90,6 +93,7 @@ SURFACES = (
     guests,
     threads,
     plans_surface,
+    cards,
     checkouts,
     flights,
     mandates,
@@ -190,6 +194,9 @@ async def _build(
         plans=plans,
         packs=packs.load(plans),
         url=settings.url,
+    )
+    state.wallet = Wallet(
+        state.database, state.counter.billing, StripeCards(state.payments), settings.url
     )
     state.chat.seats.restored = await _restored(state.database)
     queue = _queue(state, hits)
@@ -303,9 +310,11 @@ def _queue(state: Any, hits: Hits) -> Any:
         sweeps=[
             _sweeps(state.database),
             partial(subscriptions.sweep, state.counter),
+            partial(wallet.sweep, state.wallet),
             hits.sweep,
         ],
         subscriber=partial(subscriptions.sync, state.counter),
+        cards=partial(wallet.refresh, state.wallet),
         watch=state.chat.watch,
         rerank=partial(reranking.nightly, state.catalogue),
     )

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from backend import auth
 from backend.auth import UserAccount
+from backend.cards import SavedCard
 from backend.checkout import Checkout
 from backend.errors import Conflict
 from backend.orders import PurchaseOrder
@@ -32,7 +33,7 @@ async def bring_along(session: AsyncSession, *, guest_id: str, user_id: str) -> 
         .where(col(Thread.user_id) == guest_id, col(Thread.client_id).in_(named))
         .values(client_id=None)
     )
-    for table in (Thread, TurnRow, Checkout, PurchaseOrder):
+    for table in (Thread, TurnRow, Checkout, PurchaseOrder, SavedCard):
         await session.execute(
             update(table).where(col(table.user_id) == guest_id).values(user_id=user_id)
         )

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import auth, checkout, income, orders, subscribers, threads
+from backend import auth, cards, checkout, income, orders, subscribers, threads
 from backend.auth import UserAccount
 from backend.subscribers import BillingPayment
 from backend.threads import Thread, TurnRow
@@ -30,6 +30,7 @@ async def export(session: AsyncSession, user_id: str) -> dict[str, Any]:
             for thread in await threads.threads(session, user_id, before=None, limit=10_000)
         ],
         "turns": [turn.model_dump(mode="json") for turn in spoken],
+        "payment_methods": [cards.document(card) for card in await cards.saved(session, user_id)],
         "payments": [income.as_json(one) for one in payments],
         "checkouts": [
             checkout.document(one)
@@ -46,6 +47,7 @@ async def erase(session: AsyncSession, user_id: str) -> None:
     """One transaction; afterwards no key, session or row leads to the person."""
     await auth.revoke(session, user_id)
     await checkout.forget(session, user_id)
+    await cards.forget(session, user_id)
     await subscribers.close(session, user_id)
     await session.execute(
         update(TurnRow)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from backend import disputes, handoff, incidents, orders, refunds, subscribers
+from backend import cards, disputes, handoff, incidents, orders, refunds, subscribers
 from backend.checkout import MOMENT, MOVING, Checkout
 from backend.orders import PurchaseOrder
 from backend.purchase import DRIVE
@@ -57,6 +57,7 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
         return False
     if event.customer_id is not None:
         await _paying(session, event.customer_id, event)
+    await cards.wake(session, event)
     by_payment = col(Checkout.payment_id) == event.payment_id
     by_purchase = col(Checkout.id) == event.purchase_id
     query = select(Checkout).where(by_payment | by_purchase)

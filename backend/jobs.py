@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from backend import idempotency, reconciling, release
+from backend.cards import REFRESH
 from backend.checkout import MOVING, Checkout, expire_due
 from backend.purchase import DRIVE, drive
 from backend.queue import QUEUE, enqueue, schema_sql
@@ -42,21 +43,24 @@ _BATCH = 100
 
 Sweep = Callable[[], Awaitable[object]]
 Task = Callable[[Till, str], Awaitable[None]]
+Reading = Callable[[str], Awaitable[None]]
 
 
 def build(
     till: Till,
     *,
     sweeps: Sequence[Sweep] = (),
-    subscriber: Callable[[str], Awaitable[None]] | None = None,
+    subscriber: Reading | None = None,
+    cards: Reading | None = None,
     watch: Sweep | None = None,
     rerank: Sweep | None = None,
 ) -> procrastinate.App:
     """The queue's application with every task bound to this till. Open it before use.
 
     `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
-    `subscriber` reads one paying person at the processor again. `watch` runs every minute: the
-    router's tripwires; `rerank` every night: what is shown against the facts alone.
+    `subscriber` reads one paying person at the processor again, `cards` one person's cards.
+    `watch` runs every minute: the router's tripwires; `rerank` every night: what is shown against
+    the facts alone.
     """
     connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
     app = procrastinate.App(connector=connector)
@@ -68,11 +72,6 @@ def build(
     @app.task(name=REFUND, queue=QUEUE)
     async def refund_task(refund_id: str) -> None:
         await drive_refund(till, refund_id)
-
-    @app.task(name=SYNC, queue=QUEUE)
-    async def sync_task(user_id: str) -> None:
-        if subscriber is not None:
-            await subscriber(user_id)
 
     @app.periodic(cron=REDRIVE_CRON)
     @app.task(name="redrive", queue=QUEUE, queueing_lock="redrive")
@@ -92,8 +91,23 @@ def build(
         del timestamp
         await retry_stalled(app)
 
+    _read_again(app, subscriber, cards)
     _look_after(app, till, watch, rerank)
     return app
+
+
+def _read_again(app: procrastinate.App, subscriber: Reading | None, cards: Reading | None) -> None:
+    """What an event asks for: one person's money or cards, as the processor has them now."""
+
+    @app.task(name=SYNC, queue=QUEUE)
+    async def sync_task(user_id: str) -> None:
+        if subscriber is not None:
+            await subscriber(user_id)
+
+    @app.task(name=REFRESH, queue=QUEUE)
+    async def cards_task(user_id: str) -> None:
+        if cards is not None:
+            await cards(user_id)
 
 
 def _look_after(

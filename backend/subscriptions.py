@@ -15,14 +15,15 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import auth, incidents, income, subscribers
+from backend import auth, customers, incidents, income, subscribers
 from backend.auth import UserAccount
+from backend.customers import asked
 from backend.database import Database
-from backend.errors import Conflict, Forbidden, PaymentDeclined, Unavailable, Unprocessable
+from backend.errors import Conflict, Forbidden, Unprocessable
 from backend.subscribers import GRACE, BillingOrder, Subscriber
 from integrations.billing import Account, Billing, Link, Ware
 from integrations.money import Money
-from integrations.payments import PaymentError, PaymentRefused, PaymentUnknown
+from integrations.payments import PaymentError
 from quotas.packs import Pack
 from quotas.plans import Plan, Plans
 
@@ -78,8 +79,8 @@ async def choose(counter: Counter, user_id: str, plan_name: str) -> dict[str, An
             await _give(session, user_id, plan_name)
         return _answer(counter, "changed", plan_name)
     order = await _order(counter, user_id, "plan", plan_name)
-    customer = await _customer(counter, user)
-    link = await _asked(
+    customer = await customers.of(counter.database, counter.billing, user)
+    link = await asked(
         counter.billing.subscribe(
             customer=customer,
             plan=counter.ware(wanted),
@@ -101,19 +102,19 @@ async def _change(counter: Counter, row: Subscriber, plan_name: str) -> dict[str
         ends = plan_name != row.granted
         if not ends and not row.ends:
             raise Conflict(f"This is your plan already: {plan_name}", code="plan_unchanged")
-        await _asked(counter.billing.end(row.subscription_id, later=ends, key=f"end:{order}"))
+        await asked(counter.billing.end(row.subscription_id, later=ends, key=f"end:{order}"))
         await sync(counter, row.user_id)
         state = "ends_at_period_end" if ends else "resumed"
         until = subscribers.document(row) or {}
         moment = until.get("current_period_end") if ends else None
         return _answer(counter, state, plan_name) | {"ends_at": moment}
-    now = await _asked(counter.billing.read(row.customer_id))
+    now = await asked(counter.billing.read(row.customer_id))
     current = next((s for s in now.subscriptions if s.id == row.subscription_id), None)
     if current is None or current.standing != "active":
         raise Conflict(
             "Your last payment is still open; settle it in the portal first", code="past_due"
         )
-    link = await _asked(
+    link = await asked(
         counter.billing.change(
             customer=row.customer_id,
             subscription=current,
@@ -133,8 +134,8 @@ async def buy(counter: Counter, user_id: str, pack_name: str) -> dict[str, Any]:
         raise Unprocessable(f"pack: choose one of {', '.join(counter.packs)}", param="pack")
     user, _ = await _who(counter, user_id)
     order = await _order(counter, user_id, "credits", pack.name)
-    customer = await _customer(counter, user)
-    link = await _asked(
+    customer = await customers.of(counter.database, counter.billing, user)
+    link = await asked(
         counter.billing.sell(
             customer=customer,
             pack=Ware(pack.name, pack.title, _money(pack.price)),
@@ -152,7 +153,7 @@ async def portal(counter: Counter, user_id: str) -> dict[str, Any]:
     if row.customer_id is None:
         raise Conflict("There is nothing to manage yet: choose a plan first", code="no_customer")
     order = await _order(counter, user_id, "portal", "")
-    link = await _asked(
+    link = await asked(
         counter.billing.portal(
             customer=row.customer_id, back=f"{counter.url}/", key=f"portal:{order}"
         )
@@ -174,29 +175,6 @@ async def _order(counter: Counter, user_id: str, kind: str, item: str) -> str:
         session.add(order)
         await session.flush()
         return order.id
-
-
-async def _customer(counter: Counter, user: UserAccount) -> str:
-    """The person at the processor. Two at once agree on the first that was written down."""
-    async with counter.database.transaction() as session:
-        row = await subscribers.ensure(session, user.id)
-    if row.customer_id is not None:
-        return row.customer_id
-    made: str = await _asked(
-        counter.billing.customer(user_id=user.id, email=user.email, key=f"customer:{user.id}")
-    )
-    async with counter.database.transaction() as session:
-        return await subscribers.name(session, user.id, made)
-
-
-async def _asked(call: Any) -> Any:
-    """The processor's errors in our words. Nothing was charged by any of these calls."""
-    try:
-        return await call
-    except PaymentUnknown as error:
-        raise Unavailable(f"The payment service does not answer: {error.detail}") from error
-    except PaymentRefused as error:
-        raise PaymentDeclined(error.detail, code=error.code) from error
 
 
 async def _page(counter: Counter, state: str, plan: str, order: str, link: Link) -> dict[str, Any]:

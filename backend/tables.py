@@ -2,6 +2,7 @@
 # ruff: noqa: F401
 
 import backend.auth
+import backend.cards
 import backend.chain
 import backend.checkout
 import backend.decisions

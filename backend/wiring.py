@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import httpx
 
-from backend import auth, merchants
+from backend import auth, cards, merchants
 from backend.auth import UserAccount
 from backend.catalogue import Catalogue, Resolved
 from backend.database import Database
@@ -101,10 +101,15 @@ class Ports:
         )
 
     async def saved_method(self, user_id: str, method_id: str) -> Method | None:
+        """One that this person keeps. Unnamed: the one on file, else the newest card."""
         row = await self._person(user_id)
-        if row.payment_token is None or method_id not in (*SAVED, row.payment_token):
-            return None
-        return Method(row.payment_token)
+        if row.payment_token is not None and method_id in (*SAVED, row.payment_token):
+            return Method(row.payment_token)
+        async with self.database.transaction() as session:
+            kept = await cards.saved(session, user_id)
+        fits = (one for one in kept if method_id in (*SAVED, one.id))
+        found = next(fits, None)
+        return cards.method(found) if found is not None else None
 
     async def webhook_secret(self, merchant_id: str) -> str | None:
         return merchants.webhook_secret(await self._merchant(merchant_id), self.vault)

@@ -91,6 +91,50 @@ class PaymentEvent:
     raw: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class KeptCard:
+    """A card that the processor keeps. `customer` is whose it is; None once it was let go."""
+
+    token: str
+    customer: str | None
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardPage:
+    """A page of the processor's where a person types a card in. `card` is there once it is kept."""
+
+    id: str
+    state: Literal["open", "complete", "expired"]
+    url: str = ""
+    card: KeptCard | None = None
+
+
+class Cards(Protocol):
+    """Cards kept for later. No card number ever comes to us. Raises `PaymentError`'s kinds."""
+
+    async def ask(self, *, customer: str, card_id: str, back: str, key: str) -> CardPage:
+        """A page that keeps a card for this customer; `card_id` is our own name for the wish."""
+        ...
+
+    async def look(self, page_id: str) -> CardPage:
+        """What has become of a page. One that nobody knows any more is `expired`."""
+        ...
+
+    async def close(self, page_id: str) -> None:
+        """Nobody can finish it any more. One that is over already is no error."""
+        ...
+
+    async def kept(self, customer: str) -> tuple[KeptCard, ...]: ...
+
+    async def forget(self, token: str) -> None:
+        """Let a card go for good. One that is gone already is no error."""
+        ...
+
+
 class Delegate(Protocol):
     """A token by which `seller` may take at most `amount`, once, until then. It charges nothing."""
 

@@ -336,7 +336,7 @@ def _intent_params(
         "amount": _minor(amount),
         "currency": amount.currency.lower(),
         "payment_method": method.token,
-        "payment_method_types": ["card"],
+        "allowed_payment_method_types": ["card"],
         "capture_method": "manual",
         "confirm": True,
         "metadata": {"purchase_id": purchase_id},

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 import quotas.usage as allowances
 from backend import arrival, auth, erasure, legacy, subscribers
-from backend.api import guests
+from backend.api import cards, guests
 from backend.api.strict import Strict, TimeZone
 from backend.auth import AnyKey, Principal, UserAccount, UserKey
 from backend.database import Database, Session
@@ -114,12 +114,13 @@ async def read_me(who: AnyKey, request: Request, session: Session) -> dict[str, 
         }
     row = await auth.user(session, who.user_id)
     simulated = request.app.state.settings.simulated_stripe
-    methods = _payment_methods(row, simulated=simulated)
+    methods = await cards.methods(session, row, simulated=simulated)
     paying = await subscribers.of(session, row.id)
     chat: Chat = request.app.state.chat
     return {
         "role": "user",
         **_me(row, chat),
+        "has_payment_method": any(one["type"] == "saved" for one in methods),
         "payment_methods": methods,
         "subscription": subscribers.document(paying),
         "notices": [
@@ -142,15 +143,7 @@ def _me(row: UserAccount, chat: Chat) -> dict[str, Any]:
         "preferences": _preferences(row),
         "models": [name for name in seats.listed() if seats.choosable(plan, name)],
         "has_address": row.address is not None,
-        "has_payment_method": row.payment_token is not None,
     }
-
-
-def _payment_methods(row: UserAccount, *, simulated: bool) -> list[dict[str, str]]:
-    """What a page may offer to pay with. Test cards exist where no real money moves."""
-    saved = [{"type": "saved", "id": "default", "label": "Saved card"}]
-    test = [{"type": "card", "token": "pm_card_visa", "label": "Visa •••• 4242 (test card)"}]
-    return (saved if row.payment_token else []) + (test if simulated else [])
 
 
 def _preferences(row: UserAccount) -> dict[str, Any]:

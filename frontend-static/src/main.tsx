@@ -16,6 +16,10 @@ async function pageFor(path: string) {
     const { CheckoutPage } = await import("./pages/checkout");
     return <CheckoutPage id={decodeURIComponent(checkout[1])} />;
   }
+  if (/^\/card\/?$/.test(path)) {
+    const { CardPage } = await import("./pages/card");
+    return <CardPage />;
+  }
   if (/^\/operator\/?$/.test(path)) {
     const { OperatorPage } = await import("./pages/operator");
     return <OperatorPage />;

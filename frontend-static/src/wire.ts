@@ -100,7 +100,16 @@ export interface Quota {
 
 export type PaymentMethod =
   | { type: "card"; token: string; label: string }
-  | { type: "saved"; id: string; label: string };
+  | {
+      type: "saved";
+      id: string;
+      label: string;
+      /** What is known of a card that was typed in; absent for what an account came with. */
+      brand?: string;
+      last4?: string;
+      exp_month?: number;
+      exp_year?: number;
+    };
 
 export interface Me {
   id: string;

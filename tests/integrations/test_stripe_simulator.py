@@ -122,6 +122,12 @@ async def test_a_checkout_session_has_the_official_keys_and_is_paid_on_its_page(
     assert (after["status"], after["payment_status"]) == ("complete", "paid")
 
 
+async def test_the_parameter_that_endive_took_away_is_refused(api):
+    form = {"amount": 1000, "currency": "usd", "payment_method_types[0]": "card"}
+    status, body, _ = await api("POST", "/v1/payment_intents", **form)
+    assert (status, body["error"]["code"]) == (400, "payment_method_types_no_longer_supported")
+
+
 async def test_a_key_replays_its_first_answer_and_says_so(api):
     first = await api("POST", "/v1/customers", key="k-replay", name="Ada")
     again = await api("POST", "/v1/customers", key="k-replay", name="Ada")

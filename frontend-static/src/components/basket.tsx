@@ -9,6 +9,7 @@ import { formatMoney } from "../money";
 import type { Purchase } from "../purchase";
 import { clock, formatCountdown, secondsUntil, watchClock } from "../time";
 import type { Checkout, PaymentMethod } from "../wire";
+import { AddCard } from "./cards";
 import { PartView } from "./consent";
 import { PayButton, payLabel } from "./pay";
 import { MethodPicker, paymentMethods } from "./pickers";
@@ -93,6 +94,8 @@ function fitting({ address, ...rest }: Record<string, unknown>, checkout: Checko
 function PayRow({ basket, pay, cancel }: BasketProps) {
   const methods = paymentMethods();
   const method = useSignal(0);
+  // A card that was just added stands first, and is what the person wants to pay with.
+  useEffect(() => void (method.value = 0), [methods.length]);
   const open = basket.parts.filter(canBePaid);
   const chosen = basket.chosen;
   if (open.length === 0 && !(basket.busy && basket.parts.some((part) => part.consent.value))) return null;
@@ -106,6 +109,7 @@ function PayRow({ basket, pay, cancel }: BasketProps) {
       {methods.length > 0 && (
         <MethodPicker methods={methods} chosen={method.value} choose={(index) => (method.value = index)} />
       )}
+      <AddCard busy={busy} />
       <TimeLeft parts={chosen} />
       {(chosen.length > 0 || busy) && (
         <PayButton

@@ -99,7 +99,10 @@ function Account() {
           <button type="button" class="link quiet" onClick={() => void leave()}>
             {t("account.sign_out")}
           </button>
-        )}
+        )}{" "}
+        <a class="quiet" href="/card">
+          {t("cards.title")}
+        </a>
       </div>
       <LanguageSwitch />
     </div>

@@ -125,11 +125,17 @@ def _token(world: World, token: str, *, param: str) -> Thing:
 def use(world: World, token: str, customer: str | None) -> Thing:
     """For a payment: a method belongs to one customer, or may be used once."""
     method = _token(world, token, param="payment_method")
+    if method["customer"] is not None and customer is None:
+        raise ApiError(
+            f"{method['id']} is attached to {method['customer']}: name that customer as well.",
+            code="parameter_missing",
+            param="customer",
+        )
     if method["customer"] is not None and method["customer"] != customer:
         raise ApiError(
             "The customer does not have a payment method with the ID " + method["id"] + ". The"
             " payment method must be attached to the customer.",
-            code="resource_missing" if customer else None,
+            code="resource_missing",
             param="payment_method",
         )
     if method["customer"] is None and method["_used"]:
@@ -172,6 +178,8 @@ def attach(world: World, params: Params, id_: str) -> Thing:
 def detach(world: World, params: Params, id_: str) -> Thing:
     only(params, "")
     method = world.need("payment_method", id_)
+    if method["customer"] is None:
+        raise ApiError("This payment method is not attached to a customer.")
     method |= {"customer": None, "_used": True}
     world.store.save(method)
     world.emit("payment_method.detached", method)

@@ -9,6 +9,7 @@ from integrations.simulators.stripe.rules import (
     CARDS_BY_NUMBER,
     ApiError,
     Card,
+    allowed_types,
     check_amount,
     check_step,
     currency,
@@ -29,13 +30,14 @@ _PLAIN = (
 )
 _CREATE = (
     f"{_PLAIN} amount currency customer payment_method payment_method_types"
-    " automatic_payment_methods confirm capture_method application_fee_amount transfer_data"
-    " metadata return_url off_session shipping error_on_requires_action payment_method_options"
-    " confirmation_method payment_method_data"
+    " allowed_payment_method_types automatic_payment_methods confirm capture_method"
+    " application_fee_amount transfer_data metadata return_url off_session shipping"
+    " error_on_requires_action payment_method_options confirmation_method payment_method_data"
 )
 _CONFIRM = (
     "payment_method return_url off_session capture_method receipt_email "
-    "error_on_requires_action setup_future_usage payment_method_types shipping"
+    "error_on_requires_action setup_future_usage payment_method_types "
+    "allowed_payment_method_types shipping"
 )
 _CAPTURE = (
     "amount_to_capture application_fee_amount metadata final_capture "
@@ -78,15 +80,12 @@ def create(world: World, params: Params) -> Thing:
 
 
 def _methods(intent: Thing, params: Params) -> None:
-    types = params.get("payment_method_types") or []
     automatic = mapping(params, "automatic_payment_methods")
-    if types and automatic:
+    if allowed_types(params) and automatic:
         raise ApiError(
             "You may only specify one of these parameters: automatic_payment_methods,"
-            " payment_method_types.",
+            " allowed_payment_method_types.",
         )
-    if types and types != ["card"]:
-        raise ApiError("Only cards are simulated.", param="payment_method_types")
     if flag(automatic, "enabled"):
         redirects = text(automatic, "allow_redirects") or "always"
         intent["automatic_payment_methods"] = {"allow_redirects": redirects, "enabled": True}
@@ -108,6 +107,7 @@ def confirm(world: World, params: Params, id_: str) -> Thing:
     intent = world.need("payment_intent", id_)
     if intent["status"] not in _CONFIRMABLE:
         raise _unexpected(intent, "confirm")
+    allowed_types(params)
     if token := text(params, "payment_method"):
         intent["payment_method"] = customers.use(world, token, intent["customer"])["id"]
     _confirm_terms(intent, params)

@@ -110,7 +110,7 @@ def collect(world: World, invoice: Thing, method: str | None) -> Thing:
         "amount": str(invoice["amount_due"]),
         "currency": invoice["currency"],
         "customer": invoice["customer"],
-        "payment_method_types": ["card"],
+        "allowed_payment_method_types": ["card"],
         "confirm": "true",
         "off_session": "true",
         "description": f"Subscription {invoice['billing_reason']}",

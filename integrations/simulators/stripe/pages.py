@@ -16,6 +16,12 @@ _CARDS = [
     ("pm_card_visa", "Pay with the test card 4242"),
     ("pm_card_chargeDeclined", "Try a card that is declined"),
 ]
+_KEEP = [
+    ("pm_card_visa", "Keep the test card 4242"),
+    ("pm_card_mastercard", "Keep the test card 4444"),
+    ("pm_card_authenticationRequired", "Keep a card whose bank asks at every payment"),
+    ("pm_card_chargeDeclined", "Try a card that is declined"),
+]
 _BANK = [("success", "Yes"), ("fail", "No")]
 
 
@@ -65,14 +71,14 @@ class Pages:
             session = await asyncio.to_thread(self._session, id_)
         except ApiError as error:
             return HTMLResponse(page("Checkout", "payment_method", [], str(error)), error.status)
-        title = f"Pay {session['amount_total']} {session['currency']} (minor units)"
+        title, cards = _asked(session)
         if request.method == "GET":
-            return HTMLResponse(page(title, "payment_method", _CARDS))
+            return HTMLResponse(page(title, "payment_method", cards))
         token = await _chosen(request, "payment_method") or "pm_card_visa"
         try:
             paid = await asyncio.to_thread(self._pay, id_, token)
         except ApiError as error:
-            return HTMLResponse(page(title, "payment_method", _CARDS, str(error)), error.status)
+            return HTMLResponse(page(title, "payment_method", cards, str(error)), error.status)
         back = str(paid["success_url"]).replace("{CHECKOUT_SESSION_ID}", id_)
         return RedirectResponse(back, 303)
 
@@ -110,6 +116,12 @@ class Pages:
     def _decide(self, id_: str, choice: str) -> Thing:
         with self.world.store.transaction():
             return portal.act(self.world, id_, choice)
+
+
+def _asked(session: Thing) -> tuple[str, list[tuple[str, str]]]:
+    if session["mode"] == "setup":
+        return "Add a card", _KEEP
+    return f"Pay {session['amount_total']} {session['currency']} (minor units)", _CARDS
 
 
 async def _chosen(request: Request, name: str) -> str:

@@ -12,6 +12,7 @@ from integrations.simulators.stripe import (
     prices,
     refunds,
     sessions,
+    setups,
     shared,
     subscriptions,
 )
@@ -67,6 +68,7 @@ _TABLE: list[tuple[str, str, Route]] = [
     ("GET", "checkout/sessions", sessions.index),
     ("GET", "checkout/sessions/{id}", sessions.retrieve),
     ("POST", "checkout/sessions/{id}/expire", sessions.expire),
+    ("GET", "setup_intents/{id}", setups.retrieve),
     ("POST", "prices", prices.create),
     ("GET", "prices", prices.index),
     ("GET", "prices/{id}", prices.retrieve),

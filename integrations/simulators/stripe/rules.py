@@ -104,6 +104,20 @@ def metadata(params: Mapping[str, Any], before: Mapping[str, str] | None = None)
     return kept
 
 
+def allowed_types(params: Mapping[str, Any]) -> list[str]:
+    """Which kinds of payment are let in. The old parameter went with 2026-09-30."""
+    if "payment_method_types" in params:
+        raise ApiError(
+            "The payment_method_types parameter is gone; see allowed_payment_method_types.",
+            code="payment_method_types_no_longer_supported",
+            param="payment_method_types",
+        )
+    types: Any = params.get("allowed_payment_method_types") or []
+    if types and types != ["card"]:
+        raise ApiError("Only cards are simulated.", param="allowed_payment_method_types")
+    return list(types)
+
+
 def currency(params: Mapping[str, Any]) -> str:
     code = (text(params, "currency", required=True) or "").lower()
     if code not in _CURRENCIES:

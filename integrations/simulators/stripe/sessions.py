@@ -1,10 +1,14 @@
-"""Checkout Sessions: a hosted payment page, finished by the simulator's own page or by a test."""
+"""Checkout Sessions: a hosted page where somebody pays, subscribes or has a card kept.
+
+Finished by the simulator's own page or by a test.
+"""
 
 from typing import Any
 
-from integrations.simulators.stripe import customers, intents, shapes, subscriptions
+from integrations.simulators.stripe import customers, intents, setups, shapes, subscriptions
 from integrations.simulators.stripe.rules import (
     ApiError,
+    allowed_types,
     check_amount,
     currency,
     mapping,
@@ -18,8 +22,8 @@ from integrations.simulators.stripe.world import Params, World
 
 _CREATE = (
     "mode line_items success_url cancel_url customer customer_email "
-    "client_reference_id metadata payment_intent_data payment_method_types locale "
-    "subscription_data allow_promotion_codes"
+    "client_reference_id metadata payment_intent_data allowed_payment_method_types locale "
+    "subscription_data setup_intent_data currency allow_promotion_codes payment_method_types"
 )
 _INTENT = (
     "metadata capture_method application_fee_amount transfer_data transfer_group "
@@ -30,12 +34,13 @@ _INTENT = (
 def create(world: World, params: Params) -> Thing:
     only(params, _CREATE)
     mode = text(params, "mode", required=True) or ""
-    if mode not in ("payment", "subscription"):
+    if mode not in ("payment", "subscription", "setup"):
         raise ApiError(f"Checkout in mode {mode} is not simulated.", param="mode")
-    amount, code, price = _total(world, params, mode)
+    allowed_types(params)
+    amount, code, price = setups.terms(params) if mode == "setup" else _total(world, params, mode)
     data = mapping(params, "payment_intent_data")
     only(data, _INTENT)
-    if data and mode == "subscription":
+    if data and mode != "payment":
         raise ApiError("payment_intent_data is for mode payment.", param="payment_intent_data")
     lasting = mapping(params, "subscription_data")
     only(lasting, "metadata description")
@@ -53,6 +58,8 @@ def create(world: World, params: Params) -> Thing:
         session[name] = text(params, name)
     if session["customer"]:
         world.need("customer", session["customer"], param="customer")
+    if mode == "setup":
+        session |= setups.begin(world, session, params)
     return world.store.add(session)
 
 
@@ -87,11 +94,15 @@ def complete(world: World, id_: str, token: str) -> Thing:
     session = world.need("checkout.session", id_)
     if session["status"] != "open":
         raise ApiError(f"This session is {session['status']}.")
-    if session["mode"] == "subscription":
-        session |= _subscribe(world, session, token)
-    else:
-        session["payment_intent"] = _pay(world, session, token)["id"]
-    session |= {"status": "complete", "payment_status": "paid", "url": None}
+    match session["mode"]:
+        case "setup":
+            setups.finish(world, session, token)
+        case "subscription":
+            session |= _subscribe(world, session, token) | {"payment_status": "paid"}
+        case _:
+            intent = _pay(world, session, token)
+            session |= {"payment_intent": intent["id"], "payment_status": "paid"}
+    session |= {"status": "complete", "url": None}
     world.store.save(session)
     world.emit("checkout.session.completed", session)
     return session
@@ -118,7 +129,7 @@ def _pay(world: World, session: Thing, token: str) -> Thing:
             "amount": str(session["amount_total"]),
             "currency": session["currency"],
             "payment_method": token,
-            "payment_method_types": ["card"],
+            "allowed_payment_method_types": ["card"],
             "confirm": "true",
             "error_on_requires_action": "true",
         }
@@ -133,6 +144,8 @@ def expire(world: World, params: Params, id_: str) -> Thing:
         raise ApiError("Only open sessions can be expired.")
     session |= {"status": "expired", "url": None}
     world.store.save(session)
+    if session["setup_intent"]:
+        setups.give_up(world, session)
     world.emit("checkout.session.expired", session)
     return session
 

@@ -174,6 +174,28 @@ def payment_intent(amount: int, currency: str, metadata: dict[str, str]) -> Thin
     }
 
 
+def setup_intent(customer: str | None, metadata: dict[str, str]) -> Thing:
+    id_ = fresh_id("seti")
+    return nulls(
+        "application automatic_payment_methods cancellation_reason description "
+        "excluded_payment_method_types flow_directions last_setup_error latest_attempt mandate "
+        "next_action on_behalf_of payment_method payment_method_configuration_details "
+        "single_use_mandate"
+    ) | {
+        "id": id_,
+        "object": "setup_intent",
+        "client_secret": f"{id_}_secret_{secrets.token_hex(12)}",
+        "created": int(time.time()),
+        "customer": customer,
+        "livemode": False,
+        "metadata": metadata,
+        "payment_method_options": {},
+        "payment_method_types": ["card"],
+        "status": "requires_payment_method",
+        "usage": "off_session",
+    }
+
+
 def event(type_: str, thing: Thing, request: Thing) -> Thing:
     return {
         "id": fresh_id("evt"),
@@ -191,8 +213,8 @@ def event(type_: str, thing: Thing, request: Thing) -> Thing:
 def checkout_session(
     *,
     mode: str,
-    amount: int,
-    currency: str,
+    amount: int | None,
+    currency: str | None,
     url: str,
     success_url: str | None,
     cancel_url: str | None,
