@@ -17,7 +17,8 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 class Level(NamedTuple):
     """A bucket as it stands now; after the bucket come the columns of `windows.shown`.
 
-    Times are UTC; `resets_at` is None before the first turn. `cap` and `remaining` include grants:
+    Times are UTC; `resets_at` is None before the first turn, and what is `carried` until then is
+    owed no longer than `owed_until`. `cap` and `remaining` include grants:
     `granted` units are left of them, `drawn` are taken.
     """
 
@@ -33,6 +34,7 @@ class Level(NamedTuple):
     carried: int
     window_start: datetime | None
     resets_at: datetime | None
+    owed_until: datetime | None
     slots: Mapping[str, int] | None  # of a rolling window
     now: datetime
 
@@ -46,7 +48,8 @@ class Level(NamedTuple):
         if self.remaining >= cost or self.bucket.cap < cost:
             return None
         if self.slots is None:
-            return self.resets_at
+            # A session that owes shows no end: a grant may yet open it, with an end of its own.
+            return self.resets_at or (self.owed_until if self.carried else None)
         width, left = -(-self.window_s // SLOTS), self.used
         for start in sorted(int(key) for key in self.slots):
             leaves = datetime.fromtimestamp(start, UTC) + timedelta(seconds=width + self.window_s)
