@@ -89,7 +89,7 @@ gifts AS MATERIALIZED (
   ORDER BY {BURN_ORDER} FOR UPDATE OF g
 ),
 counted AS (
-  SELECT l.id, l.ordinal, l.held, l.drawn, l.window_start, l.resets_at, l.slots,
+  SELECT l.id, l.ordinal, l.held, l.drawn, l.overage, l.window_start, l.resets_at, l.slots,
     a.place, a.name, a.rung, a.cap, a.cost, a.policy, a.window_s, a.span, a.timezone,
     {used("l", "a")} AS used, {owed("l", "a")} AS carried,
     CAST(COALESCE((SELECT sum(g.remaining) FROM gifts g WHERE g.bucket = a.name
@@ -162,7 +162,7 @@ levels AS (
     COALESCE(t.resets_at, w.resets_at, n.resets_at) AS resets_at,
     COALESCE(t.window_start, w.window_start, n.window_start) AS window_start,
     COALESCE(w.slots, n.slots) AS slots, w.room, COALESCE(w.carried, n.carried) AS carried,
-    n.owed_until
+    COALESCE(w.overage, n.overage) AS overage, n.owed_until
   FROM newest n LEFT JOIN weighed w ON w.place = n.place LEFT JOIN taken t ON t.id = w.id
 )
 SELECT {shown("v")}, v.name, v.cost, v.rung, v.room, v.rung > 0 AND v.id IS NULL AS missing,

@@ -52,7 +52,7 @@ def shown(row: str) -> str:
     """The columns of a `Level`, in its order. `row` has them all but the cap and what remains."""
     return f"""{row}.policy, {row}.window_s, {row}.used, {row}.held, {shown_cap(row)} AS cap,
   {room(row)} AS remaining, {row}.drawn, {row}.granted, {row}.carried, {row}.window_start,
-  {row}.resets_at, {row}.owed_until,
+  {row}.resets_at, {row}.overage, {row}.owed_until,
   CASE WHEN {row}.policy = 'rolling' THEN {row}.slots END AS slots, k.t AS now"""
 
 
@@ -138,6 +138,7 @@ AFTER_AT = "COALESCE(q.after_at, z.resets_at)"
 NEWEST = f"""newest AS (
   SELECT a.viewer, a.place, a.name, a.cap, a.cost, a.rung, q.id, q.window_start, q.slots,
     COALESCE(q.held, 0) AS held, COALESCE(q.drawn, 0) AS drawn,
+    COALESCE(q.overage, 0) AS overage,
     COALESCE({used("q", "a")}, {OWED}) AS used,
     CASE WHEN q.id IS NULL THEN {OWED} ELSE {owed("q", "a")} END AS carried,
     CAST(COALESCE((SELECT sum(p.remaining) FROM purse p WHERE p.subject = a.subject
@@ -148,7 +149,7 @@ NEWEST = f"""newest AS (
     CASE WHEN q.window_start IS NULL THEN a.window_s ELSE q.window_s END AS window_s,
     COALESCE(q.resets_at, CASE WHEN q.window_start IS NULL AND a.policy = 'calendar'
       THEN {closing("a", "z.timezone", AFTER_AT)} END) AS resets_at,
-    CASE WHEN q.window_start IS NULL THEN {lapsing("a", "z.timezone", AFTER_AT)} END AS owed_until
+    {lapsing("a", "z.timezone", "COALESCE(z.resets_at, q.after_at)")} AS owed_until
   FROM asked a CROSS JOIN clock k {LAST}
   LEFT JOIN LATERAL (SELECT z.*) q ON {USABLE}
 )"""  # noqa: S608 - built from the constants above; every value is bound
@@ -177,7 +178,7 @@ METER_FUNCTION = f"""
 CREATE OR REPLACE FUNCTION quota_meter(p_people json, p_lines json, p_at timestamptz, p_after json)
 RETURNS TABLE (policy text, window_s bigint, used bigint, held bigint, cap bigint,
   remaining bigint, drawn bigint, granted bigint, carried bigint, window_start timestamptz,
-  resets_at timestamptz, owed_until timestamptz, slots jsonb, now timestamptz)
+  resets_at timestamptz, overage bigint, owed_until timestamptz, slots jsonb, now timestamptz)
 LANGUAGE plpgsql {SETTINGS} AS $$
 #variable_conflict use_column
 BEGIN
@@ -194,7 +195,7 @@ def metered(decided: str) -> str:
 FROM ({decided}) AS d(decided) CROSS JOIN LATERAL quota_meter(
   CAST(:people AS json), CAST(:lines AS json), CAST(:at AS timestamptz), d.decided
 ) WITH ORDINALITY AS m(policy, window_s, used, held, cap, remaining, drawn, granted, carried,
-  window_start, resets_at, owed_until, slots, now, place) ORDER BY m.place"""  # noqa: S608
+  window_start, resets_at, overage, owed_until, slots, now, place) ORDER BY m.place"""  # noqa: S608
 
 
 METER = text(metered("SELECT CAST(NULL AS json)"))

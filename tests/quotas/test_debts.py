@@ -1,13 +1,19 @@
 """What is owed for an overspent window is lost in time, and when is told: nobody is shut out."""
 
+import asyncio
+import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backend.database import Database
 from quotas import many
 from quotas.plans import Plan, Viewer
+from tests.quotas.fakes_debts import Debtor
 from tests.quotas.fakes_plans import DAY, HOUR, bucket, light, plan
 from tests.quotas.test_grants import give
 from tests.quotas.turns import NOON, counts, seconds, settle, shown, take
@@ -45,8 +51,8 @@ async def admitted(
 ) -> bool:
     """Whether the turn is, by the short way or the long one."""
     if not quick:
-        given = await take(database, turn, allowance, costs=COSTS, at=at, timezone=timezone)
-        return given.granted
+        alone = await take(database, turn, allowance, costs=COSTS, at=at, timezone=timezone)
+        return alone.granted
     ask = many.Ask(turn, Viewer("u", allowance, timezone), "light", costs=COSTS)
     async with database.transaction() as session:
         (by_many,) = await many.reserve(session, [ask], at=at)
@@ -75,6 +81,9 @@ async def test_a_window_that_owes_too_much_to_open_is_free_when_the_wait_says(
     """Also where a turn that was denied has made the window, which has yet to open."""
     owing, owed = cost(window, policy), min(100, spent - 100)
     await overspend(database, owing, spent)
+    open_still = await take(database, "open", owing, costs=COSTS)
+    assert open_still.quota["buckets"][0]["resets_at"] == zulu(ended)
+    assert open_still.quota["exits"][0] == {"action": "wait", "until": zulu(lapses)}
     if asked_before:
         denied = await take(database, "denied", owing, costs=COSTS, at=ended)
         assert not denied.granted
@@ -122,6 +131,9 @@ async def test_a_window_that_opens_while_it_owes_owes_to_its_own_end(
     await overspend(database, owing, 160)
     before = await shown(database, owing, at=last)
     assert (before["remaining"], before["resets_at"], before["next_free_at"]) == (40, None, None)
+    dear = await take(database, "dear", owing, costs={"micro_usd": 50}, at=last)
+    shut = dear.quota["buckets"][0]
+    assert (shut["resets_at"], shut["next_free_at"]) == (None, zulu(last + seconds(1)))
     assert await admitted(database, "t", owing, last, quick=quick)
     for at in (last, NOON + seconds(2 * HOUR), last + seconds(HOUR - 1)):
         now = await shown(database, owing, at=at)
@@ -242,6 +254,78 @@ async def test_the_model_that_is_shut_by_a_debt_is_no_way_out(database: Database
     denied = await take(database, "d", small, costs=COSTS, at=later)
     assert not denied.granted
     until = zulu(later + seconds(HOUR))
+    shut = next(b for b in denied.quota["buckets"] if b["name"] == "light_mini")
+    assert (shut["resets_at"], shut["next_free_at"]) == (None, until)
     assert denied.quota["exits"][0] == {"action": "wait", "until": until}
     assert "use_mini" not in [way["action"] for way in denied.quota["exits"]]
     assert denied.retry_after_s == HOUR
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("ask"), st.sampled_from([1, 10, 60, 100])),
+        st.tuples(st.just("settle"), st.sampled_from([0, 10, 90, 130, 800])),
+        st.tuples(st.just("pass"), st.sampled_from([1, 900, HOUR - 1, HOUR, DAY // 2, DAY])),
+    ),
+    max_size=25,
+)
+
+
+async def history(
+    database: Database, owing: Plan, steps: Sequence[tuple[str, int]], *, quick: bool
+) -> None:
+    """Every step is done twice; what is shown and promised is held against what comes of it."""
+    subject, at, model = f"usr_{secrets.token_hex(8)}", NOON, Debtor(owing.buckets[0])
+    for n, (step, size) in enumerate([*steps, ("pass", 2 * DAY)]):
+        if step == "pass":
+            at += seconds(size)
+        elif step == "settle" and model.holds:
+            turn = next(iter(model.holds))
+            model.settle(turn, size)
+            assert await settle(database, turn, {"micro_usd": size}, at=at)
+        elif step == "ask":
+            turn, costs = f"{subject}.{n}", {"micro_usd": size}
+            expected = model.reserve(turn, size, at)
+            allowed = None
+            if quick:
+                ask = many.Ask(turn, Viewer(subject, owing), "light", costs=dict(costs))
+                async with database.transaction() as session:
+                    (allowed,) = await many.reserve(session, [ask], at=at)
+                assert (allowed is not None) == expected
+            allowed = allowed or await take(
+                database, turn, owing, subject=subject, costs=costs, at=at
+            )
+            assert allowed.granted == expected
+            if until := allowed.quota["buckets"][0]["next_free_at"]:
+                assert model.remaining(datetime.fromisoformat(until) - seconds(1)) < size
+                assert model.remaining(datetime.fromisoformat(until)) >= size
+        now = await shown(database, owing, subject=subject, at=at)
+        owed, used, held = model.level(at)
+        assert (now["carried"], *counts(now)) == (owed, owed + used, held, model.remaining(at))
+    assert model.remaining(at) == 100  # two days later nothing is left of any debt
+
+
+@KINDS
+@LONG_WAY
+def test_any_history_of_debts_agrees_with_the_model(
+    database_url: str,
+    window: int,
+    policy: str,
+    ended: datetime,
+    lapses: datetime,
+    *,
+    quick: bool,
+):
+    assert ended < lapses
+    with asyncio.Runner() as runner:
+        database = Database(database_url, pool_size=1)
+
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(STEPS)
+        def explore(steps: list[tuple[str, int]]) -> None:
+            runner.run(history(database, cost(window, policy), steps, quick=quick))
+
+        try:
+            explore()
+        finally:
+            runner.run(database.dispose())

@@ -146,7 +146,7 @@ METER = r"""
 CREATE OR REPLACE FUNCTION quota_meter(p_people json, p_lines json, p_at timestamptz, p_after json)
 RETURNS TABLE (policy text, window_s bigint, used bigint, held bigint, cap bigint,
   remaining bigint, drawn bigint, granted bigint, carried bigint, window_start timestamptz,
-  resets_at timestamptz, owed_until timestamptz, slots jsonb, now timestamptz)
+  resets_at timestamptz, overage bigint, owed_until timestamptz, slots jsonb, now timestamptz)
 LANGUAGE plpgsql SET enable_seqscan TO off SET plan_cache_mode TO force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
@@ -162,6 +162,7 @@ BEGIN
 ), newest AS (
   SELECT a.viewer, a.place, a.name, a.cap, a.cost, a.rung, q.id, q.window_start, q.slots,
     COALESCE(q.held, 0) AS held, COALESCE(q.drawn, 0) AS drawn,
+    COALESCE(q.overage, 0) AS overage,
     COALESCE(CASE WHEN q.policy = 'rolling' THEN (
         SELECT CAST(COALESCE(sum(CAST(s.value AS bigint)), 0) AS bigint)
         FROM jsonb_each_text(q.slots) s
@@ -223,15 +224,15 @@ BEGIN
             ELSE k.t END) AT TIME ZONE a.timezone)
           + CAST('1 ' || a.span AS interval)) AT TIME ZONE a.timezone
       END END) AS resets_at,
-    CASE WHEN q.window_start IS NULL THEN CASE a.policy
+    CASE a.policy
         WHEN 'session'
-          THEN date_trunc('second', COALESCE(q.after_at, z.resets_at) + make_interval(secs => a.window_s + 0.999999))
+          THEN date_trunc('second', COALESCE(z.resets_at, q.after_at) + make_interval(secs => a.window_s + 0.999999))
         WHEN 'calendar' THEN (date_trunc(a.span, (CASE
-            WHEN z.timezone <> a.timezone AND COALESCE(q.after_at, z.resets_at) IS NOT NULL THEN
-              GREATEST(COALESCE(q.after_at, z.resets_at), COALESCE(q.after_at, z.resets_at) + make_interval(secs => a.window_s - 0.000001))
-            ELSE COALESCE(q.after_at, z.resets_at) END) AT TIME ZONE a.timezone)
+            WHEN z.timezone <> a.timezone AND COALESCE(z.resets_at, q.after_at) IS NOT NULL THEN
+              GREATEST(COALESCE(z.resets_at, q.after_at), COALESCE(z.resets_at, q.after_at) + make_interval(secs => a.window_s - 0.000001))
+            ELSE COALESCE(z.resets_at, q.after_at) END) AT TIME ZONE a.timezone)
           + CAST('1 ' || a.span AS interval)) AT TIME ZONE a.timezone
-      END END AS owed_until
+      END AS owed_until
   FROM asked a CROSS JOIN clock k LEFT JOIN LATERAL (
     SELECT * FROM quota_bucket b WHERE b.subject = a.subject AND b.name = a.name
     ORDER BY b.ordinal DESC LIMIT 1
@@ -245,7 +246,7 @@ BEGIN
   SELECT n.policy, n.window_s, n.used, n.held, GREATEST(n.cap + n.drawn, CASE WHEN n.granted + n.drawn > 0
       THEN n.used + n.held ELSE 0 END) + n.granted AS cap,
   (GREATEST(0, n.cap - (n.used + n.held - n.drawn)) + n.granted) AS remaining, n.drawn, n.granted, n.carried, n.window_start,
-  n.resets_at, n.owed_until,
+  n.resets_at, n.overage, n.owed_until,
   CASE WHEN n.policy = 'rolling' THEN n.slots END AS slots, k.t AS now FROM newest n CROSS JOIN clock k ORDER BY n.viewer, n.place;
 END $$
 """
