@@ -4,7 +4,8 @@ A row is made without a clock and gets its start and end with the first turn tha
 When a window is over the next row follows (`ordinal`), so usage that settles late still lands in
 the window of its reserve, and a window's end, once shown, never moves: a trigger says so.
 
-What a window was charged beyond its room (`overage`) is owed by the window after it (`carried`).
+What a window was charged beyond its room (`overage`) is owed by the window after it (`carried`),
+for no longer than that window lasts, or would have lasted had it opened at once.
 `drawn` is the part of `used` and `held` that grants paid for: it is outside the plan's cap.
 
 A rolling window has one row for good. Its usage is kept in sixtieths (`slots`: start of the

@@ -23,6 +23,7 @@ from quotas.windows import (
     making,
     metered,
     opening,
+    owed,
 )
 
 _NOW = clock("p_at")
@@ -55,7 +56,8 @@ BEGIN
       SELECT w.*, b.id, b.window_start, COALESCE(b.unit = w.unit AND (
           b.resets_at > k.t AND b.policy <> 'rolling'
           OR b.window_start IS NULL AND w.policy <> 'rolling'
-        ), false) AS usable, GREATEST(0, w.cap - (b.used + b.carried + b.held - b.drawn)) AS room
+        ), false) AS usable,
+        GREATEST(0, w.cap - (b.used + {owed("b", "w")} + b.held - b.drawn)) AS room
       FROM clock k CROSS JOIN (
         SELECT * FROM wanted ORDER BY subject, array_position({_RUNGS}, served), name, n
       ) w CROSS JOIN LATERAL (
@@ -88,6 +90,7 @@ BEGIN
     ),
     taken AS (
       UPDATE quota_bucket b SET held = b.held + w.units, cap = w.cap,
+        carried = {owed("b", "w")},
         policy = CASE WHEN b.window_start IS NULL THEN w.policy ELSE b.policy END,
         window_s = CASE WHEN b.window_start IS NULL THEN w.window_s ELSE b.window_s END,
         timezone = CASE WHEN b.window_start IS NULL THEN w.timezone ELSE b.timezone END,

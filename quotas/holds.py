@@ -24,6 +24,7 @@ from quotas.windows import (
     PURSE,
     SLOTS,
     opening,
+    owed,
     room,
     shown,
     used,
@@ -88,9 +89,9 @@ gifts AS MATERIALIZED (
   ORDER BY {BURN_ORDER} FOR UPDATE OF g
 ),
 counted AS (
-  SELECT l.id, l.ordinal, l.held, l.drawn, l.carried, l.window_start, l.resets_at, l.slots,
+  SELECT l.id, l.ordinal, l.held, l.drawn, l.overage, l.window_start, l.resets_at, l.slots,
     a.place, a.name, a.rung, a.cap, a.cost, a.policy, a.window_s, a.span, a.timezone,
-    {used("l", "a.window_s")} AS used,
+    {used("l", "a")} AS used, {owed("l", "a")} AS carried,
     CAST(COALESCE((SELECT sum(g.remaining) FROM gifts g WHERE g.bucket = a.name
       AND (g.ordinal IS NULL OR g.ordinal = l.ordinal)), 0) AS bigint) AS granted
   FROM locked l JOIN asked a ON a.name = l.name CROSS JOIN clock k
@@ -137,6 +138,7 @@ spent AS (
 ),
 taken AS (
   UPDATE quota_bucket b SET held = b.held + w.cost, drawn = b.drawn + w.lacking, cap = w.cap,
+    carried = {owed("b", "w")},
     policy = CASE WHEN b.window_start IS NULL THEN w.policy ELSE b.policy END,
     window_s = CASE WHEN b.window_start IS NULL OR b.policy = 'rolling'
       THEN w.window_s ELSE b.window_s END,
@@ -159,7 +161,8 @@ levels AS (
     COALESCE(w.granted, n.granted) - COALESCE(t.lacking, 0) AS granted,
     COALESCE(t.resets_at, w.resets_at, n.resets_at) AS resets_at,
     COALESCE(t.window_start, w.window_start, n.window_start) AS window_start,
-    COALESCE(w.slots, n.slots) AS slots, w.room, COALESCE(w.carried, n.carried) AS carried
+    COALESCE(w.slots, n.slots) AS slots, w.room, COALESCE(w.carried, n.carried) AS carried,
+    COALESCE(w.overage, n.overage) AS overage, n.owed_until
   FROM newest n LEFT JOIN weighed w ON w.place = n.place LEFT JOIN taken t ON t.id = w.id
 )
 SELECT {shown("v")}, v.name, v.cost, v.rung, v.room, v.rung > 0 AND v.id IS NULL AS missing,

@@ -17,8 +17,9 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 class Level(NamedTuple):
     """A bucket as it stands now; after the bucket come the columns of `windows.shown`.
 
-    Times are UTC; `resets_at` is None before the first turn. `cap` and `remaining` include grants:
-    `granted` units are left of them, `drawn` are taken.
+    Times are UTC; `resets_at` is None before the first turn. `overage` is owed by the window after
+    it, and what one owes that nobody opens is owed until `owed_until`. `cap` and `remaining`
+    include grants: `granted` units are left of them, `drawn` are taken.
     """
 
     bucket: Bucket
@@ -33,6 +34,8 @@ class Level(NamedTuple):
     carried: int
     window_start: datetime | None
     resets_at: datetime | None
+    overage: int
+    owed_until: datetime | None
     slots: Mapping[str, int] | None  # of a rolling window
     now: datetime
 
@@ -46,7 +49,10 @@ class Level(NamedTuple):
         if self.remaining >= cost or self.bucket.cap < cost:
             return None
         if self.slots is None:
-            return self.resets_at
+            # The next window may owe too much for a turn; and one that is shut for what it owes has
+            # no end yet: a grant may open it, with an end of its own.
+            soon = self.window_start is not None and self.bucket.cap - self.overage >= cost
+            return self.resets_at if soon else self.owed_until or self.resets_at
         width, left = -(-self.window_s // SLOTS), self.used
         for start in sorted(int(key) for key in self.slots):
             leaves = datetime.fromtimestamp(start, UTC) + timedelta(seconds=width + self.window_s)

@@ -15,14 +15,23 @@ from quotas.plans import Bucket, Plan, Role, Unit, Viewer
 SLOTS = 60  # a rolling window is counted in sixtieths
 
 
-def used(row: str, window_s: str) -> str:
+def used(row: str, plan: str) -> str:
     """Units of a window that count now. `row` is an alias of quota_bucket, `k` of the clock."""
+    window_s = f"{plan}.window_s"
     return f"""CASE WHEN {row}.policy = 'rolling' THEN (
         SELECT CAST(COALESCE(sum(CAST(s.value AS bigint)), 0) AS bigint)
         FROM jsonb_each_text({row}.slots) s
         WHERE CAST(s.key AS bigint) + ({window_s} + {SLOTS - 1}) / {SLOTS}
           > extract(epoch FROM k.t) - {window_s}
-      ) ELSE {row}.used + {row}.carried END"""  # noqa: S608 - aliases are the only arguments
+      ) ELSE {row}.used + {owed(row, plan)} END"""  # noqa: S608 - aliases are the only arguments
+
+
+def owed(row: str, plan: str) -> str:
+    """What a window owes for the one before it: an open one to its end, one that has yet to open
+    until the debt has lapsed. So nobody is kept from opening a window for good."""
+    lapses = lapsing(plan, f"{row}.timezone", f"{row}.after_at")
+    return f"""CASE WHEN {row}.carried > 0 AND ({row}.window_start IS NOT NULL OR k.t < {lapses})
+      THEN {row}.carried ELSE 0 END"""
 
 
 def room(row: str) -> str:
@@ -43,7 +52,8 @@ def shown(row: str) -> str:
     """The columns of a `Level`, in its order. `row` has them all but the cap and what remains."""
     return f"""{row}.policy, {row}.window_s, {row}.used, {row}.held, {shown_cap(row)} AS cap,
   {room(row)} AS remaining, {row}.drawn, {row}.granted, {row}.carried, {row}.window_start,
-  {row}.resets_at, CASE WHEN {row}.policy = 'rolling' THEN {row}.slots END AS slots, k.t AS now"""
+  {row}.resets_at, {row}.overage, {row}.owed_until,
+  CASE WHEN {row}.policy = 'rolling' THEN {row}.slots END AS slots, k.t AS now"""
 
 
 def opening(plan: str) -> str:
@@ -53,8 +63,8 @@ def opening(plan: str) -> str:
         ELSE k.t END"""
 
 
-def closing(plan: str, before: str, after_at: str) -> str:
-    """When a window that opens now ends: at a whole second, and never for a rolling one.
+def closing(plan: str, before: str, after_at: str, at: str = "k.t") -> str:
+    """When a window that opens now (or `at`) ends: at a whole second, and never for a rolling one.
 
     A person who changes the time zone gets no second day out of it: the first window in the new
     zone lasts at least its full length from `after_at`, the end of the one in the zone `before`.
@@ -62,13 +72,21 @@ def closing(plan: str, before: str, after_at: str) -> str:
     zone = f"{plan}.timezone"
     return f"""CASE {plan}.policy
         WHEN 'session'
-          THEN date_trunc('second', k.t + make_interval(secs => {plan}.window_s + 0.999999))
+          THEN date_trunc('second', {at} + make_interval(secs => {plan}.window_s + 0.999999))
         WHEN 'calendar' THEN (date_trunc({plan}.span, (CASE
             WHEN {before} <> {zone} AND {after_at} IS NOT NULL THEN
-              GREATEST(k.t, {after_at} + make_interval(secs => {plan}.window_s - 0.000001))
-            ELSE k.t END) AT TIME ZONE {zone})
+              GREATEST({at}, {after_at} + make_interval(secs => {plan}.window_s - 0.000001))
+            ELSE {at} END) AT TIME ZONE {zone})
           + CAST('1 ' || {plan}.span AS interval)) AT TIME ZONE {zone}
       END"""
+
+
+def lapsing(plan: str, before: str, after_at: str) -> str:
+    """When a debt is lost: when a window that had opened at once, at `after_at`, would have ended.
+
+    So at most one window is lost by it, and a day that is shut is free at the end that it shows.
+    """
+    return closing(plan, before, after_at, after_at)
 
 
 # Of a row (`b`) that opens now by the plan's line (`w`).
@@ -109,8 +127,10 @@ USABLE = """z.unit = a.unit AND (
     OR (z.resets_at IS NULL AND z.window_start IS NULL)
     OR (z.resets_at IS NULL AND z.policy = 'rolling' AND a.policy = 'rolling')
   )"""
-# What a window that has yet to open owes for the one before it (`z`): one window's worth at most.
-OWED = """CASE WHEN z.unit = a.unit AND a.policy <> 'rolling'
+# What a window that has yet to be made owes for the one before it (`z`): one window's worth at
+# most, and nothing where it is a rolling one, which never ends.
+OWED = f"""CASE WHEN z.unit = a.unit AND z.overage > 0
+        AND k.t < {lapsing("a", "z.timezone", "z.resets_at")}
       THEN LEAST(a.cap, z.overage) ELSE 0 END"""
 # What `making` will write: a window that has yet to be made is shown with the end it will get.
 AFTER_AT = "COALESCE(q.after_at, z.resets_at)"
@@ -118,7 +138,9 @@ AFTER_AT = "COALESCE(q.after_at, z.resets_at)"
 NEWEST = f"""newest AS (
   SELECT a.viewer, a.place, a.name, a.cap, a.cost, a.rung, q.id, q.window_start, q.slots,
     COALESCE(q.held, 0) AS held, COALESCE(q.drawn, 0) AS drawn,
-    COALESCE({used("q", "a.window_s")}, {OWED}) AS used, COALESCE(q.carried, {OWED}) AS carried,
+    COALESCE(q.overage, 0) AS overage,
+    COALESCE({used("q", "a")}, {OWED}) AS used,
+    CASE WHEN q.id IS NULL THEN {OWED} ELSE {owed("q", "a")} END AS carried,
     CAST(COALESCE((SELECT sum(p.remaining) FROM purse p WHERE p.subject = a.subject
       AND p.bucket = a.name
       AND (p.ordinal IS NULL OR p.ordinal = COALESCE(q.ordinal, z.ordinal + 1, 1))), 0) AS bigint)
@@ -126,7 +148,8 @@ NEWEST = f"""newest AS (
     CASE WHEN q.window_start IS NULL THEN a.policy ELSE q.policy END AS policy,
     CASE WHEN q.window_start IS NULL THEN a.window_s ELSE q.window_s END AS window_s,
     COALESCE(q.resets_at, CASE WHEN q.window_start IS NULL AND a.policy = 'calendar'
-      THEN {closing("a", "z.timezone", AFTER_AT)} END) AS resets_at
+      THEN {closing("a", "z.timezone", AFTER_AT)} END) AS resets_at,
+    {lapsing("a", "z.timezone", "COALESCE(z.resets_at, q.after_at)")} AS owed_until
   FROM asked a CROSS JOIN clock k {LAST}
   LEFT JOIN LATERAL (SELECT z.*) q ON {USABLE}
 )"""  # noqa: S608 - built from the constants above; every value is bound
@@ -155,7 +178,8 @@ METER_FUNCTION = f"""
 CREATE OR REPLACE FUNCTION quota_meter(p_people json, p_lines json, p_at timestamptz, p_after json)
 RETURNS TABLE (policy text, window_s bigint, used bigint, held bigint, cap bigint,
   remaining bigint, drawn bigint, granted bigint, carried bigint, window_start timestamptz,
-  resets_at timestamptz, slots jsonb, now timestamptz) LANGUAGE plpgsql {SETTINGS} AS $$
+  resets_at timestamptz, overage bigint, owed_until timestamptz, slots jsonb, now timestamptz)
+LANGUAGE plpgsql {SETTINGS} AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY
@@ -171,7 +195,7 @@ def metered(decided: str) -> str:
 FROM ({decided}) AS d(decided) CROSS JOIN LATERAL quota_meter(
   CAST(:people AS json), CAST(:lines AS json), CAST(:at AS timestamptz), d.decided
 ) WITH ORDINALITY AS m(policy, window_s, used, held, cap, remaining, drawn, granted, carried,
-  window_start, resets_at, slots, now, place) ORDER BY m.place"""  # noqa: S608
+  window_start, resets_at, overage, owed_until, slots, now, place) ORDER BY m.place"""  # noqa: S608
 
 
 METER = text(metered("SELECT CAST(NULL AS json)"))
