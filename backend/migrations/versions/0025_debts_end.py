@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0025_debts_end"
-down_revision = "0020_open_turns"
+down_revision = "0024_saved_cards"
 branch_labels = None
 depends_on = None
 
