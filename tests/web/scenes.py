@@ -265,7 +265,7 @@ async def _cut(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[d
 
 async def _slow(stand_in: Any, plan: str, _effort: str | None) -> AsyncIterator[dict[str, Any]]:
     yield _state(stand_in, plan, EVERYDAY)
-    async for event in _say(stand_in, "word " * 2000):
+    async for event in _say(stand_in, "word " * 6000):
         yield event
     yield _event("RUN_FINISHED", outcome={"type": "success"})
 
