@@ -23,7 +23,8 @@ EVENT = re.compile(
     r"|(?:stand-?up|comedy) (?:show|night)"
     # An evening out where a town is named: "jazz in Berlin", "shows this weekend in Rome".
     r"|(?:music|jazz|theat(?:er|re)|comedy|cinema|shows?|events?)"
-    r"(?= (?:(?:tonight|tomorrow|this \w+|next \w+) )?in (?-i:[A-ZÀ-Þ])))\b"
+    r"(?= (?:(?:are|is) (?:there|on) )?(?:(?:tonight|tomorrow|this \w+|next \w+) )?"
+    r"in (?-i:[A-ZÀ-Þ])))\b"
     r"|演唱会|音乐会|爵士|话剧|歌剧(?!院附近)|芭蕾|门票|演出票?|电影票|展览|马戏|脱口秀",
     re.IGNORECASE,
 )
@@ -156,12 +157,13 @@ def suits(
 
 
 def other_days(
-    offers: Sequence[Offer], day: date | None, *, origin: str, place: str, words: str
+    offers: Sequence[Offer], day: date | None, *, origin: str, place: str, words: str, fits: bool
 ) -> list[Offer]:
-    """The same way or place on other days, the nearest day first; all of the kind if there is
-    none of that way."""
+    """The same way or place on other days, the nearest day first. All of the kind where there is
+    none of that way, unless something `fits` already: who flies to London is not shown Tokyo."""
     kind = [o for o in offers if suits(o, words=words)]
-    found = [o for o in kind if suits(o, origin=origin, place=place)] or kind
+    same = [o for o in kind if suits(o, origin=origin, place=place)]
+    found = same if same or fits else kind
     return sorted(found, key=lambda o: _apart(o.attributes.get("date", ""), day)) if day else found
 
 

@@ -355,7 +355,7 @@ def _show(
     rest = [o for o in offers if not (o.offer_id in fitting_ids or unsuited(o, draft.whom))]
     if draft.vertical == "product" and (draft.day or draft.place):
         way = {"origin": draft.origin, "place": draft.place, "words": draft.words}
-        rest = other_days(rest, draft.day, **way)
+        rest = other_days(rest, draft.day, **way, fits=bool(fit))
     ordered = [*fit, *rest][:SHOWN_MAX]
     if not ordered:
         kept = remember((), draft=draft)

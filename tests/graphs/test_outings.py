@@ -45,6 +45,7 @@ def test_day_way_and_count_are_read(
         ("jazz in Berlin", "jazz", "Berlin"),
         ("live music tonight in Lisbon", "live music", "Lisbon"),
         ("what shows in Barcelona are there next week?", "shows", "Barcelona"),
+        ("what shows are there in London this weekend?", "shows", "London"),
         ("events in New York next week", "events", "New York"),
         ("柏林的爵士", "爵士", "柏林"),
     ],
@@ -105,6 +106,13 @@ async def test_other_days_of_the_same_way_come_nearest_first(airport: Conversati
     assert answered.cards is not None
     found = [o.offer_id for o in answered.cards.offers]
     assert found == ["f-Rome-Berlin-2026-12-04", "f-Rome-Berlin-2026-11-27"]
+
+
+async def test_beside_a_flight_that_fits_no_other_way_is_shown(airport: Conversation):
+    answered = await airport.say("Find flights from Berlin to Rome on 4 December")
+    assert answered.cards is not None
+    found = [o.offer_id for o in answered.cards.offers]
+    assert found == ["f-Berlin-Rome-2026-12-04", "f-Berlin-Rome-2026-11-27"]
 
 
 async def test_a_new_day_finds_the_flight_of_that_day(airport: Conversation):
