@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import ObjectInUse
 
 SIZE_MAX = 32 * 1024 * 1024  # rows that are gone leave room behind
 # Everything but rows: tables and columns, rules, triggers, functions, settings of the database.
@@ -40,6 +41,9 @@ SELECT relname FROM pg_class
 WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0
 """
 COUNTED = "SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL"
+
+
+LOOKS_MAX = 5
 
 
 @dataclass
@@ -75,13 +79,21 @@ def fresh_database(postgres: str, template: str) -> Iterator[str]:
 
 def _left(admin: psycopg.Connection[Any], name: str) -> str:
     """Its new name. Nobody is connected to it, and nobody comes back by the old one: a client that
-    lost its connection calls again at once, so the door is shut before it is shown out."""
+    lost its connection calls again at once, so the door is shut before it is shown out. Who was on
+    the way in as it shut is not seen yet, and is shown out with the next look."""
     _run(admin, "ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
-    admin.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [name]
-    )
     after = _another()
-    _run(admin, "ALTER DATABASE {} RENAME TO {}", name, after)
+    for look in range(LOOKS_MAX):
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+            [name],
+        )
+        try:
+            _run(admin, "ALTER DATABASE {} RENAME TO {}", name, after)
+            break
+        except ObjectInUse:
+            if look == LOOKS_MAX - 1:
+                raise
     _run(admin, "ALTER DATABASE {} ALLOW_CONNECTIONS true", after)
     return after
 
