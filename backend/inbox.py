@@ -55,7 +55,9 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     """Wake the purchase that a verified payment event is about. False: it was here before."""
     if not await first_time(session, source="stripe", event_id=event.id, kind=event.type):
         return False
-    if event.customer_id is not None:
+    # A customer's cards and goods are no news of what they pay for a plan.
+    beside = event.type.startswith(("setup_intent.", "payment_method.")) or event.purchase_id
+    if event.customer_id is not None and not beside:
         await _paying(session, event.customer_id, event)
     await cards.wake(session, event)
     by_payment = col(Checkout.payment_id) == event.payment_id

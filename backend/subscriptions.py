@@ -20,7 +20,8 @@ from backend.auth import UserAccount
 from backend.customers import asked
 from backend.database import Database
 from backend.errors import Conflict, Forbidden, Unprocessable
-from backend.subscribers import GRACE, BillingOrder, Subscriber
+from backend.queue import enqueue
+from backend.subscribers import GRACE, SYNC, BillingOrder, Subscriber
 from integrations.billing import Account, Billing, Link, Ware
 from integrations.money import Money
 from integrations.payments import PaymentError
@@ -212,8 +213,10 @@ async def sync(counter: Counter, user_id: str) -> None:
                 await counter.billing.end_now(ended)
                 continue
             return
-    # Still due: the next sweep goes on from here.
+    # Still due, so that no event asks for a reading of its own: this one is asked for again.
     log.warning("sync_contended", user_id=user_id)
+    async with counter.database.transaction() as session:
+        await enqueue(session, SYNC, args={"user_id": user_id})
 
 
 async def _apply(
