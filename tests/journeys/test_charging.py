@@ -1,6 +1,5 @@
 """What a turn costs its person: what they had of it, nothing for what went wrong on our side."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from quotas.plans import Plans
 from tests.journeys.conftest import Product
 from tests.journeys.test_allowance_day import HELLO, newcomer
 from tests.journeys.test_purchase import checkout
+from tests.servers import eventually
 
 HOUR = 3_600
 
@@ -238,7 +238,7 @@ async def test_a_provider_that_does_not_say_is_counted_by_us_and_marked(priced: 
 
 async def test_a_stream_that_the_reader_leaves_costs_what_came_of_it(priced: Product):
     priced.model.pause_s = 0.02
-    priced.model.reply = lambda _: "word " * 500
+    priced.model.reply = lambda _: "word " * 2_000  # by itself it would take most of a minute
     async with priced.client(await newcomer(priced)) as http:
         ask = {**HELLO, "stream": True}
         async with http.stream("POST", "/v1/chat/completions", json=ask) as answer:
@@ -247,13 +247,13 @@ async def test_a_stream_that_the_reader_leaves_costs_what_came_of_it(priced: Pro
                     "content"
                 ):
                     break
-        for _ in range(200):
-            now = level(await quota_of(http))
-            if not now["held"]:
-                break
-            await asyncio.sleep(0.02)
-    whole = 500 * 2  # µUSD that the answer would have cost at the very least
-    assert now["held"] == 0
+
+        async def held() -> int:
+            return int(level(await quota_of(http))["held"])
+
+        await eventually(held, 0, within_s=20)
+        now = level(await quota_of(http))
+    whole = 2_000 * 2  # µUSD that the answer would have cost at the very least
     assert 0 < now["used"] < whole
 
 
