@@ -1,6 +1,8 @@
 """Real HTTP servers on free loopback ports, inside the test's own event loop."""
 
 import asyncio
+import contextlib
+import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,9 +12,13 @@ import uvicorn
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below the ports that the system gives to callers: one of those may be taken by anybody's
+    next connection before it is used."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("a hundred ports are taken")
 
 
 @asynccontextmanager

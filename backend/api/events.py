@@ -7,9 +7,10 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from backend.api import wire
 from backend.errors import AppError
@@ -48,6 +49,15 @@ def sse(one: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(one, ensure_ascii=False)}\n\n"
 
 
+class Streamed(StreamingResponse):
+    """Its generator is closed with it. Of a reader who leaves between two pieces it would hear only
+    when the garbage is collected, and the model would go on until then."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(cast(AsyncGenerator[str, None], self.body_iterator)):
+            await super().__call__(scope, receive, send)
+
+
 async def stream(events: AsyncGenerator[dict[str, Any], None], run: Run) -> StreamingResponse:
     """Waits for the first event, so that a refusal keeps its status."""
     first = await anext(events)
@@ -59,7 +69,7 @@ async def stream(events: AsyncGenerator[dict[str, Any], None], run: Run) -> Stre
                 yield sse(one)
 
     headers = {**STREAM_HEADERS, **run.headers}
-    return StreamingResponse(lines(), media_type="text/event-stream", headers=headers)
+    return Streamed(lines(), media_type="text/event-stream", headers=headers)
 
 
 async def turn_events(

@@ -11,13 +11,13 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import Field, field_validator, model_validator
 
 from backend import legacy
 from backend import turn as turns
 from backend.api import wire
-from backend.api.events import STREAM_HEADERS
+from backend.api.events import STREAM_HEADERS, Streamed
 from backend.api.guests import speaker
 from backend.api.problems import sse_error
 from backend.api.strict import Lenient
@@ -176,9 +176,7 @@ async def create_completion(body: Completion, request: Request, who: UserKey) ->
     said = wire.headers(answer.routed) | legacy.headers(chat.seats, body.model)
     if not body.stream:
         return JSONResponse(await answer.whole(), headers=said)
-    return StreamingResponse(
-        answer.chunks(), media_type="text/event-stream", headers=STREAM_HEADERS | said
-    )
+    return Streamed(answer.chunks(), media_type="text/event-stream", headers=STREAM_HEADERS | said)
 
 
 class Answer:

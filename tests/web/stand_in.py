@@ -8,15 +8,17 @@ was truly paid. What an answer looks like is told in `scenes.py`.
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from backend.api.events import Streamed
 from tests.web import scenes, wares
 
 KEY = "stand-in-key"
@@ -192,14 +194,13 @@ def _without_turns(thread: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in thread.items() if name != "turns"}
 
 
-def _stream(events: AsyncIterator[dict[str, Any]]) -> StreamingResponse:
-    async def lines() -> AsyncIterator[str]:
-        async for event in events:
-            yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+def _stream(events: AsyncGenerator[dict[str, Any], None]) -> Response:
+    async def lines() -> AsyncGenerator[str, None]:
+        async with aclosing(events) as told:
+            async for event in told:
+                yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
 
-    return StreamingResponse(
-        lines(), media_type="text/event-stream", headers={"cache-control": "no-cache"}
-    )
+    return Streamed(lines(), media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
 async def _recorded(
@@ -207,7 +208,7 @@ async def _recorded(
     thread: dict[str, Any],
     text: str,
     events: AsyncIterator[dict[str, Any]],
-) -> AsyncIterator[dict[str, Any]]:
+) -> AsyncGenerator[dict[str, Any], None]:
     """Passes the events on and keeps the turn, as the server's own history does."""
     turn = scenes.stored_turn(text)
     thread["turns"].append(turn)
