@@ -149,7 +149,8 @@ NEWEST = f"""newest AS (
     CASE WHEN q.window_start IS NULL THEN a.window_s ELSE q.window_s END AS window_s,
     COALESCE(q.resets_at, CASE WHEN q.window_start IS NULL AND a.policy = 'calendar'
       THEN {closing("a", "z.timezone", AFTER_AT)} END) AS resets_at,
-    {lapsing("a", "z.timezone", "COALESCE(z.resets_at, q.after_at)")} AS owed_until
+    CASE WHEN z.overage > 0 OR z.carried > 0
+      THEN {lapsing("a", "z.timezone", "COALESCE(z.resets_at, q.after_at)")} END AS owed_until
   FROM asked a CROSS JOIN clock k {LAST}
   LEFT JOIN LATERAL (SELECT z.*) q ON {USABLE}
 )"""  # noqa: S608 - built from the constants above; every value is bound

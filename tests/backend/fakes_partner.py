@@ -240,10 +240,9 @@ class FakePartner:
         if reference not in self.sessions:
             raise PartnerGone("no such session", code="not_found")
         session = self.sessions[reference]
-        basket = session.basket
-        lines = tuple(self._line(i, n) for i, n in [*basket.lines, *self.extra_lines])
+        lines = tuple(self._line(i, n) for i, n in [*session.basket.lines, *self.extra_lines])
         goods = sum(line.amount.amount for line in lines)
-        off = -500 if "WELCOME" in basket.discount_codes else 0
+        off = -500 if "WELCOME" in session.basket.discount_codes else 0
         tax = (goods + off) * self.tax_bps // 10_000
         shipping = 0 if self.books else self.delivery
         totals = [

@@ -224,7 +224,8 @@ BEGIN
             ELSE k.t END) AT TIME ZONE a.timezone)
           + CAST('1 ' || a.span AS interval)) AT TIME ZONE a.timezone
       END END) AS resets_at,
-    CASE a.policy
+    CASE WHEN z.overage > 0 OR z.carried > 0
+      THEN CASE a.policy
         WHEN 'session'
           THEN date_trunc('second', COALESCE(z.resets_at, q.after_at) + make_interval(secs => a.window_s + 0.999999))
         WHEN 'calendar' THEN (date_trunc(a.span, (CASE
@@ -232,7 +233,7 @@ BEGIN
               GREATEST(COALESCE(z.resets_at, q.after_at), COALESCE(z.resets_at, q.after_at) + make_interval(secs => a.window_s - 0.000001))
             ELSE COALESCE(z.resets_at, q.after_at) END) AT TIME ZONE a.timezone)
           + CAST('1 ' || a.span AS interval)) AT TIME ZONE a.timezone
-      END AS owed_until
+      END END AS owed_until
   FROM asked a CROSS JOIN clock k LEFT JOIN LATERAL (
     SELECT * FROM quota_bucket b WHERE b.subject = a.subject AND b.name = a.name
     ORDER BY b.ordinal DESC LIMIT 1
