@@ -185,7 +185,7 @@ async def _build(
         shelf=state.shelf,
         desk=_desks(state.till),
         watch=_watch(state.database, state.routers),
-        clerk=Clerk(state.database.transaction, state.database.single),
+        clerk=Clerk(state.database.transaction, state.database.line),
         judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
     )
     state.counter = Counter(

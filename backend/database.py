@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
+import psycopg
 from fastapi import Depends, Request
 from psycopg.pq import ConnStatus
 from sqlalchemy import event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
+    AsyncEngine,
     AsyncSession,
     async_sessionmaker,
     create_async_engine,
@@ -40,19 +42,78 @@ def libpq_url(url: str) -> str:
     return "postgresql://" + async_url(url).removeprefix("postgresql+psycopg://")
 
 
-def _still_there(connection: Any, _record: object, _proxy: object) -> None:
+def _still_there(driver: Any) -> bool:
     """Asked of every connection before use, without a round trip.
 
     A server that went away has closed the socket, so there is something to read where nothing was
-    asked. The pool then forgets what it has and connects anew.
+    asked.
     """
-    line = connection.driver_connection.pgconn
-    if line.status == ConnStatus.OK:
-        unread = select.poll()
-        unread.register(line.socket, select.POLLIN)
-        if not unread.poll(0):
-            return
-    raise InvalidatePoolError
+    line = driver.pgconn
+    if line.status != ConnStatus.OK:
+        return False
+    unread = select.poll()
+    unread.register(line.socket, select.POLLIN)
+    return not unread.poll(0)
+
+
+def _look(connection: Any, _record: object, _proxy: object) -> None:
+    """The pool then forgets what it has and connects anew."""
+    if not _still_there(connection.driver_connection):
+        raise InvalidatePoolError
+
+
+class Line:
+    """A connection that is kept, for the few statements that every turn waits for.
+
+    To take one from the pool each time costs more than such a statement, and what the database has
+    planned for it is forgotten with the connection. One at a time may use it.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._kept: AsyncConnection | None = None
+        self._driver: Any = None
+
+    @asynccontextmanager
+    async def use(self, *, together: bool) -> AsyncIterator[AsyncConnection]:
+        """`together`: what is done commits when the block ends and is undone when it raises.
+        Otherwise each statement is a transaction: one wait for the database and not three.
+
+        Raises `SQLAlchemyError`, also for what the driver raises.
+        """
+        connection = await self._ready()
+        try:
+            if together:
+                await self._driver.execute("BEGIN")
+            yield connection
+            await self._driver.commit()
+        except psycopg.Error as error:
+            await self._undo()
+            raise DBAPIError(None, None, error) from error
+        except BaseException:
+            await self._undo()
+            raise
+
+    async def _ready(self) -> AsyncConnection:
+        if self._kept is not None and not _still_there(self._driver):
+            await self.close()
+        if self._kept is None:
+            self._kept = await self._engine.connect()
+            self._driver = (await self._kept.get_raw_connection()).driver_connection
+        return self._kept
+
+    async def _undo(self) -> None:
+        try:
+            await self._driver.rollback()
+        except psycopg.Error:
+            await self.close()
+
+    async def close(self) -> None:
+        """It opens again when it is used."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.invalidate()
+            await kept.close()
 
 
 class Database:
@@ -70,9 +131,10 @@ class Database:
                 " -c timezone=UTC",
             },
         )
-        event.listen(self.engine.sync_engine, "checkout", _still_there)
+        event.listen(self.engine.sync_engine, "checkout", _look)
         self._singly = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._lines: list[Line] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -80,13 +142,14 @@ class Database:
         async with self._sessions() as session, session.begin():
             yield session
 
-    @asynccontextmanager
-    async def single(self) -> AsyncIterator[AsyncConnection]:
-        """Each statement is a transaction of its own: one wait for the database and not three."""
-        async with self._singly.connect() as connection:
-            yield connection
+    def line(self) -> Line:
+        """A connection of its own, kept until `dispose`."""
+        self._lines.append(Line(self._singly))
+        return self._lines[-1]
 
     async def dispose(self) -> None:
+        for line in self._lines:
+            await line.close()
         await self.engine.dispose()
 
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -102,20 +102,27 @@ class Lane(Generic[Item, Result]):
             future.set_exception(error)
 
 
+class Line(Protocol):
+    """A connection that is kept for one lane. What is done in `use` commits when its block ends, or
+    each statement at once, where they need not stand or fall together."""
+
+    def use(self, *, together: bool) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+
 class Clerk:
     """Reserve, start and end for every turn of this process.
 
-    `transaction` opens one that commits when its block ends; on what `single` opens every
-    statement is one of its own. Arguments, answers and errors are those of `quotas.usage`.
+    `transaction` opens one that commits when its block ends; `line` gives each lane its connection.
+    Arguments, answers and errors are those of `quotas.usage`.
     """
 
     def __init__(
         self,
         transaction: Callable[[], AbstractAsyncContextManager[AsyncSession]],
-        single: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        line: Callable[[], Line],
     ) -> None:
         self._transaction = transaction
-        self._single = single
+        self._asking, self._starting, self._ending = line(), line(), line()
         self._asks = Lane(self._reserve_all, self._reserve_one)
         self._starts = Lane(self._start_all, self._start_one)
         self._endings = Lane(self._end_all, self._end_one)
@@ -141,11 +148,10 @@ class Clerk:
         return await self._endings.submit(_Ended(ending, write))
 
     async def _reserve_all(self, asked: Sequence["_Asked"]) -> Sequence[Allowance | None]:
-        async with self._transaction() as session:
-            given = await many.reserve(session, [each.ask for each in asked])
-            for each, allowance in zip(asked, given, strict=True):
-                if each.write is not None and allowance is not None:
-                    await each.write(session, allowance)
+        async with self._asking.use(together=_write(asked)) as connection:
+            given = await many.reserve(connection, [each.ask for each in asked])
+            pairs = zip(asked, given, strict=True)
+            await _written(connection, [(a.write, g) for a, g in pairs if a.write and g])
         return given
 
     async def _reserve_one(self, asked: "_Asked") -> Allowance:
@@ -167,7 +173,7 @@ class Clerk:
         return allowance
 
     async def _start_all(self, turns: Sequence[str]) -> Sequence[bool]:
-        async with self._single() as connection:
+        async with self._starting.use(together=False) as connection:
             return await many.start(connection, turns)
 
     async def _start_one(self, turn_id: str) -> bool:
@@ -175,11 +181,10 @@ class Clerk:
             return await usage.start(session, turn_id)
 
     async def _end_all(self, all_of: Sequence["_Ended"]) -> Sequence[dict[str, Any] | None]:
-        async with self._transaction() as session:
-            ended = await many.end(session, [each.ending for each in all_of])
-            for each, end in zip(all_of, ended, strict=True):
-                if each.write is not None and end is not None:
-                    await each.write(session, end.quota)
+        async with self._ending.use(together=_write(all_of)) as connection:
+            ended = await many.end(connection, [each.ending for each in all_of])
+            pairs = zip(all_of, ended, strict=True)
+            await _written(connection, [(a.write, e.quota) for a, e in pairs if a.write and e])
         return [None if end is None else end.quota for end in ended]
 
     async def _end_one(self, each: "_Ended") -> dict[str, Any]:
@@ -200,6 +205,20 @@ class Clerk:
             if each.write is not None:
                 await each.write(session, quota)
         return quota
+
+
+def _write(batch: Sequence["_Asked | _Ended"]) -> bool:
+    return any(each.write is not None for each in batch)
+
+
+async def _written(
+    connection: AsyncConnection, writes: Sequence[tuple[Callable[..., Awaitable[None]], Any]]
+) -> None:
+    """What the turns of a batch write with it; the session's commit is that of them all."""
+    if writes:
+        async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
+            for write, what in writes:
+                await write(session, what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ Turns that want the same bucket take from it in the order in which they came.
 from typing import Any
 
 from sqlalchemy import Connection, Table, event, text
+from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from quotas.holds import OPEN, QuotaHold
@@ -185,19 +186,25 @@ def _add_ddl(_table: Table, connection: Connection, **_: Any) -> None:
         connection.exec_driver_sql(statement)
 
 
+def _driven(statement: str) -> str:
+    """As the driver takes it."""
+    dialect = postgresql.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]
+    return str(text(statement).compile(dialect=dialect))
+
+
 # Each decides, and then shows how the buckets stand: one answer of the database.
-TAKE_ALL = text(
+TAKE_ALL = _driven(
     metered("""
   SELECT json_agg(turn_id) FROM quota_take(CAST(:asks AS json), CAST(:lines AS json),
     CAST(:lease_s AS int), CAST(:at AS timestamptz)) AS turn_id
 """)
 )
-GIVE_ALL = text(
+GIVE_ALL = _driven(
     metered("""
   SELECT json_agg(g) FROM quota_give(CAST(:endings AS json), CAST(:at AS timestamptz)) AS g
 """)
 )
-START_ALL = text("""
+START_ALL = _driven("""
 SELECT turn_id FROM quota_start(CAST(:turns AS text[]), CAST(:lease_s AS int),
   CAST(:at AS timestamptz)) AS turn_id
 """)

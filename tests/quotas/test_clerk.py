@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from backend.database import Database
+from backend.database import Database, Line
 from quotas import usage
 from quotas.clerk import Clerk
 from quotas.many import Ask, Ending
@@ -27,26 +27,37 @@ class Office:
         self.inside = asyncio.Event()
         self.door = asyncio.Event()
         self.door.set()
-        self.clerk = Clerk(self.transaction, self.single)
+        self.clerk = Clerk(self.transaction, self.line)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         async with self.database.transaction() as session:
             yield session
-            self.inside.set()
-            await self.door.wait()
         self.commits += 1
 
-    @asynccontextmanager
-    async def single(self) -> AsyncIterator[AsyncConnection]:
-        async with self.database.single() as connection:
-            yield connection
-        self.commits += 1
+    def line(self) -> "Counted":
+        return Counted(self, self.database.line())
 
     async def take(self, n: int, allowance: Plan, *, subject: str = "u") -> list[str | None]:
         by = Viewer(subject, allowance)
         asks = (self.clerk.reserve(Ask(f"t{i}", by, "light")) for i in range(n))
         return [given.served_role for given in await asyncio.gather(*asks)]
+
+
+class Counted:
+    """A line of the office. The door keeps what was done on it from being heard."""
+
+    def __init__(self, office: Office, line: Line) -> None:
+        self._office = office
+        self._line = line
+
+    @asynccontextmanager
+    async def use(self, *, together: bool) -> AsyncIterator[AsyncConnection]:
+        async with self._line.use(together=together) as connection:
+            yield connection
+            self._office.inside.set()
+            await self._office.door.wait()
+        self._office.commits += 1
 
 
 @pytest.fixture
