@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     DateTime,
     Index,
     Text,
@@ -171,11 +172,15 @@ async def history(
     session: AsyncSession, thread_id: str, *, limit: int = 200, failed: bool = False
 ) -> list[TurnRow]:
     """The newest `limit` turns, oldest first. Of those that failed, only the ones that still owe
-    their answer, and only with `failed`."""
+    their answer, and only with `failed`. A retry that said nothing is not one of them: what it was
+    to answer stands for it."""
     again = aliased(TurnRow)
-    retried = exists().where(col(again.retry_of) == col(TurnRow.id), col(again.state) != "failed")
+    retried = exists().where(
+        col(again.retry_of) == col(TurnRow.id), _answers(again) | (col(again.state) == "open")
+    )
     owing = col(TurnRow.served_role).is_not(None) & col(TurnRow.retry_of).is_(None) & ~retried
-    wanted = col(TurnRow.state) != "failed"
+    first = col(TurnRow.retry_of).is_(None) | (col(TurnRow.state) == "open")
+    wanted = (col(TurnRow.state) != "failed") & (first | _answers(TurnRow))
     query = (
         select(TurnRow)
         .where(col(TurnRow.thread_id) == thread_id, or_(wanted, owing) if failed else wanted)
@@ -204,13 +209,15 @@ async def owed(session: AsyncSession, failed: TurnRow) -> str | None:
         col(TurnRow.retry_of) == (failed.retry_of or ""),
         col(TurnRow.created_at) > failed.created_at,
     )
-    answered = exists().where(
-        or_(col(TurnRow.retry_of) == failed.id, beside),
-        or_(col(TurnRow.state) == "done", col(TurnRow.first_token_ms).is_not(None)),
-        col(TurnRow.state) != "failed",
-    )
+    answered = exists().where(or_(col(TurnRow.retry_of) == failed.id, beside), _answers(TurnRow))
     paid_back = (await session.execute(select(answered))).scalar_one()
     return None if paid_back else failed.served_role
+
+
+def _answers(row: type[TurnRow]) -> ColumnElement[bool]:
+    """Whether a turn gave its person something."""
+    heard = or_(col(row.state) == "done", col(row.first_token_ms).is_not(None))
+    return and_(col(row.state) != "failed", heard)
 
 
 async def debtor(session: AsyncSession, asked: TurnRow) -> TurnRow:

@@ -15,6 +15,7 @@ from tests.journeys.conftest import Product
 from tests.journeys.runs import run
 from tests.journeys.test_allowance_day import HELLO, newcomer
 from tests.journeys.test_charging import MATHS, bucket, level, quota_of
+from tests.servers import eventually
 
 JSON = {"accept": "application/json"}
 
@@ -123,6 +124,30 @@ async def test_an_answer_that_was_read_and_left_is_the_answer(product: Product):
             while (second := await again(http, turn)).status_code == 409:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert second.json()["quota"]["charged"] == {"light": 1}
+
+
+async def test_a_retry_that_was_stopped_before_its_first_word_leaves_the_turn_where_it_was(
+    product: Product,
+):
+    async with product.client(await newcomer(product)) as http:
+        turn = await broken(product, http)
+        thread = (await http.get("/api/threads")).json()["data"][0]["id"]
+        product.model.silent = set(product.app.state.chat.seats.listed())
+        asked = len(product.model.asked)
+
+        async def waiting() -> int:
+            return len(product.model.asked) - asked
+
+        async with http.stream("POST", f"/api/turns/{turn}/retry", json={}):
+            await eventually(waiting, 1, within_s=20)
+        product.model.silent = set()
+
+        async def shown() -> list[tuple[str, str]]:
+            kept = (await http.get(f"/api/threads/{thread}")).json()["turns"]
+            return [(one["id"], one["state"]) for one in kept]
+
+        await eventually(shown, [(turn, "failed")], within_s=20)
+        assert (await again(http, turn)).json()["quota"]["charged"] == {}
 
 
 async def test_a_retry_that_fails_adds_no_debt_to_the_one_it_was_to_pay(product: Product):
