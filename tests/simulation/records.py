@@ -61,6 +61,7 @@ class StagedDatabase(Database):
         self._kind = type("_Clocked", (_Connection,), {"clock": clock})
         self.engine = _engine()
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._lines = []  # nothing that is simulated keeps one
         StagedDatabase.played = self
 
     async def connect(self) -> AsyncConnection[Any]:
