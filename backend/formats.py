@@ -15,7 +15,7 @@ from integrations.money import Money
 
 MONEY: Final = frozenset(
     {"gross", "refunded", "fee", "fee_accrued", "fee_refunded", "fee_recognised", "subscription"}
-    | {"processor_fee", "net_revenue", "balance", "commission"}
+    | {"processor_fee", "dispute_fee", "net_revenue", "balance", "commission"}
 )
 """Columns of minor units; the row's `currency` says of what."""
 

@@ -28,13 +28,16 @@ WITH spent AS (
   WHERE t.effective_at >= :since AND t.effective_at < :until
     AND (CAST(:as_of AS timestamptz) IS NULL OR t.created_at <= :as_of)
     AND split_part(e.account, ':', 1) IN
-      ('subscription', 'processor_fee', 'fee_accrued', 'fee_refunded')
+      ('subscription', 'processor_fee', 'dispute_fee', 'dispute_loss', 'fee_accrued',
+       'fee_refunded')
 ), income AS (
   SELECT {money} AS grp, b.currency,
     -COALESCE(sum(b.amount) FILTER (WHERE b.root = 'subscription'), 0) AS subscription,
     -COALESCE(sum(b.amount) FILTER (WHERE b.root = 'fee_accrued' AND b.amount < 0), 0)
       - COALESCE(sum(b.amount) FILTER (WHERE b.root = 'fee_refunded'), 0) AS commission,
-    COALESCE(sum(b.amount) FILTER (WHERE b.root = 'processor_fee'), 0) AS processor_fee
+    COALESCE(sum(b.amount) FILTER (WHERE b.root = 'processor_fee'), 0) AS processor_fee,
+    COALESCE(sum(b.amount) FILTER (WHERE b.root IN ('dispute_fee', 'dispute_loss')), 0)
+      AS dispute_fee
   FROM booked b
   LEFT JOIN billing_payment p ON p.id = split_part(b.ref, ':', 1)
   LEFT JOIN purchase_order o ON o.checkout_id = b.ref
@@ -44,13 +47,13 @@ WITH spent AS (
 SELECT COALESCE(c.grp, i.grp) AS "{name}", COALESCE(c.currency, i.currency) AS currency,
   COALESCE(c.people, 0) AS people, COALESCE(c.turns, 0) AS turns,
   COALESCE(i.subscription, 0) AS subscription, COALESCE(i.commission, 0) AS commission,
-  COALESCE(i.processor_fee, 0) AS processor_fee,
-  COALESCE(i.subscription + i.commission - i.processor_fee, 0) AS net_revenue,
+  COALESCE(i.processor_fee, 0) AS processor_fee, COALESCE(i.dispute_fee, 0) AS dispute_fee,
+  COALESCE(i.subscription + i.commission - i.processor_fee - i.dispute_fee, 0) AS net_revenue,
   COALESCE(c.cost, 0) AS cost_usd_micros, COALESCE(c.unknown, 0) AS cost_unknown,
   c.p50 AS person_cost_usd_micros_p50, c.p95 AS person_cost_usd_micros_p95,
   c.p99 AS person_cost_usd_micros_p99,
   CASE WHEN COALESCE(c.currency, i.currency) = 'USD'
-    THEN COALESCE(i.subscription + i.commission - i.processor_fee, 0) * 10000
+    THEN COALESCE(i.subscription + i.commission - i.processor_fee - i.dispute_fee, 0) * 10000
       - COALESCE(c.cost, 0) END AS margin_usd_micros
 FROM costs c FULL JOIN income i ON i.grp = c.grp AND i.currency = c.currency
 ORDER BY 1, 2

@@ -75,10 +75,12 @@ WITH booked AS (
     -COALESCE(sum(amount) FILTER (WHERE root = 'fee_recognised'), 0) AS fee_recognised,
     COALESCE(sum(amount) FILTER (WHERE root = 'fee_refunded'), 0) AS fee_refunded,
     COALESCE(sum(amount) FILTER (WHERE root = 'processor_fee'), 0) AS processor_fee,
+    COALESCE(sum(amount) FILTER (WHERE root IN ('dispute_fee', 'dispute_loss')), 0) AS dispute_fee,
     -COALESCE(sum(amount) FILTER (WHERE root = 'subscription'), 0) AS subscription,
     -COALESCE(sum(amount) FILTER (WHERE root = 'cash'), 0) AS refunded
   FROM booked
-  WHERE root IN ('fee_accrued', 'fee_recognised', 'fee_refunded', 'processor_fee', 'subscription')
+  WHERE root IN ('fee_accrued', 'fee_recognised', 'fee_refunded', 'processor_fee', 'dispute_fee',
+      'dispute_loss', 'subscription')
     OR (root = 'cash' AND kind = 'refunded')
   GROUP BY grp, currency
 ), placed AS (
@@ -92,7 +94,9 @@ SELECT COALESCE(i.grp, p.grp) AS "{name}", COALESCE(i.currency, p.currency) AS c
   COALESCE(i.refunded, 0) AS refunded, COALESCE(i.fee_accrued, 0) AS fee_accrued,
   COALESCE(i.fee_refunded, 0) AS fee_refunded, COALESCE(i.fee_recognised, 0) AS fee_recognised,
   COALESCE(i.subscription, 0) AS subscription, COALESCE(i.processor_fee, 0) AS processor_fee,
-  COALESCE(i.fee_accrued - i.fee_refunded + i.subscription - i.processor_fee, 0) AS net_revenue,
+  COALESCE(i.dispute_fee, 0) AS dispute_fee,
+  COALESCE(i.fee_accrued - i.fee_refunded + i.subscription - i.processor_fee - i.dispute_fee, 0)
+    AS net_revenue,
   CASE WHEN p.gross > 0 THEN round(COALESCE(i.fee_accrued, 0) * 10000.0 / p.gross, 1) END
     AS take_rate_bps
 FROM income i FULL JOIN placed p ON p.grp = i.grp AND p.currency = i.currency

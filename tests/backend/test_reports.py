@@ -34,6 +34,7 @@ async def test_revenue_is_what_the_ledger_and_the_orders_say(database: Database)
             "fee_recognised": 0,
             "subscription": 0,
             "processor_fee": 275,
+            "dispute_fee": 0,
             "net_revenue": 325,
             "take_rate_bps": 400,
         },
@@ -48,10 +49,23 @@ async def test_revenue_is_what_the_ledger_and_the_orders_say(database: Database)
             "fee_recognised": 0,
             "subscription": 0,
             "processor_fee": 0,
+            "dispute_fee": 0,
             "net_revenue": -100,
             "take_rate_bps": None,
         },
     ]
+
+
+async def test_what_a_dispute_costs_us_is_no_revenue(database: Database):
+    await sell(database, "a", Money(10_000, "USD"), fee=400, processor=320)
+    async with database.transaction() as session:
+        entries = fees.dispute_cost(merchant_id="mer_shop", fee=Money(1_500, "USD"))
+        await ledger.post(
+            session, kind="dispute_fee", ref="du_1", entries=entries, effective_at=NOON
+        )
+    for name in ("revenue", "margin"):
+        [row] = (await run(database, name, group_by="total")).rows
+        assert (row["dispute_fee"], row["net_revenue"]) == (1_500, 400 - 320 - 1_500)
 
 
 async def test_currencies_are_never_added_up(database: Database):

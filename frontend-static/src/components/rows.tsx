@@ -38,7 +38,7 @@ export function Rows({ rows, caption, none }: { rows: readonly Row[]; caption: s
 }
 
 /** Which columns hold minor units; everything else is shown as it came. */
-const MONEY = /^(gross|refunded|fee(_\w+)?|processor_fee|net_revenue|subscription|overage|total|amount)$/;
+const MONEY = /^(gross|refunded|fee(_\w+)?|(processor|dispute)_fee|net_revenue|subscription|overage|total|amount)$/;
 
 function cell(row: Row, column: string): string {
   const value = row[column];
