@@ -40,8 +40,10 @@ WITH spent AS (
       AS dispute_fee
   FROM booked b
   LEFT JOIN billing_payment p ON p.id = split_part(b.ref, ':', 1)
-  LEFT JOIN purchase_order o ON o.checkout_id = b.ref
-  LEFT JOIN user_account u ON u.id = o.user_id
+  LEFT JOIN order_refund r ON r.id = b.ref
+  LEFT JOIN purchase_order o ON o.id = COALESCE(r.order_id, split_part(b.ref, ':', 1))
+  LEFT JOIN checkout c ON c.id = b.ref
+  LEFT JOIN user_account u ON u.id = COALESCE(o.user_id, c.user_id)
   GROUP BY 1, 2
 )
 SELECT COALESCE(c.grp, i.grp) AS "{name}", COALESCE(c.currency, i.currency) AS currency,

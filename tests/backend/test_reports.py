@@ -7,8 +7,10 @@ import pytest
 from sqlalchemy import text
 
 from backend import fees, formats, ledger, reports
+from backend.auth import UserAccount
 from backend.database import Database
 from backend.errors import BadRequest, NotFound, Unprocessable
+from backend.refunds import OrderRefund
 from integrations.money import Money
 from quotas import usage
 from tests.backend.fakes_reports import NOON, pay, refund, run, say, sell
@@ -299,6 +301,22 @@ async def test_the_margin_is_what_was_paid_less_what_the_answers_cost(database: 
         found = [r for r in (await run(database, "margin", group_by=key)).rows
                  if r["currency"] == "USD"]  # fmt: skip
         assert [r["net_revenue"] for r in found] == [1500 - 88 + 80]
+
+
+async def test_what_is_lost_of_a_commission_is_lost_by_the_plan_that_earned_it(database: Database):
+    async with database.transaction() as session:
+        session.add(UserAccount(id="usr_1", plan="plus"))
+    await sell(database, "a", Money(10_000, "USD"), fee=400)
+    async with database.transaction() as session:
+        work = {"order_id": "ord_a", "kind": "refund", "state": "done", "currency": "USD"}
+        session.add(OrderRefund(id="ref_1", amount=2_500, request_key="k", **work))
+    await refund(database, "ref_1", Money(2_500, "USD"), 100, NOON)
+    async with database.transaction() as session:
+        entries = fees.dispute_cost(merchant_id="m1", fee=Money(15, "USD"))
+        ref = "ord_a:du_1"
+        await ledger.post(session, kind="dispute_fee", ref=ref, entries=entries, effective_at=NOON)
+    [row] = (await run(database, "margin")).rows
+    assert (row["plan"], row["commission"], row["net_revenue"]) == ("plus", 300, 285)
 
 
 async def test_the_funnel_narrows_from_turns_to_orders(database: Database):
