@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from backend.tally import Tally
+from graphs.assistant import told_to
 from graphs.state import Called, Turn
-from integrations.models import Catalogue, Cost, Usage, conversation_bound, cost, token_bound
+from integrations.models import Catalogue, Cost, Usage, cost
+from integrations.tokens import conversation_estimate, token_estimate
 
 UNSAID = Usage(estimated=True)  # the provider did not say what it used
 
@@ -60,10 +62,9 @@ def draw_up(catalogue: Catalogue, turn: Turn, tally: Tally, *, cut: bool) -> Bil
     answered = any(call.by == "answer" for call in calls)
     if cut and served is not None and tally.text and not answered:
         calls.append(Called(served.model, UNSAID))
-    # A provider that does not say what it used gets our own upper count, marked as such.
     calls = [
         replace(call, usage=_counted(turn, tally))
-        if call.usage == UNSAID and call.by == "answer"
+        if call.by == "answer" and _unsaid(call.usage, tally)
         else call
         for call in calls
     ]
@@ -105,9 +106,16 @@ def _price(catalogue: Catalogue, call: Called) -> Cost:
     )
 
 
+def _unsaid(usage: Usage, tally: Tally) -> bool:
+    """Nothing is read for no tokens, and no word written: a zero there is a provider's silence."""
+    return usage.input == 0 or (usage.output == 0 and bool(tally.text))
+
+
 def _counted(turn: Turn, tally: Tally) -> Usage:
+    """Our own count, for a provider that did not say what it used; marked as such."""
+    sent = told_to(turn, tally.routed.admission.role) if tally.routed else turn.messages
     return Usage(
-        input=conversation_bound(turn.messages, turn.tools),
-        output=token_bound("".join(tally.text)) if tally.text else 0,
+        input=conversation_estimate(sent, turn.tools),
+        output=token_estimate("".join(tally.text)),
         estimated=True,
     )

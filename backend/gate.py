@@ -1,6 +1,7 @@
 """The allowance's side of a turn: the graph asks here which role may answer."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -15,13 +16,15 @@ from backend.threads import TurnRow
 from backend.turn import Chat, Request
 from graphs.lifted import plainly
 from graphs.state import Admission, Role, Route, Turn
-from integrations.models import Capability, conversation_bound, needs
+from integrations.models import Capability, needs
+from integrations.tokens import conversation_bound
 from quotas.many import Ask
 from quotas.plans import Plan
 from quotas.plans import Role as PlanRole
 from quotas.usage import Allowance, meter
 
 _WAYS = {"buy_credits": "buy credits", "upgrade": "move to a larger plan"}
+_UPWARDS: tuple[Role, ...] = ("light", "reasoning_mini", "reasoning")
 PURCHASE_LASTS = timedelta(minutes=30)
 
 
@@ -41,8 +44,12 @@ class Gate:
         asks = needs(self._turn.messages, self._turn.tools, self._turn.response_format)
         pinned = self._pinned(plan, route, tokens, asks)
         if self._turn.housekeeping:
-            seat = chat.seats.take("light_mini", tokens, needs=asks)
-            return await self._free(route, seat, await self._meter(plan))
+            able = chat.seats.able(tokens, asks)
+            if "light_mini" in able:
+                seat = chat.seats.take("light_mini", tokens, needs=asks)
+                return await self._free(route, seat, await self._meter(plan))
+            # What the smallest model cannot take is no errand: it spends what it is answered by.
+            route = replace(route, role=next((r for r in _UPWARDS if r in able), "reasoning"))
         role = spent = self._chosen(plan, route, pinned)
         if (lighter := route.lifted_from) and not pinned:
             route = await self._lifted(plan, route)

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backend.errors import BadRequest, NotFound
-from integrations.models import ROLES, Capability, Catalogue, Endpoint, conversation_bound
+from integrations.models import ROLES, Capability, Catalogue, Endpoint
 from integrations.prices import ceiling
+from integrations.tokens import conversation_bound
 from quotas.plans import Plan
 
 ANSWER_ROOM = 256  # tokens that must stay free for an answer

@@ -25,6 +25,7 @@ from graphs.state import (
     Effort,
     Finished,
     Remembered,
+    Role,
     Route,
     Routed,
     TextDelta,
@@ -83,7 +84,9 @@ def _branch(turn: Turn, route: Route) -> Branch:
 
 
 async def light(state: State) -> State:
-    return {"brief": _brief(state, effort=None)}
+    """A light answer takes the effort that was asked for, and is told none otherwise."""
+    asked = state["turn"].ask.effort
+    return {"brief": _brief(state, effort=state["admission"].effort if asked else None)}
 
 
 async def reasoning(state: State) -> State:
@@ -91,16 +94,16 @@ async def reasoning(state: State) -> State:
 
 
 def _brief(state: State, *, effort: Effort | None) -> Brief:
-    turn, messages = state["turn"], [dict(m) for m in state["turn"].messages]
+    return Brief(tuple(told_to(state["turn"], state["admission"].role)), effort=effort)
+
+
+def told_to(turn: Turn, role: Role) -> list[dict[str, Any]]:
+    """What the role's model is sent: the conversation, under our own words where it has none."""
+    messages = [dict(m) for m in turn.messages]
     if messages and messages[0].get("role") not in ("system", "developer"):
-        words = prompt(
-            state["admission"].role,
-            style=turn.style,
-            warmth=turn.warmth,
-            language=turn.language,
-        )
+        words = prompt(role, style=turn.style, warmth=turn.warmth, language=turn.language)
         messages.insert(0, {"role": "system", "content": words})
-    return Brief(tuple(messages), effort=effort)
+    return messages
 
 
 async def agent(state: State, runtime: Runtime[TurnContext]) -> State:

@@ -48,15 +48,15 @@ __all__ = [
     "Seat",
     "ToolPiece",
     "Usage",
-    "conversation_bound",
     "cost",
     "needs",
-    "token_bound",
 ]
 _Answer = AsyncGenerator[AIMessageChunk, None]  # what `astream` is, though it says less
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 120.0
-PICTURE_TOKENS = 2_000  # more than a provider counts for one of any size
+# What the client raises for an answer that is none. It checks shapes as it goes and names no error
+# of its own for a wrong one.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 _PASSING = frozenset({401, 403, 404, 408, 409, 425, 429})  # a key, a name, a queue: its own
 
 
@@ -72,45 +72,6 @@ class ModelUnavailable(Exception):
     def passing(self) -> bool:
         """Another model may do better. A request that is itself wrong is wrong everywhere."""
         return self.status is None or self.status in _PASSING or self.status >= 500
-
-
-def token_bound(text: str) -> int:
-    """More tokens than any byte-level BPE vocabulary makes of `text`, without one at hand.
-
-    A run of letters costs at most 0.6 tokens a letter, a digit or sign one, a CJK character two,
-    anything else its UTF-8 bytes. Plain English comes out about twice too high, on purpose: a
-    conversation that might not fit must not be sent.
-    """
-    bound = 0.0
-    for c in text:
-        if c.isascii():
-            bound += 0.6 if c.isalpha() else (0.2 if c == " " else 1.0)
-        elif "\u3000" <= c <= "\u9fff" or "\uff00" <= c <= "\uffef":
-            bound += 2.0
-        else:
-            bound += len(c.encode("utf-8", "replace"))
-    return int(bound) + 1
-
-
-def conversation_bound(
-    messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
-) -> int:
-    """The same bound over messages and tools, with the chat template's own tokens (8 a message)."""
-    seen = [_without_pictures(m) for m in messages]
-    bodies = [
-        json.dumps(m, ensure_ascii=False, default=str) for m in (*(m for m, _ in seen), *tools)
-    ]
-    pictures = sum(count for _, count in seen)
-    return sum(token_bound(body) + 8 for body in bodies) + pictures * PICTURE_TOKENS
-
-
-def _without_pictures(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
-    """A picture costs by its size and not by the letters that carry it."""
-    parts = message.get("content")
-    if not isinstance(parts, list):
-        return message, 0
-    kept = [p for p in parts if not isinstance(p, dict) or p.get("type") != "image_url"]
-    return {**message, "content": kept}, len(parts) - len(kept)
 
 
 class ChatModels:
@@ -226,15 +187,21 @@ class ChatModels:
         first_token_s: float,
     ) -> AsyncGenerator[Chunk, None]:
         """One model's answer, named on its first piece; its health is noted as it ends."""
+        ended: str | None = None
         try:
             answer = client.astream([dict(m) for m in messages], **extra)
             async with aclosing(cast(_Answer, answer)) as pieces:
                 async with asyncio.timeout(first_token_s):
                     first = await _first_that_says(pieces, name)
                 self.health.worked(name)
-                yield _chunk(first, name)
+                chunk, ended = _chunk(first, name), _end_of(first)
+                yield chunk
                 async for piece in pieces:
-                    yield _chunk(piece)
+                    chunk, ended = _chunk(piece), _end_of(piece) or ended
+                    yield chunk
+            if ended is None:  # a stream that just stops was cut, however politely
+                self.health.failed(name, "broke off")
+                raise ModelUnavailable(f"{name} broke off before its answer was whole")
         except TimeoutError as error:
             self.health.failed(name, "no first token in time")
             raise ModelUnavailable(f"{name} said nothing for {first_token_s:g} s") from error
@@ -246,6 +213,11 @@ class ChatModels:
         except (openai.APIError, httpx.HTTPError) as error:
             self.health.failed(name, type(error).__name__)
             raise ModelUnavailable(str(error) or type(error).__name__) from error
+        except _UNREADABLE as error:  # a page of HTML, half a line of JSON, numbers that are none
+            if ended is not None:  # all was said, and only what it used cannot be read
+                return
+            self.health.failed(name, "unreadable answer")
+            raise ModelUnavailable(f"{name} answered what cannot be read") from error
 
     async def fill(
         self,
@@ -284,8 +256,7 @@ class ChatModels:
 async def _first_that_says(pieces: _Answer, name: str) -> AIMessageChunk:
     """Providers open with an empty piece before the model has done anything: that is no token."""
     async for piece in pieces:
-        ended = piece.response_metadata.get("finish_reason")
-        if piece.text or piece.tool_call_chunks or ended:
+        if piece.text or piece.tool_call_chunks or _end_of(piece):
             return piece
     raise ModelUnavailable(f"{name} ended without an answer")
 
@@ -293,6 +264,11 @@ async def _first_that_says(pieces: _Answer, name: str) -> AIMessageChunk:
 def _key(path: Path | None) -> SecretStr:
     """A provider's key from its file; one without a file (a server of one's own) needs none."""
     return SecretStr(path.read_text().strip() if path else "none")
+
+
+def _end_of(piece: AIMessageChunk) -> str | None:
+    ended: str | None = piece.response_metadata.get("finish_reason")
+    return ended
 
 
 def _chunk(piece: AIMessageChunk, model: str | None = None) -> Chunk:
@@ -313,6 +289,6 @@ def _chunk(piece: AIMessageChunk, model: str | None = None) -> Chunk:
         text=piece.text if isinstance(piece.text, str) else "",
         model=model,
         tools=tools,
-        finish_reason=piece.response_metadata.get("finish_reason"),
+        finish_reason=_end_of(piece),
         usage=usage,
     )

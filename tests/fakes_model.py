@@ -28,7 +28,8 @@ class FakeModel:
     pause_s: float = 0.0
     without_usage: bool = False
     usage: dict[str, Any] | None = None
-    finish: str = "stop"
+    finish: str | None = "stop"  # None: it stops without a word
+    raw: str | None = None  # sent as it is, instead of an answer
     tool_call: dict[str, Any] | None = None
 
     def app(self) -> FastAPI:
@@ -47,6 +48,8 @@ class FakeModel:
         if status is not None:
             error = {"message": "scripted failure", "type": "server_error", "code": None}
             return JSONResponse({"error": error}, status)
+        if self.raw is not None:
+            return Response(self.raw, media_type="text/event-stream")
         return StreamingResponse(self._stream(body), media_type="text/event-stream")
 
     async def _stream(self, body: dict[str, Any]) -> AsyncIterator[str]:

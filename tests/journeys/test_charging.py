@@ -225,15 +225,34 @@ async def test_nonsense_from_the_provider_is_mended_and_marked(priced: Product, 
         assert level(body["quota"])["used"] >= 0
 
 
-async def test_a_provider_that_does_not_say_is_counted_by_us_and_marked(priced: Product):
-    priced.model.without_usage = True
+@pytest.mark.parametrize("silence", [None, {"prompt_tokens": 0, "completion_tokens": 0}])
+async def test_a_provider_that_does_not_say_is_counted_by_us_and_marked(
+    priced: Product, silence: dict[str, int] | None
+):
+    priced.model.without_usage, priced.model.usage = silence is None, silence
     async with priced.client(await newcomer(priced)) as http:
         body = await say(http)
     usage = body["usage"]
     assert usage["emptor"]["estimated"]
-    assert usage["prompt_tokens"] > 0
-    assert usage["completion_tokens"] > 0
+    assert usage["prompt_tokens"] > 60  # our own words to the model are read as well
+    assert 6 <= usage["completion_tokens"] <= 14
     assert level(body["quota"])["used"] == usage["emptor"]["cost_usd_micros"] > 0
+
+
+@pytest.mark.parametrize("fault", [{"finish": None}, {"raw": "<html>busy</html>"}])
+async def test_an_answer_that_is_cut_or_none_is_no_answer_and_costs_nothing(
+    product: Product, fault: dict[str, Any]
+):
+    vars(product.model).update(fault)
+    product.app.state.models.health.pulses.clear()
+    async with product.client(await newcomer(product)) as http:
+        plain = await http.post("/v1/chat/completions", json=HELLO)
+        assert (plain.status_code, plain.json()["error"]["code"]) == (502, "model_failed")
+        streamed = await http.post("/v1/chat/completions", json={**HELLO, "stream": True})
+        assert "model_failed" in streamed.text
+        now = level(await quota_of(http))
+    product.app.state.models.health.pulses.clear()
+    assert (now["used"], now["held"]) == (0, 0)
 
 
 async def test_a_stream_that_the_reader_leaves_costs_what_came_of_it(priced: Product):
@@ -257,32 +276,46 @@ async def test_a_stream_that_the_reader_leaves_costs_what_came_of_it(priced: Pro
     assert 0 < now["used"] < whole
 
 
-async def test_a_long_conversation_never_falls_to_a_window_too_small(product: Product):
-    """The mini model's window is shrunk: the turn waits rather than being cut."""
+@pytest.fixture
+def cramped(product: Product) -> Iterator[Product]:
+    """The product with a smallest model whose window is small."""
     chat = product.app.state.chat
     models = chat.seats.catalogue.models
     small = models["gpt-5-nano"].model_copy(update={"context_window": 2_000})
     catalogue = chat.seats.catalogue.model_copy(update={"models": {**models, "gpt-5-nano": small}})
     product.app.state.chat = replace(chat, seats=type(chat.seats)(catalogue, chat.seats.endpoint))
+    yield product
+    product.app.state.chat = chat
+
+
+async def test_a_long_conversation_never_falls_to_a_window_too_small(cramped: Product):
+    """The turn waits rather than being cut."""
     long = {"role": "user", "content": "Good morning! " + "Nice weather today. " * 400}
-    try:
-        async with product.client(await newcomer(product)) as http:
-            for _ in range(10):
-                body = await say(http)
-                assert body["model"] == "gpt-5-mini"
-            short = await say(http)
-            assert short["model"] == "gpt-5-nano"
-            refused = await http.post("/v1/chat/completions", json={**HELLO, "messages": [long]})
-            assert refused.status_code == 429
-            assert int(refused.headers["retry-after"]) > 0
-            assert refused.json()["exits"][0]["action"] == "wait"
-            ways = [way["action"] for way in refused.json()["exits"]]
-            assert ways == ["wait", "buy_credits", "upgrade"]  # the mini model is no way for it
-            assert "begin a new conversation" in refused.json()["error"]["message"]
-            assert refused.headers["ratelimit"].startswith('"light";r=0;t=')
-            assert (await say(http))["model"] == "gpt-5-nano"
-    finally:
-        product.app.state.chat = chat
+    async with cramped.client(await newcomer(cramped)) as http:
+        for _ in range(10):
+            body = await say(http)
+            assert body["model"] == "gpt-5-mini"
+        short = await say(http)
+        assert short["model"] == "gpt-5-nano"
+        refused = await http.post("/v1/chat/completions", json={**HELLO, "messages": [long]})
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) > 0
+        assert refused.json()["exits"][0]["action"] == "wait"
+        ways = [way["action"] for way in refused.json()["exits"]]
+        assert ways == ["wait", "buy_credits", "upgrade"]  # the mini model is no way for it
+        assert "begin a new conversation" in refused.json()["error"]["message"]
+        assert refused.headers["ratelimit"].startswith('"light";r=0;t=')
+        assert (await say(http))["model"] == "gpt-5-nano"
+
+
+async def test_an_errand_that_the_smallest_model_cannot_take_is_a_turn_like_others(
+    cramped: Product,
+):
+    task = {"role": "user", "content": "### Task:\nSummarise. " + "Nice weather today. " * 400}
+    async with cramped.client(await newcomer(cramped)) as http:
+        body = await say(http, messages=[task])
+        assert (body["model"], body["quota"]["charged"]) == ("gpt-5-mini", {"light": 1})
+        assert body["route"]["role"] == body["quota"]["requested_role"] == "light"
 
 
 async def test_nobody_is_cut_off_or_downgraded_between_confirmation_and_receipt(product: Product):

@@ -214,6 +214,17 @@ async def test_a_housekeeping_call_goes_to_the_smallest_model_and_is_free(produc
         assert _used((await http.get("/api/quota")).json()) == before
 
 
+@pytest.mark.parametrize("model", ["auto", "gpt-5"])
+async def test_an_effort_that_was_asked_for_reaches_the_model_of_a_casual_turn_too(product, model):
+    ask = {"model": model, "messages": [{"role": "user", "content": "Good morning!"}]}
+    async with product.client("pro") as http:
+        answer = await http.post("/v1/chat/completions", json={**ask, "reasoning_effort": "low"})
+        assert answer.json()["route"]["kind"] == "casual"
+        assert product.model.asked[-1]["reasoning_effort"] == "low"
+        await http.post("/v1/chat/completions", json=ask)
+        assert "reasoning_effort" not in product.model.asked[-1]
+
+
 async def test_a_card_number_reaches_neither_the_model_nor_a_row(product):
     said = "Hello, my card is 4242 4242 4242 4242, remember it"
     async with product.client() as http:
