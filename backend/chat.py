@@ -18,7 +18,7 @@ from sqlmodel import col
 
 from backend import decisions, incidents, metrics, threads
 from backend.bill import Bill, draw_up
-from backend.errors import AppError, ModelFailed, Unavailable
+from backend.errors import AppError, BadRequest, ModelFailed, Unavailable
 from backend.gate import Gate, told
 from backend.ids import new_id
 from backend.masking import mask_cards
@@ -37,6 +37,8 @@ T = TypeVar("T")
 
 WATCH_EVERY: Final = 50
 """Decisions between two looks at the tripwires; a periodic job looks every minute besides."""
+
+CANCEL_AGAIN_S: Final = 3.0
 
 # Tasks that end a turn whose reader has gone, or look after one; kept so as not to be collected.
 _endings: set[asyncio.Task[Any]] = set()
@@ -120,7 +122,11 @@ async def _end(
 ) -> tuple[Closed, Exception | None]:
     """Wait for the graph to be gone, then close the turn as it ended."""
     tally = noted.tally
-    await asyncio.wait([running])
+    # A cancellation can be lost where a library waits: it is asked for again, but not so soon that
+    # it would cut the cleaning up.
+    while not (await asyncio.wait([running], timeout=CANCEL_AGAIN_S))[0]:
+        log.warning("turn_still_running", turn_id=tally.turn_id)
+        running.cancel()
     state, error = "done", None
     if running.cancelled():
         state = "aborted"
@@ -165,8 +171,12 @@ async def _watched(chat: Chat) -> None:
 
 
 def _model_failed(error: ModelUnavailable) -> AppError:
-    """Busy or still loading passes (503); anything else is the model's failure (502)."""
+    """Busy or still loading passes (503), a request that no model takes is its sender's (400);
+    anything else is the model's failure (502)."""
     said = error.detail.rstrip(".")
+    if not error.passing:
+        code = "context_length_exceeded" if decisions.too_long(error) else "invalid_request"
+        return BadRequest(f"The model refused the request: {said}. Nothing was charged", code=code)
     if error.status in (429, 503):
         return Unavailable(
             f"The model cannot answer now: {said}. Nothing was charged; try again shortly",

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import httpx
 import openai
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
@@ -189,7 +189,7 @@ class ChatModels:
         """One model's answer, named on its first piece; its health is noted as it ends."""
         ended: str | None = None
         try:
-            answer = client.astream([dict(m) for m in messages], **extra)
+            answer = client.astream([_sent(m) for m in messages], **extra)
             async with aclosing(cast(_Answer, answer)) as pieces:
                 async with asyncio.timeout(first_token_s):
                     first = await _first_that_says(pieces, name)
@@ -251,6 +251,34 @@ class ChatModels:
         except json.JSONDecodeError:
             return None, usage
         return (filled if isinstance(filled, dict) else None), usage
+
+
+def _sent(message: Mapping[str, Any]) -> dict[str, Any] | AIMessage:
+    """As the client takes it. A call whose arguments are no JSON object goes back to the model as
+    it wrote it: small models cut them short, and only they can mend it."""
+    calls = message.get("tool_calls") or ()
+    if all(_is_object(call["function"]["arguments"]) for call in calls):
+        return dict(message)
+    return AIMessage(
+        content=message.get("content") or "",
+        invalid_tool_calls=[
+            InvalidToolCall(
+                type="invalid_tool_call",
+                id=call["id"],
+                name=call["function"]["name"],
+                args=call["function"]["arguments"],
+                error=None,
+            )
+            for call in calls
+        ],
+    )
+
+
+def _is_object(arguments: str) -> bool:
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 async def _first_that_says(pieces: _Answer, name: str) -> AIMessageChunk:

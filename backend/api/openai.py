@@ -8,24 +8,24 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field, field_validator, model_validator
 
 from backend import legacy
 from backend import turn as turns
 from backend.api import wire
+from backend.api.completion import Completion
 from backend.api.events import STREAM_HEADERS, Streamed
 from backend.api.guests import speaker
+from backend.api.leaving import unless_left
 from backend.api.problems import sse_error
-from backend.api.strict import Lenient
 from backend.auth import UserKey, user_key
 from backend.chat import play
 from backend.errors import AppError, ModelFailed
 from backend.turn import Chat, Closed, Opened, TurnEvent
-from graphs.state import Effort, Routed, TextDelta, ToolCallDelta
+from graphs.state import Routed, TextDelta, ToolCallDelta
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": "OpenAI's error object", "content": {"application/json": {}}}
@@ -33,94 +33,6 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"], responses=ERRORS)
 CREATED = 1_767_225_600  # the catalogue's own birthday; models here have no other
-
-
-class Part(Lenient):
-    type: str
-    text: str | None = None
-    image_url: dict[str, Any] | None = None
-
-
-class Called(Lenient):
-    name: str = Field(min_length=1, max_length=200)
-    arguments: str = "{}"
-
-
-class ToolCall(Lenient):
-    id: str = Field(min_length=1, max_length=200)
-    type: Literal["function"] = "function"
-    function: Called
-
-
-class ChatMessage(Lenient):
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[Part] | None = None
-    name: str | None = None
-    tool_calls: list[ToolCall] | None = None
-    tool_call_id: str | None = None
-
-    @model_validator(mode="after")
-    def _answers_a_call(self) -> "ChatMessage":
-        if self.role == "tool" and not self.tool_call_id:
-            raise ValueError("a tool message needs its tool_call_id")
-        return self
-
-    def for_model(self) -> dict[str, Any]:
-        """As the model's client takes it: content is always there, if only empty."""
-        return {"content": "", **self.model_dump(exclude_none=True)}
-
-
-class Function(Lenient):
-    name: str = Field(pattern="^[A-Za-z0-9_.-]{1,64}$")
-    description: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    strict: bool | None = None
-
-
-class Tool(Lenient):
-    type: Literal["function"]
-    function: Function
-
-
-class StreamOptions(Lenient):
-    include_usage: bool = False
-
-
-class Completion(Lenient):
-    """`POST /v1/chat/completions`. Fields that this server has no use for are left aside."""
-
-    model: str = Field(min_length=1, max_length=200)
-    messages: list[ChatMessage] = Field(min_length=1, max_length=2000)
-    stream: bool = False
-    stream_options: StreamOptions | None = None
-    tools: list[Tool] | None = Field(None, max_length=128)
-    tool_choice: str | dict[str, Any] | None = None
-    temperature: float | None = Field(None, ge=0, le=2)
-    max_tokens: int | None = Field(None, ge=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
-    n: int | None = Field(None, ge=1, le=1)
-    stop: str | list[str] | None = None
-    reasoning_effort: str | None = None
-    response_format: dict[str, Any] | None = None
-
-    @field_validator("reasoning_effort")
-    @classmethod
-    def _known_effort(cls, value: str | None) -> str | None:
-        if value not in (None, "none", "minimal", "low", "medium", "high", "xhigh"):
-            raise ValueError("must be none, minimal, low, medium or high")
-        return value
-
-    @property
-    def effort(self) -> Effort | None:
-        known: dict[str, Effort] = {
-            "none": "low",
-            "minimal": "low",
-            "low": "low",
-            "medium": "medium",
-            "high": "high",
-            "xhigh": "high",
-        }
-        return known.get(self.reasoning_effort or "")
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -165,17 +77,17 @@ async def create_completion(body: Completion, request: Request, who: UserKey) ->
         model=body.model,
         effort=body.effort,
         tools=tuple(t.model_dump(exclude_unset=True) for t in body.tools or ()),
-        tool_choice=body.tool_choice,
+        tool_choice=body.choice,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,
-        stop=tuple([body.stop] if isinstance(body.stop, str) else body.stop or ()),
-        response_format=body.response_format,
+        stop=body.stops,
+        response_format=body.format,
     )
     answer = Answer(body, play(chat, asked))
-    await answer.begin()
+    await unless_left(request, answer.begin())
     said = wire.headers(answer.routed) | legacy.headers(chat.seats, body.model)
     if not body.stream:
-        return JSONResponse(await answer.whole(), headers=said)
+        return JSONResponse(await unless_left(request, answer.whole()), headers=said)
     return Streamed(answer.chunks(), media_type="text/event-stream", headers=STREAM_HEADERS | said)
 
 

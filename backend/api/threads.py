@@ -17,6 +17,7 @@ from backend import turn as turns
 from backend.api.agui import request_for
 from backend.api.events import Run, stream, turn_events
 from backend.api.guests import speaker
+from backend.api.leaving import unless_left
 from backend.api.strict import Strict
 from backend.auth import UserKey
 from backend.chat import play
@@ -190,7 +191,10 @@ async def _answer(chat: Chat, request: Request, asked: turns.Request, thread: Th
     events = turn_events(play(chat, asked), run, asked.model, whole=whole)
     if not whole:
         return await stream(events, run)
-    finished = await _last(events)
+    # Who sends a key may come back for the answer.
+    keyed = "idempotency-key" in request.headers
+    last = _last(events)
+    finished = await last if keyed else await unless_left(request, last)
     async with chat.database.transaction() as session:
         row = await threads.turn(session, asked.user.id, finished["result"]["turn_id"])
         told = {**turn_json(row), "outcome": finished["outcome"]}

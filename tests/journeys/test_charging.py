@@ -1,5 +1,6 @@
 """What a turn costs its person: what they had of it, nothing for what went wrong on our side."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -253,6 +254,33 @@ async def test_an_answer_that_is_cut_or_none_is_no_answer_and_costs_nothing(
         now = level(await quota_of(http))
     product.app.state.models.health.pulses.clear()
     assert (now["used"], now["held"]) == (0, 0)
+
+
+@pytest.mark.parametrize("surface", ["stream", "whole", "rest"])
+async def test_who_leaves_before_the_first_word_frees_the_model_and_is_charged_nothing(
+    product: Product, surface: str
+):
+    async with product.client(await newcomer(product)) as http:
+        thread = (await http.post("/api/threads", json={})).json()["id"]
+        ask: dict[str, Any] = {**HELLO, "stream": surface == "stream"}
+        path, json_ = "/v1/chat/completions", {"accept": "application/json"}
+        if surface == "rest":
+            path, ask = f"/api/threads/{thread}/turns", {"text": "Good morning!"}
+        product.model.silent = set(product.app.state.chat.seats.listed())
+        asking = asyncio.create_task(http.post(path, json=ask, headers=json_))
+
+        async def active() -> int:
+            return product.model.active
+
+        await eventually(active, 1, within_s=20)
+        asking.cancel()
+        await eventually(active, 0, within_s=5)
+
+        async def stands() -> tuple[int, int]:
+            now = level(await quota_of(http))
+            return now["used"], now["held"]
+
+        await eventually(stands, (0, 0), within_s=10)
 
 
 async def test_a_stream_that_the_reader_leaves_costs_what_came_of_it(priced: Product):

@@ -151,10 +151,11 @@ async def test_tool_deltas_come_in_openais_order(product):
 
 
 async def test_a_failing_model_is_a_502_and_costs_nothing(product):
-    product.model.fail_status = 400
+    product.model.fail_status = 500
     async with product.client("pro") as http:
         before = _used((await http.get("/api/quota")).json())
         answer = await http.post("/v1/chat/completions", json=HELLO)
+        product.app.state.models.health.pulses.clear()
         assert answer.status_code == 502
         assert answer.json()["error"]["code"] == "model_failed"
         assert _used((await http.get("/api/quota")).json()) == before
@@ -223,6 +224,56 @@ async def test_an_effort_that_was_asked_for_reaches_the_model_of_a_casual_turn_t
         assert product.model.asked[-1]["reasoning_effort"] == "low"
         await http.post("/v1/chat/completions", json=ask)
         assert "reasoning_effort" not in product.model.asked[-1]
+
+
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"response_format": {"type": "bogus"}},
+        {"response_format": {"type": "json_schema"}},
+        {"tool_choice": "bogus"},
+        {"tool_choice": "required"},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "none"}}},
+        {"stop": ["a", "b", "c", "d", "e"]},
+        {"messages": [{"role": "user", "content": [SOUND]}]},
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+    ],
+)
+async def test_what_no_model_can_serve_is_refused_before_one_is_asked(product, wrong):
+    ask = {"model": "auto", "messages": [{"role": "user", "content": "Good morning!"}]}
+    async with product.client() as http:
+        answer = await http.post("/v1/chat/completions", json=ask | wrong)
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert product.model.asked == []
+
+
+async def test_what_a_model_refuses_as_wrong_is_its_senders_mistake(product):
+    ask = {"model": "auto", "messages": [{"role": "user", "content": "Good morning!"}]}
+    product.model.fail_status = 400
+    async with product.client() as http:
+        answer = await http.post("/v1/chat/completions", json=ask)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
+    assert "scripted failure" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("arguments", ["{", "not json", "[1]", '{"city": "Par'])
+async def test_arguments_that_a_model_cut_short_go_back_to_it_as_they_are(product, arguments):
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}
+    told = [
+        {"role": "user", "content": "Look at it"},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "these arguments are no JSON"},
+    ]
+    async with product.client() as http:
+        ask = {"model": "auto", "messages": told, "tools": [TOOL]}
+        answer = await http.post("/v1/chat/completions", json=ask)
+    assert answer.status_code == 200, answer.text
+    sent = next(m for m in product.model.asked[-1]["messages"] if m["role"] == "assistant")
+    assert sent["tool_calls"][0]["function"] == {"name": "look", "arguments": arguments}
 
 
 async def test_a_card_number_reaches_neither_the_model_nor_a_row(product):
