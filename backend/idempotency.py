@@ -9,14 +9,14 @@ their own rows. This spares the caller a second answer, not a second charge.
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import rfc8785
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from sqlalchemy import LargeBinary, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -33,6 +33,7 @@ from backend.errors import (
     IdempotencyInFlight,
     IdempotencyKeyRequired,
 )
+from backend.streams import Streamed
 
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(hours=48)
@@ -158,7 +159,8 @@ async def forget_old(session: AsyncSession) -> None:
 
 
 class IdempotentRoute(APIRoute):
-    """A route whose POSTs honour `Idempotency-Key`. Streams pass through and keep no answer."""
+    """A route whose POSTs honour `Idempotency-Key`. A stream is kept when it has ended well; one
+    that broke, or whose reader left, may be asked for again."""
 
     required: ClassVar[bool] = False
 
@@ -225,24 +227,40 @@ async def _answered(request: Request, original: Handler) -> Response:
 
 
 async def _kept(database: Database, response: Response, at: Mapping[str, str]) -> Response:
-    if isinstance(response, StreamingResponse):
-        response.body_iterator = _released(database, response.body_iterator, at)
+    if isinstance(response, Streamed):
+        pieces = cast(AsyncGenerator[str, None], response.body_iterator)
+        response.body_iterator = _recorded(database, response, pieces, at)
         return response
     async with database.transaction() as session:
         if response.status_code >= 500 or response.status_code in _NOT_KEPT:
             await drop(session, **at)
         else:
-            headers = {k: v for k, v in response.headers.items() if k not in _OWN_HEADERS}
-            answer = Kept(response.status_code, headers, bytes(response.body))
-            await keep(session, answer=answer, **at)
+            await keep(session, answer=_answer(response, bytes(response.body)), **at)
     return response
 
 
-async def _released(database: Database, stream: Any, at: Mapping[str, str]) -> AsyncIterator[Any]:
-    """The stream as it is; the claim holds off a second one until it ends or the lease does."""
+def _answer(response: Response, body: bytes) -> Kept:
+    headers = {k: v for k, v in response.headers.items() if k not in _OWN_HEADERS}
+    return Kept(response.status_code, headers, body)
+
+
+async def _recorded(
+    database: Database,
+    response: Streamed,
+    pieces: AsyncGenerator[str, None],
+    at: Mapping[str, str],
+) -> AsyncGenerator[str, None]:
+    """The stream as it is, kept when it is whole; the claim holds off a second one until then."""
+    told: list[str] = []
     try:
-        async for piece in stream:
-            yield piece
+        async with aclosing(pieces) as all_pieces:
+            async for piece in all_pieces:
+                told.append(piece)
+                yield piece
     finally:
         async with database.transaction() as session:
-            await drop(session, **at)
+            if response.whole:
+                answer = _answer(response, "".join(told).encode())
+                await keep(session, answer=answer, **at)
+            else:
+                await drop(session, **at)

@@ -19,10 +19,11 @@ from backend.api.strict import check_json
 from backend.auth import UserAccount, UserKey
 from backend.chat import play
 from backend.errors import BadRequest, Unprocessable
+from backend.idempotency import IdempotentRoute
 from backend.threads import Thread
 from backend.turn import Chat
 
-router = APIRouter(tags=["AG-UI"])
+router = APIRouter(tags=["AG-UI"], route_class=IdempotentRoute)
 
 DECISIONS_MAX = 20
 

@@ -7,14 +7,12 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from typing import Any
 
 from backend.api import wire
 from backend.errors import AppError
 from backend.ids import new_id
+from backend.streams import Streamed
 from backend.tally import cards_as_json
 from backend.turn import Closed, Opened, TurnEvent
 from graphs.state import Blocked, Cards, Consent, Proposal, Routed, TextDelta
@@ -49,16 +47,7 @@ def sse(one: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(one, ensure_ascii=False)}\n\n"
 
 
-class Streamed(StreamingResponse):
-    """Its generator is closed with it. Of a reader who leaves between two pieces it would hear only
-    when the garbage is collected, and the model would go on until then."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(cast(AsyncGenerator[str, None], self.body_iterator)):
-            await super().__call__(scope, receive, send)
-
-
-async def stream(events: AsyncGenerator[dict[str, Any], None], run: Run) -> StreamingResponse:
+async def stream(events: AsyncGenerator[dict[str, Any], None], run: Run) -> Streamed:
     """Waits for the first event, so that a refusal keeps its status."""
     first = await anext(events)
 
@@ -66,10 +55,12 @@ async def stream(events: AsyncGenerator[dict[str, Any], None], run: Run) -> Stre
         async with aclosing(events) as rest:
             yield sse(first)
             async for one in rest:
+                response.whole = one["type"] == "RUN_FINISHED"
                 yield sse(one)
 
     headers = {**STREAM_HEADERS, **run.headers}
-    return Streamed(lines(), media_type="text/event-stream", headers=headers)
+    response = Streamed(lines(), media_type="text/event-stream", headers=headers)
+    return response
 
 
 async def turn_events(

@@ -17,13 +17,14 @@ from backend import legacy
 from backend import turn as turns
 from backend.api import wire
 from backend.api.completion import Completion
-from backend.api.events import STREAM_HEADERS, Streamed
+from backend.api.events import STREAM_HEADERS
 from backend.api.guests import speaker
 from backend.api.leaving import unless_left
 from backend.api.problems import sse_error
 from backend.auth import UserKey, user_key
 from backend.chat import play
 from backend.errors import AppError, ModelFailed
+from backend.streams import Streamed
 from backend.turn import Chat, Closed, Opened, TurnEvent
 from graphs.state import Routed, TextDelta, ToolCallDelta
 
