@@ -36,9 +36,21 @@ export function threadInAddress(): string | null {
   return new URLSearchParams(location.search).get("thread");
 }
 
-function name(id: string | null): void {
+/** Back leads to the conversation before; one that has just been begun replaces the empty page. */
+function name(id: string | null, begun = false): void {
   threadId.value = id;
-  history.replaceState(null, "", id === null ? "/" : `/?thread=${encodeURIComponent(id)}`);
+  const address = id === null ? "/" : `/?thread=${encodeURIComponent(id)}`;
+  if (address === location.pathname + location.search) return;
+  if (begun) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
+}
+
+/** What the address says after Back or Forward. */
+export function followAddress(): void {
+  const id = threadInAddress();
+  if (id === threadId.value) return;
+  if (id === null) beginThread();
+  else void openThread(id);
 }
 
 /** Asks in the open conversation, or in a new one. Ends when the answer does. */
@@ -70,6 +82,6 @@ async function say(turn: Turn, where: (signal: AbortSignal) => Promise<[path: st
 
 async function createThread(signal: AbortSignal): Promise<string> {
   const created = await call<ThreadSummary>("POST", "/api/threads", { body: {}, signal });
-  name(created.id);
+  name(created.id, true);
   return created.id;
 }

@@ -21,8 +21,9 @@ export interface ActivityPart {
 
 export type Part = TextPart | ActivityPart;
 
-/** `cut`: the connection broke before the run said that it was over. */
-export type Ending = "running" | "done" | "stopped" | "cut" | "failed";
+/** `cut`: the connection broke before the run said that it was over. `left`: stopped before this page
+ * was loaded, by a press or by leaving; nobody can tell which. */
+export type Ending = "running" | "done" | "stopped" | "left" | "cut" | "failed";
 
 export class Turn {
   readonly key = randomId();
@@ -74,7 +75,7 @@ export class Turn {
   }
 }
 
-const ENDINGS = { open: "done", done: "done", failed: "failed", aborted: "stopped" } as const;
+const ENDINGS = { open: "done", done: "done", failed: "failed", aborted: "left" } as const;
 
 /** A turn as the server kept it. */
 export function storedTurn(stored: StoredTurn): Turn {

@@ -61,11 +61,27 @@ async def test_stop_ends_the_answer_and_frees_the_server(
     await page.get_by_label("Your message").fill("slow please")
     await page.get_by_label("Your message").press("Enter")
     await expect(page.locator(".prose")).to_contain_text("word word")
+    await page.get_by_label("Your message").fill("half a thought")
     await page.get_by_role("button", name="Stop").click()
     await expect(page.get_by_text("You stopped this answer.")).to_be_visible()
     # By itself it would go on for half a minute.
     await until(lambda: stand_in.running == 0, within_s=10)
     await expect(page.get_by_role("button", name="Send")).to_be_visible()
+    # The draft is still the person's, and the box has the focus again.
+    await expect(page.locator("article.turn")).to_have_count(1)
+    await expect(page.get_by_label("Your message")).to_have_value("half a thought")
+    await expect(page.get_by_label("Your message")).to_be_focused()
+
+
+async def test_back_leads_to_the_conversation_before(page: Page, base_url: str) -> None:
+    await journey.enter(page, base_url)
+    await journey.ask(page, "I need a tent")
+    await page.get_by_role("button", name="New conversation").first.click()
+    await journey.ask(page, "Why?")
+    await page.go_back()
+    await expect(page.locator(".question")).to_contain_text("I need a tent")
+    await page.go_forward()
+    await expect(page.locator(".question")).to_contain_text("Why?")
 
 
 async def test_a_failing_model_and_a_cut_stream_are_said_plainly(page: Page, base_url: str) -> None:

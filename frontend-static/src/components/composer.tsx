@@ -27,6 +27,12 @@ export function Composer() {
     draft.value = "";
     void ask(text);
   };
+  // The button to send stands in the same place a moment later: this click must not be its.
+  const halt = (event: MouseEvent) => {
+    event.preventDefault();
+    stop.value?.();
+    box.current?.focus();
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     // Enter also accepts a word in an input method for Chinese; that must not send.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -60,11 +66,17 @@ export function Composer() {
             {t("composer.hint")}
           </span>
           {running ? (
-            <button type="button" class="round solid" aria-label={t("composer.stop")} onClick={() => stop.value?.()}>
+            <button key="stop" type="button" class="round solid" aria-label={t("composer.stop")} onClick={halt}>
               <Icon node={Square} size={15} />
             </button>
           ) : (
-            <button type="submit" class="round solid" aria-label={t("composer.send")} disabled={draft.value.trim() === ""}>
+            <button
+              key="send"
+              type="submit"
+              class="round solid"
+              aria-label={t("composer.send")}
+              disabled={draft.value.trim() === ""}
+            >
               <Icon node={ArrowUp} />
             </button>
           )}

@@ -13,6 +13,7 @@ import { WaitingPayments } from "./waiting";
 
 const ENDED_BADLY: Partial<Record<Ending, Key>> = {
   stopped: "turn.stopped",
+  left: "turn.left",
   cut: "turn.cut",
   failed: "turn.failed",
 };
@@ -48,7 +49,7 @@ function BadEnding({ turn }: { turn: Turn }) {
   if (key === undefined) return null;
   const fault = turn.fault.value;
   return (
-    <div class="notice" role={turn.ending.value === "stopped" ? "status" : "alert"}>
+    <div class="notice" role={turn.ending.value === "stopped" || turn.ending.value === "left" ? "status" : "alert"}>
       {fault ? wording(fault) : t(key)}{" "}
       {turn.question !== "" && (
         <button type="button" class="link" disabled={stop.value !== null} onClick={() => void askAgain(turn)}>

@@ -13,7 +13,7 @@ import { t } from "../i18n";
 import { recall } from "../session";
 import { sheet } from "../sheet";
 import { door } from "../state";
-import { openThread, refreshThreads, threadInAddress } from "../thread";
+import { followAddress, openThread, refreshThreads, threadInAddress } from "../thread";
 
 async function enter(): Promise<void> {
   if (!(await recall())) return;
@@ -22,7 +22,11 @@ async function enter(): Promise<void> {
 }
 
 export function ChatPage() {
-  useEffect(() => void enter(), []);
+  useEffect(() => {
+    void enter();
+    addEventListener("popstate", followAddress);
+    return () => removeEventListener("popstate", followAddress);
+  }, []);
   if (door.value === "opening") return <main class="waiting">{t("loading")}</main>;
   if (door.value !== "open") return <Door entered={enter} />;
   return (
