@@ -39,6 +39,7 @@ WATCH_EVERY: Final = 50
 """Decisions between two looks at the tripwires; a periodic job looks every minute besides."""
 
 CANCEL_AGAIN_S: Final = 3.0
+WAIT_MAX_S: Final = 3_600  # whatever a provider says
 
 # Tasks that end a turn whose reader has gone, or look after one; kept so as not to be collected.
 _endings: set[asyncio.Task[Any]] = set()
@@ -181,7 +182,7 @@ def _model_failed(error: ModelUnavailable) -> AppError:
         return Unavailable(
             f"The model cannot answer now: {said}. Nothing was charged; try again shortly",
             code="model_busy" if error.status == 429 else "model_unavailable",
-            headers={"Retry-After": "3"},
+            headers={"Retry-After": str(min(error.retry_after_s or 3, WAIT_MAX_S))},
         )
     return ModelFailed(f"The model did not answer: {said}. Nothing was charged; try again")
 

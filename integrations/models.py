@@ -61,12 +61,16 @@ _PASSING = frozenset({401, 403, 404, 408, 409, 425, 429})  # a key, a name, a qu
 
 
 class ModelUnavailable(Exception):
-    """The model did not answer or broke off. `status` is its HTTP status where there was one."""
+    """The model did not answer or broke off. `status` is its HTTP status where there was one, and
+    `retry_after_s` what a busy one asked for."""
 
-    def __init__(self, detail: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, detail: str, *, status: int | None = None, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
+        self.retry_after_s = retry_after_s
 
     @property
     def passing(self) -> bool:
@@ -206,7 +210,12 @@ class ChatModels:
             self.health.failed(name, "no first token in time")
             raise ModelUnavailable(f"{name} said nothing for {first_token_s:g} s") from error
         except openai.APIStatusError as error:
-            refused = ModelUnavailable(error.message, status=error.status_code)
+            wait = error.response.headers.get("retry-after", "")
+            refused = ModelUnavailable(
+                error.message,
+                status=error.status_code,
+                retry_after_s=int(wait) if wait.isdecimal() else None,
+            )
             if refused.passing:
                 self.health.failed(name, f"HTTP {error.status_code}")
             raise refused from error

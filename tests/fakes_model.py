@@ -21,6 +21,7 @@ class FakeModel:
     active: int = 0
     cancelled: int = 0
     fail_status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)  # of a failure
     failing: dict[str, int] = field(default_factory=dict)  # status by model
     silent: set[str] = field(default_factory=set)  # models that open and never say a word
     broken: set[str] = field(default_factory=set)  # models that break off after a word
@@ -47,7 +48,7 @@ class FakeModel:
         status = self.failing.get(body["model"], self.fail_status)
         if status is not None:
             error = {"message": "scripted failure", "type": "server_error", "code": None}
-            return JSONResponse({"error": error}, status)
+            return JSONResponse({"error": error}, status, self.headers)
         if self.raw is not None:
             return Response(self.raw, media_type="text/event-stream")
         return StreamingResponse(self._stream(body), media_type="text/event-stream")

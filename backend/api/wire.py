@@ -149,7 +149,7 @@ def limits(quota: Mapping[str, Any]) -> dict[str, str]:
     bucket = _binding(quota)
     if bucket is None:
         return {}
-    # A rolling window has no end: what can be waited for is its next room.
+    # A rolling window has no end: what can be waited for is its next room, and there may be room.
     reset = bucket.get("resets_at") or bucket.get("next_free_at") or ""
     left_s = _seconds_until(reset)
     warning = bucket.get("warning")
@@ -158,7 +158,7 @@ def limits(quota: Mapping[str, Any]) -> dict[str, str]:
         "ratelimit": f'"{bucket["name"]}";r={bucket["remaining"]};t={left_s}',
         "ratelimit-policy": f'"{bucket["name"]}";q={bucket["cap"]};w={bucket["window_s"]}',
         "x-emptor-quota-remaining": str(bucket["remaining"]),
-        "x-emptor-quota-reset": str(reset),
+        **({"x-emptor-quota-reset": str(reset)} if reset else {}),
         "x-ratelimit-limit-requests": str(bucket["cap"]),
         "x-ratelimit-remaining-requests": str(bucket["remaining"]),
         "x-ratelimit-reset-requests": _duration(left_s),

@@ -260,6 +260,15 @@ async def test_what_a_model_refuses_as_wrong_is_its_senders_mistake(product):
     assert "scripted failure" in answer.json()["error"]["message"]
 
 
+async def test_a_busy_provider_says_for_how_long(product):
+    ask = {"model": "auto", "messages": [{"role": "user", "content": "Good morning!"}]}
+    product.model.fail_status, product.model.headers = 429, {"retry-after": "7"}
+    async with product.client() as http:
+        answer = await http.post("/v1/chat/completions", json=ask)
+    product.app.state.models.health.pulses.clear()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+
+
 @pytest.mark.parametrize("arguments", ["{", "not json", "[1]", '{"city": "Par'])
 async def test_arguments_that_a_model_cut_short_go_back_to_it_as_they_are(product, arguments):
     call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}
