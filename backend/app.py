@@ -315,6 +315,7 @@ def _queue(state: Any, hits: Hits) -> Any:
         ],
         subscriber=partial(subscriptions.sync, state.counter),
         cards=partial(wallet.refresh, state.wallet),
+        billing=state.counter.billing,
         watch=state.chat.watch,
         rerank=partial(reranking.nightly, state.catalogue),
     )

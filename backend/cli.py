@@ -209,7 +209,8 @@ def reconcile(
             f" {first.expected}, found {first.found} {first.currency}."
         )
     if made.unanswered:
-        fail(f"The processor gave no answer about {made.unanswered} of {made.charges} charges.")
+        asked_for = made.charges + made.customers
+        fail(f"The processor gave no answer to {made.unanswered} of {asked_for} questions.")
     asked = f"{made.charges} charges" if made.charges else "no charges asked for"
     typer.echo(f"All agree: {made.orders} orders, {made.bookings} bookings, {asked}.")
 
@@ -222,6 +223,7 @@ def _reconciled(days: int) -> Any:
     from backend.database import Database
     from backend.processor import processor_at
     from backend.serve import StartFailed, database_at
+    from integrations.stripe_billing import StripeBilling
 
     async def run(settings: Settings) -> Any:
         payments = processor_at(settings)  # before the database is ours: is a product running?
@@ -230,7 +232,8 @@ def _reconciled(days: int) -> Any:
                 stack.push_async_callback(payments.aclose)
             database = Database(await stack.enter_async_context(database_at(settings)), pool_size=2)
             stack.push_async_callback(database.dispose)
-            return await reconciling.reconcile(database, payments, days=days)
+            billing = StripeBilling(payments) if payments is not None else None
+            return await reconciling.reconcile(database, payments, billing, days=days)
 
     try:
         return asyncio.run(run(load()))

@@ -37,6 +37,7 @@ async def book(
         item = order.item
     if await _first(session, user_id, paid, item):
         await _book(session, user_id, paid, packs.get(item))
+        await incidents.resolve(session, "books_differ", subject=paid.id)
     for refund in paid.refunds:
         await _take_back(session, paid, refund)
     return True
@@ -129,6 +130,7 @@ async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> Non
     elif paid.bought == "credits":
         await grants.cut(session, id=row.id, part=amount.amount, whole=left.amount)
     await ledger.post(session, kind=kind, ref=ref, entries=entries, effective_at=refund.at)
+    await incidents.resolve(session, "books_differ", subject=paid.id)
 
 
 _EARNED = text("""

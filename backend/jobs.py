@@ -23,6 +23,7 @@ from backend.refunds import MOVING as REFUND_MOVING
 from backend.refunds import REFUND, OrderRefund
 from backend.subscribers import SYNC
 from backend.till import Till
+from integrations.billing import Billing
 
 __all__ = ["build", "due", "enqueue", "redrive", "schema_sql", "sweep", "worker"]
 
@@ -52,6 +53,7 @@ def build(
     sweeps: Sequence[Sweep] = (),
     subscriber: Reading | None = None,
     cards: Reading | None = None,
+    billing: Billing | None = None,
     watch: Sweep | None = None,
     rerank: Sweep | None = None,
 ) -> procrastinate.App:
@@ -59,6 +61,7 @@ def build(
 
     `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
     `subscriber` reads one paying person at the processor again, `cards` one person's cards.
+    `billing` is what reconciliation holds paying people against.
     `watch` runs every minute: the router's tripwires; `rerank` every night: what is shown against
     the facts alone.
     """
@@ -92,7 +95,8 @@ def build(
         await retry_stalled(app)
 
     _read_again(app, subscriber, cards)
-    _look_after(app, till, watch, rerank)
+    _reconcile(app, till, billing)
+    _look_after(app, watch, rerank)
     return app
 
 
@@ -110,16 +114,16 @@ def _read_again(app: procrastinate.App, subscriber: Reading | None, cards: Readi
             await cards(user_id)
 
 
-def _look_after(
-    app: procrastinate.App, till: Till, watch: Sweep | None, rerank: Sweep | None
-) -> None:
-    """The tasks that only look: at books and ranking every night, at the router every minute."""
-
+def _reconcile(app: procrastinate.App, till: Till, billing: Billing | None) -> None:
     @app.periodic(cron=RECONCILE_CRON)
     @app.task(name="reconcile", queue=QUEUE, queueing_lock="reconcile")
     async def reconcile_task(timestamp: int) -> None:
         del timestamp
-        await reconciling.nightly(till.database, till.payments)
+        await reconciling.nightly(till.database, till.payments, billing)
+
+
+def _look_after(app: procrastinate.App, watch: Sweep | None, rerank: Sweep | None) -> None:
+    """The tasks that only look: at the ranking every night, at the router every minute."""
 
     @app.periodic(cron=RERANK_CRON)
     @app.task(name="rerank", queue=QUEUE, queueing_lock="rerank")

@@ -2,6 +2,7 @@
 
 Whatever does not fit is listed and never mended here: a difference is a person's matter. At night
 each one becomes an incident. Purchases still under way are counted apart, they are no difference.
+Who pays for plans and packs is compared too (`payers`), and read again when something differs.
 """
 
 import asyncio
@@ -13,8 +14,10 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend import incidents
+from backend import incidents, payers, subscribers
 from backend.database import Database
+from backend.differences import Difference
+from integrations.billing import Billing
 from integrations.money import Money
 from integrations.payments import Dispute, PaymentError, Payments
 
@@ -110,26 +113,16 @@ SELECT (SELECT count(*) FROM purchase_order WHERE placed_at >= :since AND placed
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """`subject` is the order's (or the booking's) id; amounts in minor units of `currency`."""
-
-    kind: str
-    subject: str
-    merchant_id: str | None
-    expected: int
-    found: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What was held against what. `charges` counts those that the processor was asked about."""
+    """What was held against what. `charges` and `customers` count those that the processor was
+    asked about."""
 
     since: datetime
     until: datetime
     orders: int
     bookings: int
     charges: int
+    customers: int
     unanswered: int
     under_way: int
     open_incidents: int
@@ -140,7 +133,8 @@ class Reconciliation:
         return not self.differences and not self.unanswered
 
     def document(self) -> dict[str, Any]:
-        checked = {n: getattr(self, n) for n in ("orders", "bookings", "charges", "unanswered")}
+        names = ("orders", "bookings", "charges", "customers", "unanswered")
+        checked = {name: getattr(self, name) for name in names}
         return {
             "ok": self.ok,
             "from": _instant(self.since),
@@ -153,9 +147,14 @@ class Reconciliation:
 
 
 async def reconcile(
-    database: Database, payments: Payments | None, *, days: int = DAYS
+    database: Database,
+    payments: Payments | None,
+    billing: Billing | None = None,
+    *,
+    days: int = DAYS,
 ) -> Reconciliation:
-    """The last `days` days, up to now. Without `payments` only orders and books are compared."""
+    """The last `days` days, up to now. Without `payments` only orders and books are compared,
+    without `billing` nobody's plans and packs."""
     until = datetime.now(UTC)
     period: dict[str, Any] = {"since": until - timedelta(days=days), "until": until}
     async with database.transaction() as session:
@@ -171,13 +170,17 @@ async def reconcile(
     if payments is not None:
         room = asyncio.Semaphore(_AT_ONCE)
         answers = await asyncio.gather(*(_charge(payments, row, room) for row in charged))
-    found += [one for answer in answers for one in answer or ()]
+    payer: list[list[Difference] | None] = []
+    if billing is not None:
+        payer = await payers.compare(database, billing, **period, most=CHARGES_MAX)
+    found += [one for answer in (*answers, *payer) for one in answer or ()]
     return Reconciliation(
         **period,
         orders=counts["orders"],
         bookings=counts["bookings"],
         charges=len(answers),
-        unanswered=sum(answer is None for answer in answers),
+        customers=len(payer),
+        unanswered=sum(answer is None for answer in (*answers, *payer)),
         under_way=counts["under_way"],
         open_incidents=counts["open_incidents"],
         differences=tuple(found),
@@ -213,12 +216,16 @@ def _sum(banks: Sequence[Dispute], states: Collection[str], row: Any) -> Money:
     return sum(found[1:], found[0]) if found else Money.zero(row["currency"])
 
 
-async def nightly(database: Database, payments: Payments) -> Reconciliation:
+async def nightly(
+    database: Database, payments: Payments | None, billing: Billing | None = None
+) -> Reconciliation:
     """The last days, each difference made an incident that a person looks at."""
-    made = await reconcile(database, payments, days=NIGHTLY_DAYS)
+    made = await reconcile(database, payments, billing, days=NIGHTLY_DAYS)
     async with database.transaction() as session:
         for one in made.differences:
             await _tell(session, one)
+            if one.user_id is not None:
+                await subscribers.soon(session, one.user_id)
     return made
 
 

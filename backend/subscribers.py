@@ -25,7 +25,8 @@ _COUNT: Any = BigInteger()
 class Subscriber(SQLModel, table=True):
     """`granted` is the plan that the subscription gives now; empty when it gives none.
 
-    `closing`: the person is erased, so the subscription ends at once.
+    `closing`: the person is erased, so the subscription ends at once. `asked`: a job that reads
+    the person is on its way.
     """
 
     __tablename__ = "subscriber"
@@ -42,6 +43,7 @@ class Subscriber(SQLModel, table=True):
     past_due_at: datetime | None = Field(default=None, sa_type=MOMENT)
     grace_until: datetime | None = Field(default=None, sa_type=MOMENT)
     closing: bool = False
+    asked: bool = False
     version: int = 0
     next_sync_at: datetime | None = Field(default=None, sa_type=MOMENT)
     created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
@@ -92,8 +94,8 @@ async def ensure(session: AsyncSession, user_id: str) -> Subscriber:
     await session.execute(
         insert(Subscriber)
         .values(
-            user_id=user_id, granted="", standing="", ends=False, closing=False, version=0,
-            created_at=func.now(), updated_at=func.now(),
+            user_id=user_id, granted="", standing="", ends=False, closing=False, asked=False,
+            version=0, created_at=func.now(), updated_at=func.now(),
         )
         .on_conflict_do_nothing()
     )  # fmt: skip
@@ -117,7 +119,7 @@ async def write(session: AsyncSession, read: Subscriber, values: Mapping[str, An
     query = (
         update(Subscriber)
         .where(col(Subscriber.user_id) == read.user_id, col(Subscriber.version) == read.version)
-        .values(version=read.version + 1, updated_at=func.now(), **values)
+        .values(version=read.version + 1, asked=False, updated_at=func.now(), **values)
         .returning(col(Subscriber.version))
     )
     return (await session.execute(query)).scalar_one_or_none() is not None
@@ -125,11 +127,10 @@ async def write(session: AsyncSession, read: Subscriber, values: Mapping[str, An
 
 _WAKE = text("""
 WITH before AS (
-  SELECT user_id, next_sync_at FROM subscriber WHERE customer_id = :customer FOR UPDATE
+  SELECT user_id, asked FROM subscriber WHERE customer_id = :customer FOR UPDATE
 )
-UPDATE subscriber s SET next_sync_at = now(), version = s.version + 1 FROM before
-WHERE s.user_id = before.user_id
-RETURNING s.user_id, before.next_sync_at IS NOT NULL AND before.next_sync_at <= now() AS asked
+UPDATE subscriber s SET next_sync_at = now(), asked = true, version = s.version + 1 FROM before
+WHERE s.user_id = before.user_id RETURNING s.user_id, before.asked
 """)
 
 
@@ -159,10 +160,20 @@ async def close(session: AsyncSession, user_id: str) -> None:
         await enqueue(session, SYNC, args={"user_id": user_id})
 
 
+async def soon(session: AsyncSession, user_id: str) -> None:
+    """Let the next sweep read this person again."""
+    await session.execute(
+        update(Subscriber)
+        .where(col(Subscriber.user_id) == user_id, col(Subscriber.customer_id).is_not(None))
+        .values(next_sync_at=func.now(), version=col(Subscriber.version) + 1)
+    )
+
+
 async def due(session: AsyncSession, *, limit: int = 50) -> list[str]:
-    """Whose reading is due: an event was lost, a grace ended, a fee was not known yet."""
+    """Whose reading is due: a page was opened, a day has passed, a grace ended, a fee was not
+    known yet. By chance, so that those who cannot be read do not keep the others waiting."""
     query = select(col(Subscriber.user_id)).where(col(Subscriber.next_sync_at) <= func.now())
-    return list((await session.execute(query.limit(limit))).scalars())
+    return list((await session.execute(query.order_by(func.random()).limit(limit))).scalars())
 
 
 def document(row: Subscriber | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ if nobody wrote since it began to read, so repeats and any order end in the same
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import auth, customers, incidents, income, subscribers
+from backend import auth, customers, incidents, income, lookout, subscribers
 from backend.auth import UserAccount
 from backend.customers import asked
 from backend.database import Database
@@ -29,7 +29,6 @@ from quotas.packs import Pack
 from quotas.plans import Plan, Plans
 
 log = structlog.get_logger()
-_AGAIN = timedelta(seconds=30)
 _TRIES = 10
 _MONTH = timedelta(days=27)
 FREE = "free"
@@ -90,7 +89,8 @@ async def choose(counter: Counter, user_id: str, plan_name: str) -> dict[str, An
             key=f"checkout:{order}",
         )
     )
-    return await _page(counter, "checkout", plan_name, order, link)
+    await _page(counter, user_id, order, link)
+    return {"id": order, "state": "checkout", "plan": plan_name, "url": link.url}
 
 
 async def _change(counter: Counter, row: Subscriber, plan_name: str) -> dict[str, Any]:
@@ -125,7 +125,8 @@ async def _change(counter: Counter, row: Subscriber, plan_name: str) -> dict[str
             key=f"change:{order}",
         )
     )
-    return await _page(counter, "confirm", plan_name, order, link)
+    await _page(counter, row.user_id, order, link)
+    return {"id": order, "state": "confirm", "plan": plan_name, "url": link.url}
 
 
 async def buy(counter: Counter, user_id: str, pack_name: str) -> dict[str, Any]:
@@ -145,6 +146,7 @@ async def buy(counter: Counter, user_id: str, pack_name: str) -> dict[str, Any]:
             key=f"checkout:{order}",
         )
     )
+    await _page(counter, user_id, order, link)
     return {"id": order, "pack": pack.name, "state": "checkout", "url": link.url}
 
 
@@ -159,6 +161,7 @@ async def portal(counter: Counter, user_id: str) -> dict[str, Any]:
             customer=row.customer_id, back=f"{counter.url}/", key=f"portal:{order}"
         )
     )
+    await _page(counter, user_id, order, link)
     return {"url": link.url}
 
 
@@ -178,12 +181,9 @@ async def _order(counter: Counter, user_id: str, kind: str, item: str) -> str:
         return order.id
 
 
-async def _page(counter: Counter, state: str, plan: str, order: str, link: Link) -> dict[str, Any]:
+async def _page(counter: Counter, user_id: str, order: str, link: Link) -> None:
     async with counter.database.transaction() as session:
-        await session.execute(
-            update(BillingOrder).where(col(BillingOrder.id) == order).values(page_id=link.id)
-        )
-    return {"id": order, "state": state, "plan": plan, "url": link.url}
+        await lookout.opened(session, user_id, order=order, page=link.id)
 
 
 def _answer(counter: Counter, state: str, plan: str) -> dict[str, Any]:
@@ -235,6 +235,8 @@ async def _apply(
     unknown = bool(chosen) and not over and granted not in counter.plans.by_name
     granted = row.granted if unknown else granted
     complete = all(paid.fee is not None for paid in account.payments)
+    refs = [paid.ref for paid in account.payments]
+    page = await lookout.waiting(session, row.user_id, granted=granted, paid=refs)
     values = {
         "subscription_id": chosen.id if chosen else None,
         "standing": chosen.standing if chosen else "over",
@@ -243,13 +245,20 @@ async def _apply(
         "period_end": chosen.period_end if chosen else None,
         "past_due_at": since,
         "grace_until": since + GRACE if since else None,
-        "next_sync_at": _next(now, since, soon=over or not complete),
+        "next_sync_at": lookout.after(
+            now,
+            page=page,
+            period_end=chosen.period_end if chosen else None,
+            past_due=since,
+            soon=over or not complete,
+        ),
     }
     if not await subscribers.write(session, row, values):
         return None
     await _book(session, counter, row, account)
     if granted != row.granted:
         await _follow(session, row, granted)
+        await incidents.resolve(session, "books_differ", subject=row.user_id)
     if unknown:
         await _report(session, row, "subscription_unknown", "pays for a plan that is not ours")
     if len(live) > 1:
@@ -264,13 +273,6 @@ def _given_back(account: Account, subscription: str) -> bool:
     paid = [p for p in account.payments if p.subscription == subscription]
     newest = max((p.at for p in paid), default=None)
     return newest is not None and all(p.given_back for p in paid if p.at > newest - _MONTH)
-
-
-def _next(now: datetime, since: datetime | None, *, soon: bool) -> datetime | None:
-    """When to look again by ourselves: soon for a fee not known yet, else when a grace ends."""
-    if soon:
-        return now + _AGAIN
-    return since + GRACE if since else None
 
 
 async def _book(session: AsyncSession, counter: Counter, row: Subscriber, account: Account) -> None:
@@ -304,7 +306,7 @@ async def _report(
 
 
 async def sweep(counter: Counter) -> None:
-    """What nobody woke: lost events, graces that ended, packs that were used."""
+    """What nobody woke: lost events, pages left open, graces that ended, packs that were used."""
     async with counter.database.transaction() as session:
         waiting = await subscribers.due(session)
         await income.recognise(session)

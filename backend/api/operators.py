@@ -289,12 +289,13 @@ async def ledger_verify(session: Session) -> dict[str, Any]:
 async def read_reconciliation(
     request: Request, days: Annotated[int, Query(ge=1, le=400)] = reconciling.DAYS
 ) -> dict[str, Any]:
-    """Charges, orders and ledger of the last `days` days, held against each other.
+    """Charges, orders, ledger and who pays for plans, of the last `days` days, held together.
 
     `differences` is what does not fit; `under_way` are purchases that have not ended yet.
     """
     state = request.app.state
-    made = await reconciling.reconcile(state.database, state.payments, days=days)
+    billing = state.counter.billing
+    made = await reconciling.reconcile(state.database, state.payments, billing, days=days)
     return made.document()
 
 

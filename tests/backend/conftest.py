@@ -5,11 +5,17 @@ import asyncio
 import pytest
 from fastapi import FastAPI
 
-from backend import auth
+from backend import auth, subscribers
 from backend.api import checkouts, problems, webhooks
 from backend.auth import UserAccount
+from backend.database import Database
+from backend.settings import ROOT
+from backend.subscriptions import Counter
 from backend.vault import Vault
 from integrations.payments import Method
+from quotas import packs
+from quotas.plans import Plans
+from tests.backend.fakes_billing import Processor
 from tests.backend.fakes_checkout import World
 from tests.backend.place import Place, work
 from tests.servers import serving
@@ -55,3 +61,13 @@ async def place(database, served, tmp_path):
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)
     await world.database.dispose()
+
+
+@pytest.fixture
+async def counter(database: Database) -> Counter:
+    plans = Plans.load(ROOT / "quotas" / "plans.toml")
+    async with database.transaction() as session:
+        session.add(UserAccount(id="usr_1", name="Kim"))
+        await subscribers.ensure(session, "usr_1")
+        await subscribers.name(session, "usr_1", "cus_1")
+    return Counter(database, Processor(), plans, packs.load(plans), "http://x")

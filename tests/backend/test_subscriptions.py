@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,66 +10,13 @@ from sqlalchemy import text
 
 from backend import subscribers, subscriptions
 from backend.auth import UserAccount
-from backend.database import Database
 from backend.settings import ROOT
 from backend.subscriptions import Counter
-from integrations.billing import Account, Paid, Refunded, Standing, Subscription
+from integrations.billing import Account, Paid, Refunded
 from integrations.money import Money
-from integrations.payments import PaymentUnknown
 from quotas import packs
 from quotas.plans import Plans, PlansError
-
-AT = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-def subscription(plan: str = "plus", standing: Standing = "active") -> Subscription:
-    return Subscription(f"sub_{plan}", standing, plan, "si_1", AT, False, AT)
-
-
-def payment(amount: int = 2000, *, fee: Money | None = None, refunds: tuple[int, ...] = ()) -> Paid:
-    back = tuple(Refunded(f"re_{n}", Money(r, "USD"), AT) for n, r in enumerate(refunds))
-    cost = Money(88, "USD") if fee is None else fee
-    return Paid("pi_1", "plan", "in_1", Money(amount, "USD"), Money(0, "USD"), cost, back, AT)
-
-
-class Processor:
-    """One customer. `slow` holds the first reading back until it is let go."""
-
-    def __init__(self) -> None:
-        self.account = Account((subscription(),), ())
-        self.slow: asyncio.Event | None = None
-        self.reading = asyncio.Event()
-        self.ended: list[str] = []
-        self.down = False
-
-    async def read(self, customer: str) -> Account:
-        assert customer == "cus_1"
-        if self.down:
-            raise PaymentUnknown("no answer")
-        found, slow, self.slow = self.account, self.slow, None
-        self.reading.set()
-        if slow is not None:
-            await slow.wait()
-        return found
-
-    async def end_now(self, subscription_id: str) -> None:
-        self.ended.append(subscription_id)
-        self.account = Account((), self.account.payments)
-
-
-@pytest.fixture
-async def counter(database: Database) -> Counter:
-    plans = Plans.load(ROOT / "quotas" / "plans.toml")
-    async with database.transaction() as session:
-        session.add(UserAccount(id="usr_1", name="Kim"))
-        await subscribers.ensure(session, "usr_1")
-        await subscribers.name(session, "usr_1", "cus_1")
-    return Counter(database, Processor(), plans, packs.load(plans), "http://x")
-
-
-async def plan(counter: Counter) -> str:
-    async with counter.database.transaction() as session:
-        return (await session.get_one(UserAccount, "usr_1")).plan
+from tests.backend.fakes_billing import AT, Processor, payment, plan, subscription
 
 
 async def incomes(counter: Counter) -> list[int]:

@@ -1,6 +1,7 @@
 """The whole product behind a real socket: real database, simulators, router; a scripted model."""
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,3 +117,13 @@ async def product(
 def plain_model(product: Product) -> None:
     """Every test starts with a model that works and has said nothing."""
     vars(product.model).update(vars(FakeModel()))
+
+
+@pytest.fixture
+async def kim(product: Product) -> AsyncIterator[httpx.AsyncClient]:
+    """A person on Free, with an account of their own."""
+    person = {"name": "Kim", "email": f"{secrets.token_hex(4)}@example.com"}
+    async with product.client("operator") as http:
+        made = (await http.post("/operator/v1/users", json=person)).json()
+    async with product.client(made["key"]) as http:
+        yield http

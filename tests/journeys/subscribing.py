@@ -11,6 +11,13 @@ from tests.journeys.conftest import Product
 from tests.servers import eventually
 
 VISA = "pm_card_visa"
+SECRET = "whsec_journeys"
+
+
+async def hooks(product: Product, **given: Any) -> None:
+    """How the processor's events go out; `url=None`: they are lost."""
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as http:
+        (await http.post(f"{product.world.stripe}/_sim/webhooks", json=given)).raise_for_status()
 
 
 async def pay(url: str, choice: str = VISA, *, name: str = "payment_method") -> httpx.Response:

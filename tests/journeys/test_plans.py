@@ -15,9 +15,11 @@ from integrations.simulators.stripe.webhooks import signature
 from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.subscribing import (
+    SECRET,
     VISA,
     booked,
     holds,
+    hooks,
     passes,
     pay,
     plan_of,
@@ -27,30 +29,13 @@ from tests.journeys.subscribing import (
 )
 from tests.servers import eventually
 
-SECRET = "whsec_journeys"
-
 
 @pytest.fixture(autouse=True)
 async def hooked(product: Product) -> AsyncIterator[None]:
     """The processor's events reach the product for the length of a test."""
-    await _hooks(product, url=f"{product.url}/webhooks/stripe", secret=SECRET)
+    await hooks(product, url=f"{product.url}/webhooks/stripe", secret=SECRET)
     yield
-    await _hooks(product, url=None, copies=1, reversed=False)
-
-
-async def _hooks(product: Product, **given: Any) -> None:
-    async with httpx.AsyncClient(verify=roots(), timeout=30) as http:
-        (await http.post(f"{product.world.stripe}/_sim/webhooks", json=given)).raise_for_status()
-
-
-@pytest.fixture
-async def kim(product: Product) -> AsyncIterator[httpx.AsyncClient]:
-    """A person on Free, with an account of their own."""
-    person = {"name": "Kim", "email": f"{secrets.token_hex(4)}@example.com"}
-    async with product.client("operator") as http:
-        made = (await http.post("/operator/v1/users", json=person)).json()
-    async with product.client(made["key"]) as http:
-        yield http
+    await hooks(product, url=None, copies=1, reversed=False)
 
 
 async def test_a_plan_is_paid_for_on_the_linked_page_and_holds_when_the_money_is_there(
@@ -88,7 +73,7 @@ async def test_a_declined_card_buys_nothing_and_the_page_stays_open(
 async def test_events_may_come_five_times_and_backwards_and_are_booked_once(
     product: Product, kim: httpx.AsyncClient
 ):
-    await _hooks(product, copies=5, reversed=True)
+    await hooks(product, copies=5, reversed=True)
     await subscribe(kim)
     row = await row_of(product, kim)
     await passes(product, row["subscription_id"], "renew")
