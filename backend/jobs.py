@@ -44,7 +44,7 @@ _BATCH = 100
 
 Sweep = Callable[[], Awaitable[object]]
 Task = Callable[[Till, str], Awaitable[None]]
-Reading = Callable[[str], Awaitable[None]]
+Reading = Callable[[str], Awaitable[object]]
 
 
 def build(

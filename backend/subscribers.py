@@ -160,6 +160,18 @@ async def close(session: AsyncSession, user_id: str) -> None:
         await enqueue(session, SYNC, args={"user_id": user_id})
 
 
+async def unpaid(session: AsyncSession, user_id: str, *, pack: str) -> set[str]:
+    """The orders of a pack that no payment has been booked for."""
+    paid = select(col(BillingPayment.ref)).where(col(BillingPayment.user_id) == user_id)
+    query = select(col(BillingOrder.id)).where(
+        col(BillingOrder.user_id) == user_id,
+        col(BillingOrder.kind) == "credits",
+        col(BillingOrder.item) == pack,
+        col(BillingOrder.id).not_in(paid),
+    )
+    return set((await session.execute(query)).scalars())
+
+
 async def soon(session: AsyncSession, user_id: str) -> None:
     """Let the next sweep read this person again."""
     await session.execute(

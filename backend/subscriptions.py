@@ -2,7 +2,8 @@
 
 Nothing is believed that an event says. An event, a return from a page, a clock: each only asks for
 `sync`, which reads the customer at the processor and acts on what it finds. Its write holds only
-if nobody wrote since it began to read, so repeats and any order end in the same rows.
+if nobody wrote since it began to read, so repeats and any order end in the same rows. Nor is a page
+opened on the word of our rows alone: they may be older than a payment.
 """
 
 from collections.abc import Mapping
@@ -69,6 +70,11 @@ async def choose(counter: Counter, user_id: str, plan_name: str) -> dict[str, An
         known = ", ".join(counter.plans.by_name)
         raise Unprocessable(f"plan: choose one of {known}", param="plan")
     user, row = await _who(counter, user_id)
+    if row.customer_id is not None:
+        # No page that stands open may be paid between this look and the next page.
+        await asked(counter.billing.close_pages(row.customer_id))
+        await asked(sync(counter, user_id))
+        user, row = await _who(counter, user_id)
     if row.granted and row.subscription_id is not None:
         return await _change(counter, row, plan_name)
     if user.plan == plan_name:
@@ -134,7 +140,9 @@ async def buy(counter: Counter, user_id: str, pack_name: str) -> dict[str, Any]:
     pack = counter.packs.get(pack_name)
     if pack is None:
         raise Unprocessable(f"pack: choose one of {', '.join(counter.packs)}", param="pack")
-    user, _ = await _who(counter, user_id)
+    user, row = await _who(counter, user_id)
+    if row.customer_id is not None:
+        await _nothing_arrived(counter, user_id, row.customer_id, pack.name)
     order = await _order(counter, user_id, "credits", pack.name)
     customer = await customers.of(counter.database, counter.billing, user)
     link = await asked(
@@ -148,6 +156,19 @@ async def buy(counter: Counter, user_id: str, pack_name: str) -> dict[str, Any]:
     )
     await _page(counter, user_id, order, link)
     return {"id": order, "pack": pack.name, "state": "checkout", "url": link.url}
+
+
+async def _nothing_arrived(counter: Counter, user_id: str, customer: str, pack: str) -> None:
+    """Who asks again because the units of a paid pack were not there yet must not pay twice."""
+    async with counter.database.transaction() as session:
+        unpaid = await subscribers.unpaid(session, user_id, pack=pack)
+    await asked(counter.billing.close_pages(customer, pack=pack))
+    account = await asked(sync(counter, user_id))
+    if account is not None and any(paid.ref in unpaid for paid in account.payments):
+        raise Conflict(
+            "Your payment for this pack has just arrived; ask again for another one",
+            code="pack_arrived",
+        )
 
 
 async def portal(counter: Counter, user_id: str) -> dict[str, Any]:
@@ -193,30 +214,34 @@ def _answer(counter: Counter, state: str, plan: str) -> dict[str, Any]:
 # --- what follows --------------------------------------------------------------------------------
 
 
-async def sync(counter: Counter, user_id: str) -> None:
-    """Bring our rows to what the processor has. Raises `PaymentError` when it does not answer."""
+async def sync(counter: Counter, user_id: str) -> Account | None:
+    """Bring our rows to what the processor has, and return it. Raises `PaymentError` when it does
+    not answer."""
     for _ in range(_TRIES):
         async with counter.database.transaction() as session:
             row = await subscribers.of(session, user_id)
         if row is None or row.customer_id is None:
-            return
+            return None
         account = await counter.billing.read(row.customer_id)
         live = [s for s in account.subscriptions if s.standing != "over"]
         if row.closing and live:
             for one in live:
                 await counter.billing.end_now(one.id)
             continue
+        if live and not row.granted:
+            await counter.billing.close_pages(row.customer_id)  # whatever else could be paid
         async with counter.database.transaction() as session:
             ended = await _apply(session, counter, row, account)
         if ended is not None:
             if ended:
                 await counter.billing.end_now(ended)
                 continue
-            return
+            return account
     # Still due, so that no event asks for a reading of its own: this one is asked for again.
     log.warning("sync_contended", user_id=user_id)
     async with counter.database.transaction() as session:
         await enqueue(session, SYNC, args={"user_id": user_id})
+    return None
 
 
 async def _apply(

@@ -93,12 +93,16 @@ class Billing(Protocol):
     async def subscribe(
         self, *, customer: str, plan: Ware, order_id: str, back: str, key: str
     ) -> Link:
-        """A Checkout page for a monthly plan; other open pages of this customer are closed."""
+        """A page for a monthly plan; of this customer's pages for plans only the newest stays."""
         ...
 
-    async def sell(
-        self, *, customer: str, pack: Ware, order_id: str, back: str, key: str
-    ) -> Link: ...
+    async def sell(self, *, customer: str, pack: Ware, order_id: str, back: str, key: str) -> Link:
+        """A page for a pack; of this customer's pages for this pack only the newest stays."""
+        ...
+
+    async def close_pages(self, customer: str, *, pack: str | None = None) -> None:
+        """Nobody can pay there any more: every open page for a plan, or for this pack."""
+        ...
 
     async def change(
         self, *, customer: str, subscription: Subscription, plan: Ware, offered: list[Ware],

@@ -62,8 +62,9 @@ class StripeBilling:
             "success_url": f"{back}?billing=done",
             "cancel_url": f"{back}?billing=canceled",
         }
-        await self._close_pages(customer)
-        return await self._checkout(params, key)
+        made = await self._checkout(params, key)
+        await self._close(await self._open_pages(customer, None), but_newest=True)
+        return made
 
     async def sell(self, *, customer: str, pack: Ware, order_id: str, back: str, key: str) -> Link:
         line = {
@@ -82,22 +83,38 @@ class StripeBilling:
             "success_url": f"{back}?billing=done",
             "cancel_url": f"{back}?billing=canceled",
         }
-        return await self._checkout(params, key)
+        made = await self._checkout(params, key)
+        await self._close(await self._open_pages(customer, pack.name), but_newest=True)
+        return made
 
     async def _checkout(self, params: dict[str, Any], key: str) -> Link:
         async with translated():
             made = await self._v1.checkout.sessions.create_async(params, {"idempotency_key": key})
         return Link(str(made.id), str(made.url))
 
-    async def _close_pages(self, customer: str) -> None:
-        """Two open pages could both be paid: two subscriptions of one person."""
+    async def close_pages(self, customer: str, *, pack: str | None = None) -> None:
+        await self._close(await self._open_pages(customer, pack), but_newest=False)
+
+    async def _open_pages(self, customer: str, pack: str | None) -> list[dict[str, Any]]:
+        """For plans, or for this pack. The newest is last, whoever asks."""
         async with translated():
             listed = await self._v1.checkout.sessions.list_async(
                 {"customer": customer, "status": "open", "limit": _PAGE}
             )
-            for page in listed.data:
-                if page.mode == "subscription":
-                    await self._v1.checkout.sessions.expire_async(page.id)
+        wanted = ("subscription", None) if pack is None else ("payment", pack)
+        found = [
+            page
+            for page in map(_dict, listed.data)
+            if (page["mode"], (page.get("metadata") or {}).get("pack")) == wanted
+        ]
+        return sorted(found, key=lambda page: (page["created"], page["id"]))
+
+    async def _close(self, pages: Sequence[Mapping[str, Any]], *, but_newest: bool) -> None:
+        """Two open pages could both be paid. Of several made at once all their makers leave the
+        same one, as each looks after it has made its own."""
+        for page in pages[: -1 if but_newest else None]:
+            async with translated():
+                await self._v1.checkout.sessions.expire_async(page["id"])
 
     async def change(
         self,

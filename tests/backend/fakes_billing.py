@@ -36,6 +36,7 @@ class Processor:
         self.slow: asyncio.Event | None = None
         self.reading = asyncio.Event()
         self.ended: list[str] = []
+        self.closed: list[str | None] = []
         self.down = False
 
     async def read(self, customer: str) -> Account:
@@ -47,6 +48,10 @@ class Processor:
         if slow is not None:
             await slow.wait()
         return found
+
+    async def close_pages(self, customer: str, *, pack: str | None = None) -> None:
+        assert customer == "cus_1"
+        self.closed.append(pack)
 
     async def end_now(self, subscription_id: str) -> None:
         self.ended.append(subscription_id)

@@ -50,6 +50,12 @@ async def test_an_event_during_a_reading_makes_it_read_again(counter: Counter):
     assert await plan(counter) == "free"
 
 
+async def test_a_plan_that_begins_closes_every_other_page_for_one(counter: Counter):
+    for _ in range(2):
+        await subscriptions.sync(counter, "usr_1")
+    assert (await plan(counter), counter.billing.closed) == ("plus", [None])
+
+
 async def test_any_number_of_readings_books_a_payment_and_its_refunds_once(counter: Counter):
     for refunds in ((), (500,), (500, 700), (700, 500)):
         ids = {500: "re_0", 700: "re_1"}

@@ -6,8 +6,10 @@ import httpx
 from sqlalchemy import text
 
 from backend import reconciling, subscriptions
+from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.subscribing import (
+    VISA,
     booked,
     holds,
     passes,
@@ -104,6 +106,70 @@ async def test_reconciliation_names_a_lost_payment_and_the_next_look_books_it(
     await eventually(lambda: light(kim), 210, within_s=10)
     assert await mine() == []
     assert await rows(product, told, s=found["subject"]) == [("books_differ", False)]
+
+
+async def test_who_paid_already_is_asked_for_no_second_plan(
+    product: Product, kim: httpx.AsyncClient
+):
+    url = (await kim.post("/api/plan", json={"plan": "plus"})).json()["url"]
+    assert (await pay(url)).status_code == 303
+    again = await kim.post("/api/plan", json={"plan": "plus"})
+    assert (again.status_code, again.json()["code"]) == (409, "plan_unchanged")
+    assert await plan_of(kim) == "plus"
+    other = await kim.post("/api/plan", json={"plan": "pro"})
+    assert other.json()["state"] == "confirm"
+    row = await row_of(product, kim)
+    account = await product.app.state.counter.billing.read(row["customer_id"])
+    assert (len(account.subscriptions), len(account.payments)) == (1, 1)
+
+
+async def test_free_asked_for_after_an_unheard_payment_ends_that_plan_with_its_month(
+    product: Product, kim: httpx.AsyncClient
+):
+    url = (await kim.post("/api/plan", json={"plan": "plus"})).json()["url"]
+    assert (await pay(url)).status_code == 303
+    ends = await kim.post("/api/plan", json={"plan": "free"})
+    assert (ends.status_code, ends.json()["state"]) == (200, "ends_at_period_end")
+
+
+async def test_a_pack_that_was_paid_for_is_told_before_another_is_sold(
+    product: Product, kim: httpx.AsyncClient
+):
+    pack = {"pack": "light_200"}
+    url = (await kim.post("/api/credits", json=pack)).json()["url"]
+    assert (await pay(url)).status_code == 303
+    again = await kim.post("/api/credits", json=pack)
+    assert (again.status_code, again.json()["code"]) == (409, "pack_arrived")
+    assert await light(kim) == 210
+    second = await kim.post("/api/credits", json=pack)
+    assert (await pay(second.json()["url"])).status_code == 303
+    await looked(product, kim, after="1 minute")
+    await eventually(lambda: light(kim), 410, within_s=10)
+
+
+async def test_of_two_pages_for_a_pack_only_the_newer_can_be_paid(
+    product: Product, kim: httpx.AsyncClient
+):
+    first, second = [
+        (await kim.post("/api/credits", json={"pack": "light_200"})).json()["url"] for _ in range(2)
+    ]
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as browser:
+        assert (await browser.post(first, data={"payment_method": VISA})).status_code == 410
+    assert (await pay(second)).status_code == 303
+
+
+async def test_while_the_processor_is_silent_no_page_is_opened(
+    product: Product, kim: httpx.AsyncClient
+):
+    await kim.post("/api/plan", json={"plan": "plus"})
+    fault = {"method": "GET", "path": "/v1/subscriptions", "kind": "error_before", "times": 9}
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as http:
+        try:
+            planned = await http.post(f"{product.world.stripe}/_sim/faults", json=fault)
+            assert planned.is_success, planned.text
+            assert (await kim.post("/api/plan", json={"plan": "plus"})).status_code == 503
+        finally:
+            await http.delete(f"{product.world.stripe}/_sim/faults")
 
 
 async def subscribe_unheard(product: Product, http: httpx.AsyncClient) -> None:
