@@ -134,13 +134,16 @@ class StripeBilling:
         flow = {
             "type": "subscription_update_confirm",
             "subscription_update_confirm": wanted,
-            "after_completion": {"type": "redirect", "redirect": {"return_url": back}},
+            "after_completion": {
+                "type": "redirect",
+                "redirect": {"return_url": f"{back}?billing=changed"},
+            },
         }
         configuration = await self._configuration(offered, back)
         return await self._portal(
             {
                 "customer": customer,
-                "return_url": back,
+                "return_url": f"{back}?billing=canceled",
                 "configuration": configuration,
                 "flow_data": flow,
             },
@@ -149,9 +152,12 @@ class StripeBilling:
 
     async def portal(self, *, customer: str, back: str, key: str) -> Link:
         configuration = await self._configuration([], back)
-        return await self._portal(
-            {"customer": customer, "return_url": back, "configuration": configuration}, key
-        )
+        params = {
+            "customer": customer,
+            "return_url": f"{back}?billing=portal",
+            "configuration": configuration,
+        }
+        return await self._portal(params, key)
 
     async def _portal(self, params: dict[str, Any], key: str) -> Link:
         async with translated():

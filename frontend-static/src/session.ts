@@ -62,3 +62,13 @@ export async function refreshQuota(): Promise<void> {
     if (!(error instanceof Problem)) throw error;
   }
 }
+
+/** The plan, and what must be said about it, as they are now. */
+export async function refreshPerson(): Promise<void> {
+  try {
+    me.value = await call<Me>("GET", "/api/me");
+  } catch (error) {
+    // What was known stays on the page; whoever waits for more asks again.
+    if (!(error instanceof Problem)) throw error;
+  }
+}

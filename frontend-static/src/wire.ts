@@ -66,6 +66,8 @@ export interface Bucket {
   resets_at?: string | null;
   next_free_at?: string | null;
   fallback?: string | null;
+  /** What is left of units on top of the plan, such as a pack's. */
+  granted?: number;
   /** The mark that was passed, in percent of the cap: 80 or 95. */
   warning?: number | null;
   /** When it ends at this pace; absent while it lasts. */
@@ -124,8 +126,18 @@ export interface Me {
   has_payment_method?: boolean;
   /** What the person may pay with, the preferred one first. */
   payment_methods?: PaymentMethod[];
+  /** What is paid for by the month; absent where nothing is. */
+  subscription?: Subscription | null;
   /** What the page must say: a payment that failed, a plan that ends, a model that retires. */
   notices?: Notice[];
+}
+
+export interface Subscription {
+  plan: string;
+  status: string;
+  ends_at_period_end: boolean;
+  current_period_end?: string | null;
+  grace_until?: string | null;
 }
 
 export type Style = "warm" | "neutral" | "balanced";

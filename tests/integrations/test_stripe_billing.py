@@ -139,7 +139,11 @@ async def test_a_change_is_shown_and_only_then_prorated(simulator, billing, cust
     async with httpx.AsyncClient(verify=roots(), timeout=30) as browser:
         assert "emptor_pro_20000_usd_month" in (await browser.get(link.url)).text
     assert (await billing.read(customer)).subscriptions[0].plan == "plus"
-    await press(link.url, choice="confirm")
+    assert (await press(link.url, choice="back")).headers[
+        "location"
+    ] == "http://x/?billing=canceled"
+    made = await press(link.url, choice="confirm")
+    assert made.headers["location"] == "http://x/?billing=changed"
     after = await billing.read(customer)
     assert after.subscriptions[0].plan == "pro"
     assert sum(p.amount.amount for p in after.payments) in (20_000, 19_999)

@@ -12,10 +12,15 @@ from tests.servers import eventually
 
 VISA = "pm_card_visa"
 SECRET = "whsec_journeys"
+ENDED = {"url": None, "copies": 1, "reversed": False}
+
+
+def arriving(product: Product) -> dict[str, Any]:
+    return {"url": f"{product.url}/webhooks/stripe", "secret": SECRET}
 
 
 async def hooks(product: Product, **given: Any) -> None:
-    """How the processor's events go out; `url=None`: they are lost."""
+    """How the processor's events go out from now on; `url=None`: they are lost."""
     async with httpx.AsyncClient(verify=roots(), timeout=30) as http:
         (await http.post(f"{product.world.stripe}/_sim/webhooks", json=given)).raise_for_status()
 

@@ -15,8 +15,10 @@ from integrations.simulators.stripe.webhooks import signature
 from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.subscribing import (
+    ENDED,
     SECRET,
     VISA,
+    arriving,
     booked,
     holds,
     hooks,
@@ -33,9 +35,19 @@ from tests.servers import eventually
 @pytest.fixture(autouse=True)
 async def hooked(product: Product) -> AsyncIterator[None]:
     """The processor's events reach the product for the length of a test."""
-    await hooks(product, url=f"{product.url}/webhooks/stripe", secret=SECRET)
+    await hooks(product, **arriving(product))
     yield
-    await hooks(product, url=None, copies=1, reversed=False)
+    await hooks(product, **ENDED)
+
+
+@pytest.fixture
+async def kim(product: Product) -> AsyncIterator[httpx.AsyncClient]:
+    """A person on Free, with an account of their own."""
+    person = {"name": "Kim", "email": f"{secrets.token_hex(4)}@example.com"}
+    async with product.client("operator") as http:
+        made = (await http.post("/operator/v1/users", json=person)).json()
+    async with product.client(made["key"]) as http:
+        yield http
 
 
 async def test_a_plan_is_paid_for_on_the_linked_page_and_holds_when_the_money_is_there(

@@ -3,13 +3,13 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call, Problem } from "../api";
+import { goOn, planName, refused, settling } from "../billing";
 import { t } from "../i18n";
 import { formatMoney } from "../money";
 import { refreshQuota } from "../session";
 import { door, me, quota } from "../state";
 import { formatMoment } from "../time";
 import type { Exit, Pack } from "../wire";
-import { goOn, planName, refused } from "./plan";
 
 const packs = signal<readonly Pack[]>([]);
 
@@ -67,7 +67,7 @@ function Way({ way }: { way: Exit }) {
 function Buy({ words, path, body }: { words: string; path: string; body: unknown }) {
   return (
     <li>
-      <button type="button" class="link" onClick={() => void goOn(path, body)}>
+      <button type="button" class="link" disabled={settling.value} onClick={() => void goOn(path, body)}>
         {words}
       </button>
     </li>

@@ -1,32 +1,14 @@
 /** Moving to a larger plan, and what must be said about the present one. */
 
-import { signal } from "@preact/signals";
-import { call, Problem } from "../api";
+import { X } from "lucide";
+import { goOn, news, planName, refused, settling } from "../billing";
 import { maybe, t } from "../i18n";
 import { me } from "../state";
 import { formatMoment } from "../time";
 import type { Notice } from "../wire";
+import { Icon } from "./icon";
 
 const NEXT: Record<string, string> = { free: "plus", plus: "pro" };
-/** Why the last way out was refused, in the server's words. */
-export const refused = signal("");
-
-/** As it is written on the price list. */
-export function planName(plan: string): string {
-  return plan.charAt(0).toUpperCase() + plan.slice(1);
-}
-
-/** Leaves for the page where it is paid; nothing is charged before. */
-export async function goOn(path: string, body?: unknown): Promise<void> {
-  refused.value = "";
-  try {
-    const { url } = await call<{ url: string }>("POST", path, { body });
-    location.assign(url);
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    refused.value = error.detail;
-  }
-}
 
 export function PlanLink() {
   const person = me.value;
@@ -34,7 +16,12 @@ export function PlanLink() {
   if (next === undefined) return null;
   return (
     <div class="quiet">
-      <button type="button" class="link" onClick={() => void goOn("/api/plan", { plan: next })}>
+      <button
+        type="button"
+        class="link"
+        disabled={settling.value}
+        onClick={() => void goOn("/api/plan", { plan: next })}
+      >
         {t("plan.upgrade", { plan: planName(next) })}
       </button>
       {refused.value && <p role="alert">{refused.value}</p>}
@@ -62,5 +49,28 @@ export function Notices() {
         </p>
       ))}
     </>
+  );
+}
+
+function hush(): void {
+  news.value = null;
+  // The button that had the focus is gone.
+  document.getElementById("message")?.focus();
+}
+
+/** What became of a payment. The region is always there: what appears in it is read aloud. */
+export function News() {
+  const told = news.value;
+  return (
+    <div role="status">
+      {told && (
+        <p class="notice news">
+          {t(told.key, { plan: told.plan ?? "" })}
+          <button type="button" class="round" aria-label={t("close")} onClick={hush}>
+            <Icon node={X} size={16} />
+          </button>
+        </p>
+      )}
+    </div>
   );
 }

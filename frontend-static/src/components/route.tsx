@@ -1,13 +1,13 @@
 /** Who answered and why, in words; a step down is said aloud, with the ways out. */
 
 import { useSignal } from "@preact/signals";
+import { planName } from "../billing";
 import { type Key, maybe, t } from "../i18n";
 import { quota } from "../state";
 import { formatMoment } from "../time";
 import type { Turn } from "../turn";
 import type { Exit, Route } from "../wire";
 import { Exits } from "./exits";
-import { planName } from "./plan";
 
 function named(prefix: string, name: string | undefined): string {
   return maybe(prefix, name) ?? name ?? "";

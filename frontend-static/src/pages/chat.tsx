@@ -1,11 +1,12 @@
 /** The chat: conversations at the side, the answers, the composer, and the sheet that pays. */
 
 import { useEffect } from "preact/hooks";
+import { comeBack } from "../billing";
 import { Composer } from "../components/composer";
 import { Conversation } from "../components/conversation";
 import { Door } from "../components/door";
 import { LiveRegion } from "../components/live";
-import { Notices } from "../components/plan";
+import { News, Notices } from "../components/plan";
 import { ConfirmationSheet } from "../components/sheet";
 import { Sidebar } from "../components/sidebar";
 import { TopBar } from "../components/topbar";
@@ -17,6 +18,7 @@ import { followAddress, openThread, refreshThreads, threadInAddress } from "../t
 
 async function enter(): Promise<void> {
   if (!(await recall())) return;
+  void comeBack();
   const id = threadInAddress();
   await Promise.all([refreshThreads(), id === null ? null : openThread(id)]);
 }
@@ -37,6 +39,7 @@ export function ChatPage() {
       <Sidebar />
       <div class="stage">
         <TopBar />
+        <News />
         <Notices />
         <main class="talk">
           <Conversation />

@@ -106,7 +106,7 @@ class Pages:
             session = await asyncio.to_thread(self._decide, id_, choice)
         except ApiError as error:
             return HTMLResponse(page(title, "choice", buttons, str(error)), error.status)
-        back = session["return_url"]
+        back = portal.way_back(session, choice)
         return RedirectResponse(back, 303) if back else HTMLResponse("<p>Done.</p>")
 
     def _offered(self, id_: str) -> tuple[str, list[tuple[str, str]]]:

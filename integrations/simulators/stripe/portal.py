@@ -117,6 +117,16 @@ def act(world: World, id_: str, choice: str) -> Thing:
     return session
 
 
+def way_back(session: Thing, choice: str) -> str | None:
+    """Where the person goes next: a change that was made has a way of its own."""
+    flow = session["flow"]
+    if flow and choice == "confirm":
+        redirect = mapping(mapping(flow, "after_completion"), "redirect")
+        return text(redirect, "return_url") or session["return_url"]
+    found: str | None = session["return_url"]
+    return found
+
+
 def _manage(world: World, subscription: Thing, choice: str) -> None:
     if choice == "card":
         owner = {"customer": subscription["customer"]}
