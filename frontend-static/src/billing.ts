@@ -1,9 +1,9 @@
 /** Going to where a plan or a pack is paid for, and coming back before the money has arrived here. */
 
 import { signal } from "@preact/signals";
+import { announce } from "./announce";
 import { call, Problem } from "./api";
-import type { Key } from "./i18n";
-import { wording } from "./purchase";
+import { type Key, t } from "./i18n";
 import { refreshPerson, refreshQuota } from "./session";
 import { me, quota } from "./state";
 
@@ -11,8 +11,6 @@ import { me, quota } from "./state";
 export const news = signal<{ key: Key; plan?: string } | null>(null);
 /** Something is paid and not here yet: whoever chose again now would be refused, or pay twice. */
 export const settling = signal(false);
-/** Why the last way out was refused, in the reader's language where its code is known. */
-export const refused = signal("");
 
 /** The payment service tells us within a second or two; after this long it is late. */
 const PATIENCE_MS = { done: 30_000, changed: 30_000, portal: 10_000 } as const;
@@ -20,19 +18,28 @@ type Way = keyof typeof PATIENCE_MS;
 const POLL_MS = 1_500;
 const STORED = "emptor.before_paying";
 
-/** Leaves for the page where it is paid; nothing is charged before. */
+/** What is settled without a page to pay at, and what a screen reader hears of it. */
+const SETTLED = { ends_at_period_end: "plan.will_end", resumed: "plan.goes_on", changed: "billing.current" } as const;
+
+/** Leaves for the page where it is paid; nothing is charged before. Throws `Problem`. */
 export async function goOn(path: string, body?: unknown): Promise<void> {
-  refused.value = "";
+  const { url, state = "" } = await chosen(path, body);
+  if (Object.hasOwn(SETTLED, state)) {
+    await look();
+    return announce(t(SETTLED[state as keyof typeof SETTLED]));
+  }
+  // Over there it may be paid and here before we are back: then only this tells that it changed.
+  sessionStorage.setItem(STORED, standing());
+  location.assign(url);
+}
+
+async function chosen(path: string, body: unknown): Promise<{ url: string; state?: string }> {
   try {
-    const { url } = await call<{ url: string }>("POST", path, { body });
-    // Over there it may be paid and here before we are back: then only this tells that it changed.
-    sessionStorage.setItem(STORED, standing());
-    location.assign(url);
+    return await call("POST", path, { body });
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    refused.value = wording(error);
     // What was asked for holds already: the page was behind.
-    if (error.code === "plan_unchanged") await look();
+    if (error instanceof Problem && error.code === "plan_unchanged") await look();
+    throw error;
   }
 }
 

@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from backend import subscriptions
 from tests.journeys.conftest import Product
-from tests.journeys.subscribing import ENDED, arriving, hooks, plan_of, row_of
+from tests.journeys.subscribing import ENDED, arriving, hooks, plan_of, row_of, subscribe
 from tests.servers import eventually
 from tests.web.journey import PATIENCE_MS, enter
 from tests.web.soundness import sound
@@ -113,3 +113,56 @@ async def test_a_pack_is_waited_for_until_its_units_are_there(
     await subscriptions.sync(product.app.state.counter, (await row_of(product, kim))["user_id"])
     await told(page, "What you bought has been added to your allowance.")
     await expect(page.locator(".quota")).to_contain_text("210 of 210 left")
+
+
+async def test_canceling_is_one_press_and_so_is_staying(
+    page: Page, product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    await enter(page, product.url, key_of(kim))
+    await page.get_by_role("button", name="Cancel plan").click()
+    ends = page.get_by_role("status").filter(has_text="Your plan ends")
+    await expect(ends).to_be_visible(timeout=PATIENCE_MS)
+    side = page.get_by_role("complementary").get_by_role("button", name="Keep my plan")
+    await expect(side).to_be_focused()
+    assert (await kim.get("/api/me")).json()["subscription"]["ends_at_period_end"]
+    await sound(page)
+    await ends.get_by_role("button", name="Keep my plan").click()
+    await expect(ends).to_have_count(0)
+    await expect(page.get_by_label("Your message")).to_be_focused()
+    await expect(page.get_by_role("log")).to_contain_text("Your plan goes on.")
+    await expect(page.get_by_role("button", name="Cancel plan")).to_be_visible()
+    assert not (await kim.get("/api/me")).json()["subscription"]["ends_at_period_end"]
+
+
+async def test_the_portal_is_a_press_away_and_what_was_done_there_shows(
+    page: Page, product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    await enter(page, product.url, key_of(kim))
+    await page.get_by_role("button", name="Manage plan").click()
+    await page.get_by_role("button", name="Cancel at the end of the period").click()
+    await told(page, "Your plan has been brought up to date.")
+    await expect(page.get_by_text("Your plan ends")).to_be_visible()
+    await expect(page).to_have_url(f"{product.url}/")
+
+
+async def test_a_smaller_plan_is_as_near_as_a_larger_one(
+    page: Page, product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim, "pro")
+    await enter(page, product.url, key_of(kim))
+    await page.get_by_role("button", name="Change to Plus").click()
+    await page.get_by_role("button", name="Confirm").click()
+    await told(page, "Your plan is now Plus.")
+    await expect(page.get_by_role("button", name="Upgrade to Pro")).to_be_visible()
+
+
+async def test_who_subscribes_to_nothing_is_offered_nothing_to_manage(
+    page: Page, product: Product, kim: httpx.AsyncClient
+):
+    await enter(page, product.url, key_of(kim))
+    await expect(page.get_by_role("button", name="Upgrade to Plus")).to_be_visible()
+    await expect(
+        page.get_by_role("button", name=re.compile("Manage plan|Cancel plan"))
+    ).to_have_count(0)

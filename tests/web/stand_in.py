@@ -39,7 +39,9 @@ class Refused(Exception):
 
 @dataclass
 class StandIn:
-    """`confirm_delay_s` lets a test click twice while the first payment is still under way."""
+    """`confirm_delay_s` lets a test click twice while the first payment is still under way.
+    `known` is what else is known of whoever signs in, such as a subscription.
+    """
 
     dist: Path
     confirm_delay_s: float = 0.0
@@ -52,6 +54,7 @@ class StandIn:
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=lambda: dict(scenes.CAPS))
     policy: str = "session"
+    known: dict[str, Any] = field(default_factory=dict)
     running: int = 0
 
     def person(self, request: Request) -> dict[str, Any]:
@@ -129,6 +132,7 @@ def _person_routes(app: FastAPI, stand_in: StandIn) -> None:
             "guest": "key" not in body,
             "preferences": {"effort": "auto"},
             "payment_methods": scenes.PAYMENT_METHODS,
+            **stand_in.known,
         }
         answer.set_cookie("emptor", token, httponly=True, samesite="lax")
         return {"role": "user"}

@@ -1,5 +1,7 @@
 """The chat page in a real browser, on the stand-in: what people see, hear and can do."""
 
+from typing import Any
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -232,6 +234,48 @@ async def test_a_screen_reader_hears_sentences(page: Page, base_url: str) -> Non
     assert "First, soak them for an hour." in heard
     assert heard[-1] == "The answer is complete."
     assert len(heard) <= 12
+
+
+PAYING = {"plan": "plus", "status": "active", "current_period_end": "2026-12-24T14:00:00Z"}
+ENDING: dict[str, Any] = {
+    "subscription": {**PAYING, "ends_at_period_end": True},
+    "notices": [
+        {
+            "code": "plan_ends",
+            "text": "Your plan ends on 2026-12-24; you then go on with Free.",
+            "until": PAYING["current_period_end"],
+            "action": "/api/plan",
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_what_is_said_about_a_plan_is_sound_and_fits(
+    page: Page, base_url: str, stand_in: StandIn, scheme: str, width: int, language: str
+) -> None:
+    stand_in.known = ENDING
+    await page.set_viewport_size({"width": width, "height": 660})
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    await page.add_init_script(f"localStorage.setItem('emptor.language', '{language}')")
+    await page.request.post(f"{base_url}/api/session", data={"key": KEY})
+    await page.goto(f"{base_url}/?billing=done")
+    said = {"en": "your plan will be ready in a moment", "zh": "您的套餐即将生效"}[language]
+    await expect(page.get_by_role("status").first).to_contain_text(said)
+    keep = {"en": "Keep my plan", "zh": "保留我的套餐"}[language]
+    await expect(page.locator(".notice").get_by_role("button", name=keep)).to_be_visible()
+    await sound(page)
+    if width == 390:
+        await page.locator(".topbar .round").first.click()
+    # Also in a low window the way out can be reached.
+    await page.locator(".plan-links").get_by_role("button", name=keep).scroll_into_view_if_needed()
+    await expect(page.locator(".plan-links").get_by_role("button", name=keep)).to_be_in_viewport()
+    await page.locator(".account").scroll_into_view_if_needed()
+    await expect(page.locator(".account")).to_be_in_viewport()
+    await sound(page)
+    await no_sideways_scroll(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -3,13 +3,14 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call, Problem } from "../api";
-import { goOn, planName, refused, settling } from "../billing";
+import { goOn, planName } from "../billing";
 import { t } from "../i18n";
 import { formatMoney } from "../money";
 import { refreshQuota } from "../session";
 import { door, me, quota } from "../state";
 import { formatMoment } from "../time";
 import type { Exit, Pack } from "../wire";
+import { Act } from "./act";
 
 const packs = signal<readonly Pack[]>([]);
 
@@ -38,7 +39,6 @@ export function Exits() {
           </button>
         </li>
       )}
-      {refused.value && <li role="alert">{refused.value}</li>}
     </ul>
   );
 }
@@ -67,9 +67,7 @@ function Way({ way }: { way: Exit }) {
 function Buy({ words, path, body }: { words: string; path: string; body: unknown }) {
   return (
     <li>
-      <button type="button" class="link" disabled={settling.value} onClick={() => void goOn(path, body)}>
-        {words}
-      </button>
+      <Act words={words} act={() => goOn(path, body)} />
     </li>
   );
 }

@@ -1,76 +1,37 @@
-/** Moving to a larger plan, and what must be said about the present one. */
+/** The ways between plans, each a press: up, down, out and back, and the payment service's portal. */
 
-import { X } from "lucide";
-import { goOn, news, planName, refused, settling } from "../billing";
-import { maybe, t } from "../i18n";
+import { goOn, planName } from "../billing";
+import { t } from "../i18n";
 import { me } from "../state";
-import { formatMoment } from "../time";
-import type { Notice } from "../wire";
-import { Icon } from "./icon";
+import { Act } from "./act";
 
-const NEXT: Record<string, string> = { free: "plus", plus: "pro" };
+const LARGER: Record<string, string> = { free: "plus", plus: "pro" };
+const SMALLER: Record<string, string> = { pro: "plus" };
 
-export function PlanLink() {
+export function PlanLinks() {
   const person = me.value;
-  const next = person && !person.guest ? NEXT[person.plan] : undefined;
-  if (next === undefined) return null;
+  if (person === null || person.guest) return null;
+  const paying = person.subscription;
+  const ends = paying?.ends_at_period_end;
+  const larger = LARGER[person.plan];
+  const smaller = paying ? SMALLER[paying.plan] : undefined;
   return (
-    <div class="quiet">
-      <button
-        type="button"
-        class="link"
-        disabled={settling.value}
-        onClick={() => void goOn("/api/plan", { plan: next })}
-      >
-        {t("plan.upgrade", { plan: planName(next) })}
-      </button>
-      {refused.value && <p role="alert">{refused.value}</p>}
-    </div>
+    <ul class="plan-links quiet">
+      {larger && <PlanLink words={t("plan.upgrade", { plan: planName(larger) })} plan={larger} />}
+      {smaller && <PlanLink words={t("plan.change", { plan: planName(smaller) })} plan={smaller} />}
+      {paying && <PlanLink words={t("plan.portal")} />}
+      {/* One button for out and back, so that the focus stays where it was pressed. */}
+      {paying && <PlanLink words={t(ends ? "plan.keep" : "plan.cancel")} plan={ends ? paying.plan : "free"} />}
+    </ul>
   );
 }
 
-/** In the page's language; a notice that the page does not know, in the server's words. */
-function said({ code, text, until = "", model = "", successor = "" }: Notice): string {
-  return maybe("notice", code, { moment: formatMoment(until), model, successor }) ?? text;
-}
-
-export function Notices() {
-  const notices = me.value?.notices ?? [];
+/** Another plan, or the portal when none is named. */
+function PlanLink({ words, plan }: { words: string; plan?: string }) {
+  const [path, body] = plan === undefined ? ["/api/portal"] : ["/api/plan", { plan }];
   return (
-    <>
-      {notices.map((notice) => (
-        <p key={notice.code + notice.text} class="notice" role="status">
-          {said(notice)}{" "}
-          {notice.action === "/api/portal" && (
-            <button type="button" class="link" onClick={() => void goOn("/api/portal")}>
-              {t("plan.manage")}
-            </button>
-          )}
-        </p>
-      ))}
-    </>
-  );
-}
-
-function hush(): void {
-  news.value = null;
-  // The button that had the focus is gone.
-  document.getElementById("message")?.focus();
-}
-
-/** What became of a payment. The region is always there: what appears in it is read aloud. */
-export function News() {
-  const told = news.value;
-  return (
-    <div role="status">
-      {told && (
-        <p class="notice news">
-          {t(told.key, { plan: told.plan ?? "" })}
-          <button type="button" class="round" aria-label={t("close")} onClick={hush}>
-            <Icon node={X} size={16} />
-          </button>
-        </p>
-      )}
-    </div>
+    <li>
+      <Act words={words} act={() => goOn(path, body)} />
+    </li>
   );
 }

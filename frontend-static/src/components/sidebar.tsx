@@ -10,7 +10,7 @@ import { beginThread, openThread } from "../thread";
 import { Brand } from "./door";
 import { Icon } from "./icon";
 import { LanguageSwitch } from "./language";
-import { PlanLink } from "./plan";
+import { PlanLinks } from "./plan";
 import { QuotaList } from "./quota";
 import { Voice } from "./voice";
 
@@ -47,7 +47,7 @@ export function Sidebar() {
         </button>
         <ThreadList />
         <QuotaList />
-        <PlanLink />
+        <PlanLinks />
         <Voice />
         <Account />
       </aside>

@@ -6,7 +6,7 @@ import { Composer } from "../components/composer";
 import { Conversation } from "../components/conversation";
 import { Door } from "../components/door";
 import { LiveRegion } from "../components/live";
-import { News, Notices } from "../components/plan";
+import { News, Notices } from "../components/notices";
 import { ConfirmationSheet } from "../components/sheet";
 import { Sidebar } from "../components/sidebar";
 import { TopBar } from "../components/topbar";
