@@ -52,7 +52,21 @@ export function watchClock(): () => void {
 
 /** A calendar day such as 2026-11-24, which belongs to the place and not to the reader's zone. */
 export function formatDay(day: string): string {
+  return calendarDay(day, { weekday: "short", day: "numeric", month: "short" });
+}
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+/** A day or a moment, whichever it is: a day has neither a time nor a zone that could shift it. */
+export function formatWhen(iso: string, now: Date = new Date()): string {
+  if (!DAY.test(iso)) return formatMoment(iso, now);
+  // Beyond this year, a day without its year would be taken for one of this year.
+  const year = iso.startsWith(`${now.getFullYear()}-`) ? undefined : "numeric";
+  return calendarDay(iso, { day: "numeric", month: "long", year });
+}
+
+function calendarDay(day: string, options: Intl.DateTimeFormatOptions): string {
   const moment = new Date(`${day}T00:00:00Z`);
   if (Number.isNaN(moment.getTime())) return day;
-  return format(moment, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
+  return format(moment, { ...options, timeZone: "UTC" });
 }

@@ -151,6 +151,15 @@ def _person_routes(app: FastAPI, stand_in: StandIn) -> None:
     async def me(request: Request) -> dict[str, Any]:
         return stand_in.person(request)
 
+    @app.put("/api/me/preferences")
+    async def prefer(body: dict[str, Any], request: Request) -> dict[str, Any]:
+        person = stand_in.person(request)
+        person["preferences"] = {**person["preferences"], **body}
+        pinned = person["preferences"].get("pinned_model")
+        about = [n for n in person.get("notices", []) if n.get("model") in (None, pinned)]
+        person["notices"] = about
+        return dict(person["preferences"])
+
     @app.get("/api/quota")
     async def quota(request: Request) -> dict[str, Any]:
         return scenes.quota(stand_in, plan=stand_in.person(request)["plan"])

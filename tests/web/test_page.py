@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.servers import until
 from tests.web import journey
@@ -234,6 +234,47 @@ async def test_a_screen_reader_hears_sentences(page: Page, base_url: str) -> Non
     assert "First, soak them for an hour." in heard
     assert heard[-1] == "The answer is complete."
     assert len(heard) <= 12
+
+
+RETIRED: dict[str, Any] = {
+    "models": ["gpt-5-mini", "gpt-5-nano"],
+    "preferences": {"effort": "auto", "pinned_model": "gpt-4o"},
+    "notices": [
+        {
+            "code": "model_retired",
+            "text": "gpt-4o retired on 2020-03-01; gpt-5-mini answers in its place.",
+            "until": "2020-03-01",
+            "model": "gpt-4o",
+            "successor": "gpt-5-mini",
+        }
+    ],
+}
+
+
+async def test_a_retired_model_names_its_own_day_and_stays_in_sight(
+    browser: Browser, base_url: str, stand_in: StandIn
+) -> None:
+    stand_in.known = RETIRED
+    context = await browser.new_context(timezone_id="America/New_York", locale="en-GB")
+    page = await context.new_page()
+    await journey.enter(page, base_url, KEY)
+    banner = page.get_by_role("status").filter(has_text="gpt-4o")
+    await expect(banner).to_have_text(
+        "gpt-4o retired 1 March 2020; gpt-5-mini answers in its place."
+    )
+    await page.get_by_text("How it answers").click()
+    models = page.get_by_label("Model")
+    await expect(models).to_have_value("gpt-4o")
+    await expect(models.locator("option:checked")).to_have_text(
+        "gpt-4o (retired: gpt-5-mini answers)"
+    )
+    await sound(page)
+    await models.select_option("gpt-5-nano")
+    await expect(banner).to_have_count(0)
+    await expect(models.locator("option")).to_have_text(
+        ["Chosen for each question", "gpt-5-mini", "gpt-5-nano"]
+    )
+    await context.close()
 
 
 PAYING = {"plan": "plus", "status": "active", "current_period_end": "2026-12-24T14:00:00Z"}

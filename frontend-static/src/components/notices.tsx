@@ -4,14 +4,14 @@ import { X } from "lucide";
 import { goOn, news } from "../billing";
 import { maybe, t } from "../i18n";
 import { me } from "../state";
-import { formatMoment } from "../time";
+import { formatWhen } from "../time";
 import type { Notice } from "../wire";
 import { Act } from "./act";
 import { Icon } from "./icon";
 
 /** In the page's language; a notice that the page does not know, in the server's words. */
 function said({ code, text, until = "", model = "", successor = "" }: Notice): string {
-  return maybe("notice", code, { moment: formatMoment(until), model, successor }) ?? text;
+  return maybe("notice", code, { moment: formatWhen(until), model, successor }) ?? text;
 }
 
 export function Notices() {

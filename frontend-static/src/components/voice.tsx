@@ -2,15 +2,22 @@
 
 import { useSignal } from "@preact/signals";
 import { call, Problem } from "../api";
-import { type Key, t } from "../i18n";
+import { type Key, maybe, t } from "../i18n";
+import { refreshPerson } from "../session";
 import { me } from "../state";
-import type { Preferences, Style } from "../wire";
+import type { Me, Preferences, Style } from "../wire";
 
 const STYLES: Record<Style, Key> = {
   warm: "voice.warm",
   balanced: "voice.balanced",
   neutral: "voice.neutral",
 };
+
+/** A model of one's own that can be chosen no more stays in sight until another one is. */
+function lost(model: string, { notices = [] }: Me): string {
+  const notice = notices.find((one) => one.model === model);
+  return maybe("voice", notice?.code, { model, successor: notice?.successor ?? "" }) ?? model;
+}
 
 export function Voice() {
   const refused = useSignal("");
@@ -22,6 +29,8 @@ export function Voice() {
     try {
       const preferences = await call<Preferences>("PUT", "/api/me/preferences", { body: chosen });
       me.value = { ...person, preferences };
+      // What is said about the model before it holds no more, and of this one there may be news.
+      if (chosen.pinned_model !== undefined) await refreshPerson();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       refused.value = error.detail;
@@ -63,6 +72,7 @@ export function Voice() {
               {name}
             </option>
           ))}
+          {pinned !== null && !person.models?.includes(pinned) && <option value={pinned}>{lost(pinned, person)}</option>}
         </select>
       </label>
       {refused.value && <p role="alert">{refused.value}</p>}
