@@ -4,6 +4,7 @@ JSON allows what PostgreSQL and other parsers do not: NUL, lone surrogates, NaN,
 2^53. They are refused here with a 4xx, before they can become a 500 or a different number.
 """
 
+import json
 import math
 from typing import Annotated, Any
 from zoneinfo import available_timezones
@@ -62,6 +63,16 @@ def check_text(text: str) -> str:
     if any("\ud800" <= c <= "\udfff" for c in text):
         raise ValueError("text must not contain half of a surrogate pair")
     return text
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON of a raw body, checked like any other. Raises ValueError for all that is wrong."""
+    try:
+        value = json.loads(body)
+        check_json(value)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
 
 
 Count = Annotated[int, Field(ge=0, le=INT_MAX)]

@@ -1,6 +1,5 @@
 """UCP's two public places: our platform profile, and where merchants send signed order events."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import handoff, inbox, merchants
+from backend.api.strict import parsed
 from backend.checkout import Checkout
 from backend.database import Database
 from backend.errors import BadRequest, NotFound, Unauthenticated
@@ -63,7 +63,7 @@ async def order_event(request: Request) -> dict[str, Any]:
     event_id, at = _named(request.headers, order)
     database: Database = request.app.state.database
     row = await _sender(request, order, body)
-    if abs(time.time() - at) > inbox.TOLERANCE_S:
+    if not abs(time.time() - at) <= inbox.TOLERANCE_S:  # also where it is not a number
         raise BadRequest("Webhook-Timestamp: the event is too old or from the future")
     data = {**order, "status": order_status(order)}
     async with database.transaction() as session:
@@ -75,12 +75,12 @@ async def order_event(request: Request) -> dict[str, Any]:
 
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        order = json.loads(body)
+        order = parsed(body)
         order_status(order)
-        readable = isinstance(order["id"], str) and "\x00" not in json.dumps(order)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, PartnerError) as error:
+        named = isinstance(order["id"], str)
+    except (ValueError, KeyError, TypeError, AttributeError, PartnerError) as error:
         raise BadRequest("The body is a UCP order") from error
-    if not readable or "\\u0000" in body.decode(errors="replace"):
+    if not named:
         raise BadRequest("The body is a UCP order")
     found: dict[str, Any] = order
     return found

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from backend import auth, subscribers
-from backend.api import checkouts, problems, webhooks
+from backend.api import checkouts, problems, ucp, webhooks
 from backend.auth import UserAccount
 from backend.database import Database
 from backend.settings import ROOT
@@ -35,6 +35,7 @@ async def served():
     problems.install(app)
     app.include_router(checkouts.router)
     app.include_router(webhooks.router)
+    app.include_router(ucp.router)
     async with serving(app) as url:
         yield app, url
 

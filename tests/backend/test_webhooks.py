@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import time
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -143,3 +144,53 @@ async def test_a_merchants_own_cancellation_moves_no_money_and_calls_for_a_perso
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"type":1,"data":{}}', b"\xff"])
 async def test_a_merchant_event_of_another_shape_is_refused(place, body):
     assert (await tell(place, body, "t=1,v1=" + "0" * 64)).status_code == 400
+
+
+UNSTORABLE = {
+    "nul": '"\\u0000"',
+    "half a pair": '"\\ud800"',
+    "half a pair in a token": '"\\ud800.x"',
+    "not finite": "1e400",
+    "not a number": "NaN",
+    "beyond a BIGINT": str(2**63),
+}
+WHERE = (
+    '{"type": "x", "data": {"checkout_session_id": %s}}',
+    '{"type": "x", "data": {"attribution": {"token": %s}}}',
+    '{"type": %s, "data": {"checkout_session_id": "KNOWN"}}',
+    '{"type": "x", "data": {"checkout_session_id": "KNOWN", "status": %s}}',
+    '{"type": "x", "data": {"checkout_session_id": "KNOWN", "totals": [{"amount": %s}]}}',
+    '{"type": "x", "data": {"checkout_session_id": "KNOWN", "extra": {"deep": [%s]}}}',
+)
+
+
+@pytest.mark.parametrize("where", WHERE)
+async def test_an_event_that_no_row_could_hold_is_refused_signed_or_not(place, where):
+    await place.bought()
+    (known,) = place.world.shop.sessions
+    for wrong in UNSTORABLE.values():
+        body = (where % wrong).replace("KNOWN", known).encode()
+        for signature in ("", resigned(body, at=time.time())):
+            answer = await tell(place, body, signature)
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), wrong
+
+
+async def test_a_ucp_event_that_no_row_could_hold_is_refused(place):
+    for wrong in UNSTORABLE.values():
+        for field in ("id", "checkout_id", "event_id", "anything"):
+            now = json.dumps(datetime.now(UTC).isoformat())
+            order = {"id": '"o1"', "event_id": '"e1"', "created_time": now, field: wrong}
+            body = ", ".join(f'"{name}": {value}' for name, value in order.items())
+            answer = await place.ada.post(
+                "/ucp/webhooks/orders", content=f"{{{body}}}", headers=JSON
+            )
+            assert answer.status_code == 400, answer.text
+
+
+async def test_a_stripe_event_that_no_row_could_hold_is_refused(place):
+    for field in ("id", "type", "payment", "purchase"):
+        event = {"id": "evt_1", "type": "charge.succeeded", field: "\ud800\x00"}
+        answer = await place.ada.post(
+            "/webhooks/stripe", content=json.dumps(event), headers={"Stripe-Signature": "good"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
