@@ -147,6 +147,7 @@ def create_app(
     app.add_middleware(PageHeaders, origin=settings.url)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_BYTES_MAX)
     app.add_middleware(problems.PlainlyTooLarge)
+    app.add_middleware(problems.ReadableAddress)
     app.add_middleware(problems.RequestIds)
     if DIST.is_dir():
         app.frontend("/", directory=DIST, fallback="index.html")

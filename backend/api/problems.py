@@ -6,6 +6,7 @@ The one place where a typed error becomes a status. Nothing else here decides an
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 import structlog
 from fastapi import FastAPI, Request
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend import metrics
 from backend.api import wire
+from backend.api.strict import check_text
 from backend.errors import AppError, BadRequest, NotFound, PayloadTooLarge, Unprocessable
 from backend.ids import new_id
 
@@ -163,6 +165,30 @@ class PlainlyTooLarge:
                 await send(message)
 
         await self.app(scope, receive, send_shaped)
+
+
+class ReadableAddress:
+    """Refuses an address whose text no row could hold, whichever route it is for: NUL, or bytes
+    that are not UTF-8, which is how half a surrogate pair is written there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _readable(scope):
+            await self.app(scope, receive, send)
+            return
+        error = BadRequest("The address holds text that is not UTF-8, or NUL: leave it out")
+        await answer(error, scope["path"])(scope, receive, send)
+
+
+def _readable(scope: Scope) -> bool:
+    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    try:
+        check_text(unquote_to_bytes(path + b"?" + scope["query_string"]).decode())
+    except ValueError:
+        return False
+    return True
 
 
 def sse_error(error: AppError) -> str:
