@@ -31,6 +31,7 @@ from backend.api import (
     merchant_orders,
     merchants,
     operators,
+    pages,
     problems,
     routing,
     search,
@@ -150,6 +151,7 @@ def create_app(
     app.add_middleware(problems.ReadableAddress)
     app.add_middleware(problems.RequestIds)
     if DIST.is_dir():
+        pages.install(app, DIST)
         app.frontend("/", directory=DIST, fallback="index.html")
     return app
 

@@ -1,4 +1,4 @@
-"""Addresses and bodies that hold text no row could: every route says so, and none fails on it."""
+"""What an address may hold, and what is found at the pages' addresses."""
 
 import re
 from collections.abc import Iterator
@@ -64,3 +64,44 @@ async def test_other_languages_in_an_address_are_read(product: Product):
     async with product.client() as http:
         for query in ("%E8%8C%B6", "caf%C3%A9", "%F0%9F%8D%B5"):
             assert (await http.get(f"/api/search?q={query}")).status_code == 200
+
+
+PAGES = ("/", "/checkout/chk_any", "/card", "/operator", "/operator/", "/merchant", "/merchant/")
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json", None])
+async def test_the_pages_are_pages_whatever_is_accepted(product: Product, accept):
+    async with product.client() as http:
+        if accept is None:
+            del http.headers["accept"]
+        else:
+            http.headers["accept"] = accept
+        for address in PAGES:
+            got, head = await http.get(address), await http.head(address)
+            for answer in (got, head):
+                assert answer.status_code == 200, address
+                assert answer.headers["content-type"].startswith("text/html")
+                assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+                assert answer.headers["x-frame-options"] == "DENY"
+            assert got.text.startswith("<!doctype html>")
+            assert (head.content, head.headers["etag"]) == (b"", got.headers["etag"])
+
+
+async def test_what_is_no_page_is_said_so_and_assets_stay_what_they_are(product: Product):
+    async with product.client() as http:
+        for address in (
+            "/api/nothing",
+            "/operator/v1/nothing",
+            "/merchant/v1/x",
+            "/checkout",
+            "/x",
+        ):
+            answer = await http.get(address)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), address
+            assert answer.headers["content-type"] == "application/problem+json"
+        assert (await http.post("/operator", json={})).status_code == 405
+        (script,) = set(re.findall(r'src="(/assets/[^"]+\.js)"', (await http.get("/")).text))
+        asset = await http.get(script)
+        assert "javascript" in asset.headers["content-type"]
+        assert "immutable" in asset.headers["cache-control"]
+        assert (await http.get("/assets/nothing.js")).status_code == 404
