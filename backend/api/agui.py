@@ -36,6 +36,10 @@ DECISIONS_MAX = 20
 async def run_agent(body: RunAgentInput, request: Request, who: UserKey) -> Response:
     """One run: a new user message, or `resume` with what the person decided."""
     chat: Chat = request.app.state.chat
+    try:
+        check_json([body.thread_id, body.run_id, *(entry.payload for entry in body.resume or ())])
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
     if body.resume:
         resolved = [resuming.Resume(e.interrupt_id, e.status, e.payload) for e in body.resume]
         if len(resolved) > DECISIONS_MAX:
@@ -58,7 +62,7 @@ async def _asked(request: Request, body: RunAgentInput, who: auth.Principal) -> 
         raise Unprocessable("messages: a run needs a user message", code="invalid_request")
     text = _text(said[-1].content)
     try:
-        check_json([text, body.thread_id, body.run_id])
+        check_json(text)
     except ValueError as error:
         raise BadRequest(str(error)) from error
     user = await speaker(request, who)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import secrets
 from typing import Any
 
@@ -263,3 +264,18 @@ async def test_a_merchant_sees_its_own_orders_and_gives_part_of_the_money_back(p
         )
         assert refused.status_code == 422
     await ledger(product)
+
+
+@pytest.mark.parametrize("hidden", ["\ud800", "\x00"])
+async def test_a_decision_with_text_that_no_row_could_hold_is_refused(product: Product, hidden):
+    async with product.client() as http:
+        made = await checkout(http)
+        payload = {"accept": True, "confirmation_hash": hidden}
+        decision = {"interruptId": f"int_{made['id']}_1", "status": "resolved", "payload": payload}
+        body = {"threadId": "t", "runId": "r", "messages": [], "tools": [], "context": []}
+        body |= {"state": {}, "forwardedProps": {}, "resume": [decision]}
+        headers = {"content-type": "application/json"}
+        answer = await http.post("/agui", content=json.dumps(body), headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+        state = (await http.get(f"/api/checkouts/{made['id']}")).json()["state"]
+    assert state == "awaiting_confirmation"
