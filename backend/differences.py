@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Difference:
     """`subject` is the order's, booking's, payment's or person's id; amounts in minor units of
-    `currency`, which is XXX (none) where things are counted. `user_id`: whom a reading may mend."""
+    `currency`, which is `plans` where those are counted. `user_id`: whom a reading may mend."""
 
     kind: str
     subject: str

@@ -60,10 +60,9 @@ def build(
     """The queue's application with every task bound to this till. Open it before use.
 
     `sweeps` run with the periodic sweep: quota holds, sessions, whatever else runs out.
-    `subscriber` reads one paying person at the processor again, `cards` one person's cards.
-    `billing` is what reconciliation holds paying people against.
-    `watch` runs every minute: the router's tripwires; `rerank` every night: what is shown against
-    the facts alone.
+    `subscriber` reads one paying person at the processor again, `cards` one person's cards;
+    reconciliation holds paying people against `billing`. `watch` runs every minute: the router's
+    tripwires; `rerank` every night: what is shown against the facts alone.
     """
     connector = procrastinate.PsycopgConnector(conninfo=till.database.url, min_size=1, max_size=4)
     app = procrastinate.App(connector=connector)

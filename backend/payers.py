@@ -20,7 +20,7 @@ from integrations.billing import Account, Billing, Paid
 from integrations.payments import PaymentError
 
 _AT_ONCE = 8
-_COUNTED = "XXX"
+_COUNTED = "plans"
 
 _KNOWN = text("""
 SELECT user_id, customer_id, version FROM subscriber s
