@@ -232,6 +232,47 @@ def subscription_refunded(*, refund: Money, tax_part: Money) -> list[Posting]:
     )
 
 
+def charge_disputed(*, of: str, amount: Money) -> list[Posting]:
+    """A bank took back what was paid for a plan or a pack, until it has decided."""
+    return _balanced((f"dispute_hold:{of}", amount), ("cash:stripe_pending", -amount))
+
+
+def charge_won(*, of: str, amount: Money) -> list[Posting]:
+    """It gave the amount back to us."""
+    return _balanced(("cash:stripe_pending", amount), (f"dispute_hold:{of}", -amount))
+
+
+def charge_dispute_cost(*, of: str, fee: Money) -> list[Posting]:
+    """The processor's fee for such a dispute: ours, whoever wins."""
+    return _balanced((f"dispute_fee:{of}", fee), ("cash:stripe_pending", -fee))
+
+
+def subscription_lost(*, amount: Money, part: Money, tax_part: Money) -> list[Posting]:
+    """A bank kept `amount`; `part` of it is revenue of the plan taken back, the rest a loss."""
+    _same(amount, part, tax_part)
+    if not 0 <= tax_part.amount <= part.amount <= amount.amount:
+        raise FeeError("the tax in what was lost is within it, and that within the dispute")
+    return _balanced(
+        ("subscription", part - tax_part),
+        ("tax_payable", tax_part),
+        ("dispute_loss:subscription", amount - part),
+        ("dispute_hold:subscription", -amount),
+    )
+
+
+def credits_lost(*, amount: Money, part: Money, earned: Money) -> list[Posting]:
+    """The same of a pack; `earned` of `part` had been recognised already."""
+    _same(amount, part, earned)
+    if not 0 <= earned.amount <= part.amount <= amount.amount:
+        raise FeeError("what was earned is within what was lost, and that within the dispute")
+    return _balanced(
+        ("user_credits", part - earned),
+        ("subscription:credits", earned),
+        ("dispute_loss:credits", amount - part),
+        ("dispute_hold:credits", -amount),
+    )
+
+
 def credits_sold(*, amount: Money, processor_fee: Money) -> list[Posting]:
     """A pack was paid for: we owe the answers until they are used or have lapsed."""
     _same(amount, processor_fee)

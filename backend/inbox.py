@@ -58,7 +58,7 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     # A customer's cards and goods are no news of what they pay for a plan.
     beside = event.type.startswith(("setup_intent.", "payment_method.")) or event.purchase_id
     if event.customer_id is not None and not beside:
-        await _paying(session, event.customer_id, event)
+        await subscribers.wake(session, event.customer_id)  # somebody with a plan or a pack
     await cards.wake(session, event)
     by_payment = col(Checkout.payment_id) == event.payment_id
     by_purchase = col(Checkout.id) == event.purchase_id
@@ -71,19 +71,11 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     return True
 
 
-async def _paying(session: AsyncSession, customer_id: str, event: PaymentEvent) -> None:
-    """Somebody with a plan or a pack: whatever happened, they are read again."""
-    ours = await subscribers.wake(session, customer_id)
-    if ours and event.type == "charge.dispute.created":
-        await incidents.report(
-            session, "payment_disputed", subject=customer_id, detail=f"event {event.id}"
-        )
-
-
 async def _disputed(
     session: AsyncSession, checkout_ids: Sequence[str], event: PaymentEvent, said: Dispute
 ) -> None:
-    """Every charge has an order of its own. One that has none was let go: a person looks at it."""
+    """A purchase's charge has an order of its own: one that has none was let go, and a person looks
+    at it. Another charge paid for a plan or a pack; a dispute does not say whose."""
     query = select(col(PurchaseOrder.id)).where(
         (col(PurchaseOrder.payment_id) == event.payment_id)
         | col(PurchaseOrder.checkout_id).in_(checkout_ids)
@@ -94,6 +86,18 @@ async def _disputed(
     if not found and checkout_ids:
         detail = f"dispute {said.id} of {said.amount}, {said.state}: there is no order of it"
         await incidents.report(session, "payment_disputed", subject=checkout_ids[0], detail=detail)
+    elif not found and event.payment_id is not None:
+        await _paid_for(session, event.payment_id, said)
+
+
+async def _paid_for(session: AsyncSession, payment_id: str, said: Dispute) -> None:
+    """The payer is read again, disputes and all. A payment not booked yet may still become one."""
+    customer = await subscribers.payer(session, payment_id)
+    if customer is not None:
+        await subscribers.wake(session, customer)
+    elif said.state != "won":
+        detail = f"dispute {said.id} of {said.amount}, {said.state}: we know no such payment"
+        await incidents.report(session, "payment_disputed", subject=payment_id, detail=detail)
 
 
 async def _wake(session: AsyncSession, row: Checkout) -> None:

@@ -56,6 +56,7 @@ async def _first(session: AsyncSession, user_id: str, paid: Paid, item: str) -> 
         "tax": paid.tax.amount,
         "fee": paid.fee.amount if own else 0,
         "refunded": 0,
+        "lost": 0,
         "recognised": 0,
         "currency": paid.amount.currency,
         "paid_at": paid.at,
@@ -114,31 +115,37 @@ async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> Non
     row = await session.get(BillingPayment, paid.id, populate_existing=True, with_for_update=True)
     if found.scalar_one_or_none() is not None or row is None:
         return
-    amount, left = refund.amount, Money(row.amount - row.refunded, row.currency)
+    amount = refund.amount
     if paid.bought == "plan":
         tax = fees.share(of=paid.tax, part=amount, whole=paid.amount)
         entries = fees.subscription_refunded(refund=amount, tax_part=tax)
     else:
-        owed = left.amount - row.recognised
-        earned = max(0, amount.amount - owed)
-        entries = fees.credits_refunded(refund=amount, earned=Money(earned, row.currency))
-        row.recognised -= earned
+        entries = fees.credits_refunded(refund=amount, earned=await undo(session, row, amount))
     row.refunded += amount.amount
     session.add(row)
-    if paid.bought == "credits" and row.refunded >= row.amount:
-        await grants.revoke(session, id=row.id)
-    elif paid.bought == "credits":
-        await grants.cut(session, id=row.id, part=amount.amount, whole=left.amount)
     await ledger.post(session, kind=kind, ref=ref, entries=entries, effective_at=refund.at)
     await incidents.resolve(session, "books_differ", subject=paid.id)
 
 
+async def undo(session: AsyncSession, row: BillingPayment, amount: Money) -> Money:
+    """Take back the units that `amount` of a pack's price bought. Returns what of it had been
+    earned, and is not any more; the caller writes down who has the money now."""
+    left = row.amount - row.refunded - row.lost
+    earned = max(0, amount.amount - (left - row.recognised))
+    row.recognised -= earned
+    if amount.amount >= left:
+        await grants.revoke(session, id=row.id)
+    else:
+        await grants.cut(session, id=row.id, part=amount.amount, whole=left)
+    return Money(earned, row.currency)
+
+
 _EARNED = text("""
-SELECT p.id, p.currency, p.recognised, LEAST(p.amount - p.refunded,
+SELECT p.id, p.currency, p.recognised, LEAST(p.amount - p.refunded - p.lost,
   CASE WHEN g.expires_at <= now() OR g.revoked_at IS NOT NULL THEN p.amount
-  ELSE (p.amount - p.refunded) * (g.units - g.remaining) / g.units END) AS due
+  ELSE (p.amount - p.refunded - p.lost) * (g.units - g.remaining) / g.units END) AS due
 FROM billing_payment p JOIN quota_grant g ON g.id = p.id
-WHERE p.kind = 'credits' AND p.recognised < p.amount - p.refunded
+WHERE p.kind = 'credits' AND p.recognised < p.amount - p.refunded - p.lost
 ORDER BY p.id FOR UPDATE OF p SKIP LOCKED LIMIT 200
 """)
 

@@ -1,7 +1,8 @@
 """When somebody who pays is read again by ourselves: an event may be lost, and money may not.
 
 A page that was opened is looked at soon and then ever more rarely, until what it sells is there or
-the processor has closed it. Who subscribes is looked at when their month is over, and daily.
+the processor has closed it. Who subscribes is looked at when their month is over, and daily, as is
+who disputes.
 """
 
 from collections.abc import Sequence
@@ -57,10 +58,12 @@ def after(
     page: datetime | None,
     period_end: datetime | None,
     past_due: datetime | None,
+    disputed: bool,
     soon: bool,
 ) -> datetime | None:
     """The next look. `page`: one stands open since then; `period_end`: of a live subscription;
-    `past_due`: since then a payment is owed; `soon`: something is still missing."""
+    `past_due`: since then a payment is owed; `disputed`: a bank has to decide; `soon`: something
+    is still missing."""
     moments = []
     if soon:
         moments.append(now + AGAIN)
@@ -68,8 +71,8 @@ def after(
         moments.append(now + max(_FIRST, (now - page) / 2))
     if past_due is not None:
         moments.append(past_due + GRACE)
-    if period_end is not None:
+    if period_end is not None or disputed:
         moments.append(now + DAY)
-        if period_end + _SLACK > now:
-            moments.append(period_end + _SLACK)
+    if period_end is not None and period_end + _SLACK > now:
+        moments.append(period_end + _SLACK)
     return min(moments, default=None)

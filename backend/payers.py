@@ -1,11 +1,12 @@
-"""Who pays us, held against the processor: what it took, what went back, and who subscribes.
+"""Who pays us, held against the processor: what it took, what went back, what is disputed, and who
+subscribes.
 
 A reading of the person mends each difference; that one was needed means that events were lost.
 Who is about to be read anyhow is no difference yet, unless that has been so for an hour.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +16,13 @@ from sqlmodel import col
 
 from backend.database import Database
 from backend.differences import Difference
-from backend.subscribers import BillingPayment, Subscriber
+from backend.subscribers import BillingDispute, BillingPayment, Subscriber
 from integrations.billing import Account, Billing, Paid
 from integrations.payments import PaymentError
 
 _AT_ONCE = 8
 _COUNTED = "plans"
+_UNDECIDED = frozenset(("inquiry", "open"))
 
 _KNOWN = text("""
 SELECT user_id, customer_id, version FROM subscriber s
@@ -71,9 +73,12 @@ async def _of(
     )
     ours = {one.id: one for one in (await session.execute(query)).scalars()}
     theirs = {one.id: one for one in account.payments if since <= one.at < until}
+    banks = select(BillingDispute).where(col(BillingDispute.payment_id).in_(ours))
+    disputed = (await session.execute(banks)).scalars().all()
     found = _subscribes(row, account)
     for id_ in sorted(ours.keys() | theirs.keys()):
-        found += _payment(row.user_id, ours.get(id_), theirs.get(id_))
+        mine = [(one.state, one.amount) for one in disputed if one.payment_id == id_]
+        found += _payment(row.user_id, ours.get(id_), theirs.get(id_), mine)
     return found
 
 
@@ -91,7 +96,12 @@ def _subscribes(row: Subscriber, account: Account) -> list[Difference]:
     ]
 
 
-def _payment(user_id: str, ours: BillingPayment | None, theirs: Paid | None) -> list[Difference]:
+def _payment(
+    user_id: str,
+    ours: BillingPayment | None,
+    theirs: Paid | None,
+    disputed: Sequence[tuple[str, int]],
+) -> list[Difference]:
     if theirs is None:
         assert ours is not None
         missing = ("payment_missing", ours.id, None, ours.amount, 0, ours.currency)
@@ -101,12 +111,19 @@ def _payment(user_id: str, ours: BillingPayment | None, theirs: Paid | None) -> 
         of = ("payment_not_booked", theirs.id, None, 0, money.amount, money.currency)
         return [Difference(*of, user_id)]
     back = sum(one.amount.amount for one in theirs.refunds)
+    banks = [(one.state, one.amount.amount) for one in theirs.disputes]
     pairs = (
         ("payment_differs", ours.amount, money.amount),
         ("payment_refund_differs", ours.refunded, back),
+        ("payment_loss_differs", _sum(disputed, {"lost"}), _sum(banks, {"lost"})),
+        ("payment_dispute_differs", _sum(disputed, _UNDECIDED), _sum(banks, _UNDECIDED)),
     )
     return [
         Difference(kind, ours.id, None, expected, found, money.currency, user_id)
         for kind, expected, found in pairs
         if (expected, ours.currency) != (found, money.currency)
     ]
+
+
+def _sum(banks: Sequence[tuple[str, int]], states: Collection[str]) -> int:
+    return sum(amount for state, amount in banks if state in states)

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -16,6 +25,7 @@ from sqlmodel import Field, SQLModel, col
 from backend.checkout import MOMENT, instant
 from backend.ids import new_id
 from backend.queue import enqueue
+from integrations.money import Money
 
 SYNC = "sync_subscriber"
 GRACE = timedelta(days=7)  # how long a plan holds on after a payment has failed
@@ -63,11 +73,15 @@ class BillingOrder(SQLModel, table=True):
 
 
 class BillingPayment(SQLModel, table=True):
-    """A payment that has been booked. Minor units; `recognised` is what of a pack is earned."""
+    """A payment that has been booked. Minor units; `recognised` is what of a pack is earned, `lost`
+    what a bank took back for good."""
 
     __tablename__ = "billing_payment"
     __table_args__ = (
-        CheckConstraint("refunded BETWEEN 0 AND amount", name="billing_payment_refunds"),
+        CheckConstraint(
+            "refunded >= 0 AND lost >= 0 AND refunded + lost <= amount",
+            name="billing_payment_refunds",
+        ),
         CheckConstraint("recognised BETWEEN 0 AND amount", name="billing_payment_earned"),
         Index("billing_payment_when", "paid_at"),
     )
@@ -80,9 +94,33 @@ class BillingPayment(SQLModel, table=True):
     tax: int = Field(default=0, sa_type=_COUNT)
     fee: int = Field(default=0, sa_type=_COUNT)
     refunded: int = Field(default=0, sa_type=_COUNT)
+    lost: int = Field(default=0, sa_type=_COUNT)
     recognised: int = Field(default=0, sa_type=_COUNT)
     currency: str = Field(max_length=3)
     paid_at: datetime = Field(sa_type=MOMENT)
+
+
+class BillingDispute(SQLModel, table=True):
+    """A dispute of such a payment, by the processor's id. `charged`: its own fee is booked."""
+
+    __tablename__ = "billing_dispute"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('inquiry', 'open', 'won', 'lost')", name="billing_dispute_state"
+        ),
+    )
+    id: str = Field(primary_key=True)
+    payment_id: str = Field(index=True, sa_column_args=[ForeignKey("billing_payment.id")])
+    state: str
+    amount: int = Field(sa_type=_COUNT)
+    currency: str = Field(max_length=3)
+    charged: bool = False
+    opened_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
+    closed_at: datetime | None = Field(default=None, sa_type=MOMENT)
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
 
 
 async def of(session: AsyncSession, user_id: str) -> Subscriber | None:
@@ -146,6 +184,17 @@ async def wake(session: AsyncSession, customer_id: str) -> bool:
     if not row.asked:
         await enqueue(session, SYNC, args={"user_id": row.user_id})
     return True
+
+
+async def payer(session: AsyncSession, payment_id: str) -> str | None:
+    """The customer who made a payment that is booked."""
+    query = (
+        select(col(Subscriber.customer_id))
+        .join(BillingPayment, col(BillingPayment.user_id) == col(Subscriber.user_id))
+        .where(col(BillingPayment.id) == payment_id)
+    )
+    found: str | None = (await session.execute(query)).scalar_one_or_none()
+    return found
 
 
 async def close(session: AsyncSession, user_id: str) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import auth, customers, incidents, income, lookout, subscribers
+from backend import auth, chargebacks, customers, incidents, income, lookout, subscribers
 from backend.auth import UserAccount
 from backend.customers import asked
 from backend.database import Database
@@ -275,6 +275,7 @@ async def _apply(
             page=page,
             period_end=chosen.period_end if chosen else None,
             past_due=since,
+            disputed=any(paid.undecided for paid in account.payments),
             soon=over or not complete,
         ),
     }
@@ -303,7 +304,8 @@ def _given_back(account: Account, subscription: str) -> bool:
 async def _book(session: AsyncSession, counter: Counter, row: Subscriber, account: Account) -> None:
     plan = account.subscriptions[0].plan if account.subscriptions else row.granted
     for paid in account.payments:
-        await income.book(session, row.user_id, paid, plan=plan, packs=counter.packs)
+        if await income.book(session, row.user_id, paid, plan=plan, packs=counter.packs):
+            await chargebacks.book(session, paid)
 
 
 async def _follow(session: AsyncSession, row: Subscriber, granted: str) -> None:

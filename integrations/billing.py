@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from integrations.money import Money
+from integrations.payments import Dispute
 
 # `over` is every state in which nothing is owed to the person: ended, unpaid, never begun.
 Standing = Literal["active", "past_due", "over"]
@@ -61,16 +62,25 @@ class Paid:
     refunds: tuple[Refunded, ...]
     at: datetime
     subscription: str | None = None
+    disputes: tuple[Dispute, ...] = ()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a bank has yet to say whose the money is."""
+        return any(one.state in {"inquiry", "open"} for one in self.disputes)
 
     @property
     def given_back(self) -> bool:
-        """Whether nothing is left of it."""
-        return sum(refund.amount.amount for refund in self.refunds) >= self.amount.amount > 0
+        """Whether nothing is left of it: by us, or by a bank that decided against us."""
+        lost = [one.amount for one in self.disputes if one.state == "lost"]
+        back = [refund.amount for refund in self.refunds] + lost
+        own = sum(money.amount for money in back if money.currency == self.amount.currency)
+        return own >= self.amount.amount > 0
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One customer, as the processor has it now. Newest subscription first."""
+    """One customer, as the processor has it now. The newest of each comes first."""
 
     subscriptions: tuple[Subscription, ...]
     payments: tuple[Paid, ...]

@@ -21,7 +21,8 @@ from integrations.billing import (
     Ware,
 )
 from integrations.money import Money, from_processor, to_processor
-from integrations.payments import PaymentRefused
+from integrations.payments import Dispute, PaymentRefused
+from integrations.stripe_charges import dispute_of
 from integrations.stripe_payments import StripePayments, translated
 
 _PAGE = 100
@@ -251,7 +252,8 @@ class StripeBilling:
                 what = _bought(charge, by_intent)
                 if what is not None and charge["captured"] and charge["paid"]:
                     refunds = await self._refunds(charge)
-                    payments.append(_paid(charge, what, refunds, by_intent))
+                    disputes = await self._disputes(charge)
+                    payments.append(_paid(charge, what, refunds, disputes, by_intent))
         found = sorted(
             (_subscription(_dict(one)) for one in listed.data),
             key=lambda s: s.created_at,
@@ -268,6 +270,13 @@ class StripeBilling:
             for r in map(_dict, listed.data)
             if r["status"] == "succeeded"
         )
+
+    async def _disputes(self, charge: Mapping[str, Any]) -> tuple[Dispute, ...]:
+        if not charge["disputed"]:
+            return ()
+        listed = await self._v1.disputes.list_async({"charge": charge["id"], "limit": _PAGE})
+        read = (dispute_of(_dict(one)) for one in listed.data)
+        return tuple(one for one in read if one is not None)
 
 
 def _dict(thing: Any) -> dict[str, Any]:
@@ -304,6 +313,7 @@ def _paid(
     charge: Mapping[str, Any],
     what: tuple[Bought, str, int],
     refunds: tuple[Refunded, ...],
+    disputes: tuple[Dispute, ...],
     by_intent: Mapping[str, Mapping[str, Any]],
 ) -> Paid:
     bought, ref, tax = what
@@ -324,6 +334,7 @@ def _paid(
         refunds=refunds,
         at=_moment(charge["created"]),
         subscription=of.get("subscription"),
+        disputes=disputes,
     )
 
 

@@ -7,7 +7,7 @@ from backend.auth import UserAccount
 from backend.subscriptions import Counter
 from integrations.billing import Account, Paid, Refunded, Standing, Subscription
 from integrations.money import Money
-from integrations.payments import PaymentUnknown
+from integrations.payments import Dispute, PaymentUnknown
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -22,10 +22,12 @@ def payment(
     fee: Money | None = None,
     refunds: tuple[int, ...] = (),
     at: datetime = AT,
+    disputes: tuple[Dispute, ...] = (),
 ) -> Paid:
     back = tuple(Refunded(f"re_{n}", Money(r, "USD"), at) for n, r in enumerate(refunds))
     cost = Money(88, "USD") if fee is None else fee
-    return Paid("pi_1", "plan", "in_1", Money(amount, "USD"), Money(0, "USD"), cost, back, at)
+    none, paid = Money(0, "USD"), Money(amount, "USD")
+    return Paid("pi_1", "plan", "in_1", paid, none, cost, back, at, "sub_plus", disputes)
 
 
 class Processor:

@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 def after(**given: object) -> timedelta | None:
-    none = {"page": None, "period_end": None, "past_due": None, "soon": False}
+    none = {"page": None, "period_end": None, "past_due": None, "disputed": False, "soon": False}
     found = lookout.after(NOW, **(none | given))  # type: ignore[arg-type]
     return found - NOW if found else None
 
