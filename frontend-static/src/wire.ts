@@ -87,6 +87,7 @@ export interface Pack {
   title: string;
   price: { amount: number; currency: string };
   bucket: string;
+  units?: number;
 }
 
 export interface Quota {

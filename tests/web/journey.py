@@ -17,11 +17,13 @@ async def enter(page: Page, base_url: str, key: str | None = None) -> None:
     await expect(page.get_by_label("Your message")).to_be_visible(timeout=PATIENCE_MS)
 
 
-async def ask(page: Page, text: str, *, patience_ms: float = PATIENCE_MS) -> Locator:
+async def ask(
+    page: Page, text: str, *, patience_ms: float = PATIENCE_MS, label: str = "Your message"
+) -> Locator:
     """Types, presses Enter and waits until the answer is complete. Gives back the turn."""
     before = await page.locator("article.turn").count()
-    await page.get_by_label("Your message").fill(text)
-    await page.get_by_label("Your message").press("Enter")
+    await page.get_by_label(label).fill(text)
+    await page.get_by_label(label).press("Enter")
     turn = page.locator("article.turn").nth(before)
     await expect(turn).to_have_attribute("aria-busy", "false", timeout=patience_ms)
     return turn

@@ -65,10 +65,18 @@ EVERYDAY = {
 PACKS = [
     {
         "name": "thinking_20",
-        "title": "20 thinking answers",
+        "title": "20 reasoning answers",
         "price": {"amount": 300, "currency": "EUR"},
         "bucket": "reasoning",
-    }
+        "units": 20,
+        "days": 365,
+    },
+    {
+        "name": "thinking_summer",
+        "title": "Summer pack",
+        "price": {"amount": 900, "currency": "EUR"},
+        "bucket": "reasoning",
+    },
 ]
 HARD = {
     "kind": "complex",

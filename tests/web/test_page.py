@@ -132,6 +132,21 @@ async def test_the_meter_counts_down_and_a_step_down_names_its_reason_and_exits(
     await expect(meter).to_contain_text("0 of 10 left")
 
 
+async def test_the_ways_out_and_their_prices_are_in_the_pages_language(
+    page: Page, base_url: str
+) -> None:
+    await page.add_init_script("localStorage.setItem('emptor.language', 'zh')")
+    await page.request.post(f"{base_url}/api/session", data={"key": KEY})
+    await page.goto(base_url)
+    turn = await journey.ask(page, "limit", label="您的消息")
+    await turn.get_by_role("button", name="有哪些办法？").click()
+    ways = turn.locator(".exits")
+    await expect(ways.get_by_role("button", name="升级到 Pro")).to_be_visible()
+    await expect(ways.get_by_role("button", name="20 次深思回答，€3.00")).to_be_visible()
+    # What is not so many answers is sold under the name that it was given.
+    await expect(ways.get_by_role("button", name="Summer pack，€9.00")).to_be_visible()
+
+
 async def test_a_rolling_allowance_that_is_used_up_says_when_it_next_has_room(
     page: Page, base_url: str, stand_in: StandIn
 ) -> None:
@@ -351,6 +366,15 @@ async def test_back_office_pages_are_reachable_and_sound(page: Page, base_url: s
     await expect(page.get_by_role("cell", name="€1,482.50")).to_be_visible()
     await expect(page.get_by_role("cell", name="JP¥1,440")).to_be_visible()
     await sound(page)
+    await expect(page.get_by_role("columnheader", name="Fee accrued")).to_be_visible()
+    await page.get_by_label("Language").select_option("简体中文")
+    await expect(page.get_by_role("columnheader")).to_have_text(
+        ["币种", "订单数", "成交额", "应计佣金"]
+    )
+    await page.get_by_role("button", name="路由").click()
+    await expect(page.get_by_role("cell", name="日常问题")).to_be_visible()
+    await sound(page)
+    await page.get_by_label("语言").select_option("English")
     await page.goto(f"{base_url}/merchant")
     await expect(page.get_by_label("Merchant key")).to_be_visible()
     await sound(page)

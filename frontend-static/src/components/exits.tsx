@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call, Problem } from "../api";
 import { goOn, planName } from "../billing";
-import { t } from "../i18n";
+import { maybe, t } from "../i18n";
 import { formatMoney } from "../money";
 import { refreshQuota } from "../session";
 import { door, me, quota } from "../state";
@@ -54,14 +54,18 @@ function Way({ way }: { way: Exit }) {
   }
   return packs.value
     .filter(({ bucket }) => bucket === way.bucket)
-    .map(({ name, title, price }) => (
-      <Buy
-        key={name}
-        words={t("exits.pack", { title, price: formatMoney(price.amount, price.currency) })}
-        path="/api/credits"
-        body={{ pack: name }}
-      />
-    ));
+    .map((pack) => <Buy key={pack.name} words={packWords(pack)} path="/api/credits" body={{ pack: pack.name }} />);
+}
+
+function packWords(pack: Pack): string {
+  const { amount, currency } = pack.price;
+  return t("exits.pack", { title: packTitle(pack), price: formatMoney(amount, currency) });
+}
+
+/** The server's title is written once, in one language; of answers by a known role we know the words. */
+function packTitle({ bucket, title, units }: Pack): string {
+  const counted = quota.value?.buckets.find(({ name }) => name === bucket)?.unit === "turns";
+  return (counted && units !== undefined && maybe("pack", bucket, { units })) || title;
 }
 
 function Buy({ words, path, body }: { words: string; path: string; body: unknown }) {

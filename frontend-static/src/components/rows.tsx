@@ -1,6 +1,7 @@
-/** Rows of a report as a table. Columns are the server's; sums are shown in their row's currency. */
+/** Rows of a report as a table. Which columns there are is the server's; sums are shown in their row's currency. */
 
 import { formatMoney } from "../money";
+import { heading, named } from "./columns";
 
 export type Row = Record<string, unknown>;
 
@@ -16,7 +17,7 @@ export function Rows({ rows, caption, none }: { rows: readonly Row[]; caption: s
           <tr>
             {columns.map((column) => (
               <th key={column} scope="col">
-                {column.replaceAll("_", " ")}
+                {heading(column)}
               </th>
             ))}
           </tr>
@@ -47,5 +48,5 @@ function cell(row: Row, column: string): string {
     return formatMoney(value, currency.toUpperCase());
   }
   if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? JSON.stringify(value) : named(column, String(value));
 }

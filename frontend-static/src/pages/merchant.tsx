@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call, Problem } from "../api";
+import { heading } from "../components/columns";
 import { KeyForm } from "../components/key";
 import { type Row, Rows } from "../components/rows";
 import { Shell } from "../components/shell";
@@ -59,7 +60,7 @@ function Merchant() {
       <dl class="facts panel">
         {Object.entries(profile.value).map(([name, value]) => (
           <div key={name}>
-            <dt>{name.replaceAll("_", " ")}</dt>
+            <dt>{heading(name)}</dt>
             <dd>{typeof value === "object" ? JSON.stringify(value) : String(value)}</dd>
           </div>
         ))}
