@@ -2,12 +2,24 @@
 
 import { call, Problem } from "./api";
 import { door, effort, me, quota } from "./state";
-import type { Me, Quota } from "./wire";
+import type { BackOffice, Me, Quota } from "./wire";
 
-/** Finds out who is signed in. True when someone is. */
+/** A person, or the role of a key that has a page of its own. */
+async function whoIsHere(): Promise<Me | BackOffice> {
+  const who = await call<Me | { role: BackOffice }>("GET", "/api/me");
+  return "id" in who ? who : who.role;
+}
+
+/** Finds out who is signed in. True when a person is. */
 export async function recall(): Promise<boolean> {
   try {
-    me.value = await call<Me>("GET", "/api/me");
+    const who = await whoIsHere();
+    if (typeof who === "string") {
+      me.value = null;
+      door.value = who;
+      return false;
+    }
+    me.value = who;
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     door.value = error.status === 401 || error.status === 403 ? "closed" : "broken";
@@ -66,7 +78,8 @@ export async function refreshQuota(): Promise<void> {
 /** The plan, and what must be said about it, as they are now. */
 export async function refreshPerson(): Promise<void> {
   try {
-    me.value = await call<Me>("GET", "/api/me");
+    const who = await whoIsHere();
+    if (typeof who !== "string") me.value = who;
   } catch (error) {
     // What was known stays on the page; whoever waits for more asks again.
     if (!(error instanceof Problem)) throw error;

@@ -2,10 +2,11 @@
 
 import { signal } from "@preact/signals";
 import type { Turn } from "./turn";
-import type { Effort, Me, Quota, ThreadSummary } from "./wire";
+import type { BackOffice, Effort, Me, Quota, ThreadSummary } from "./wire";
 
-/** `opening`: asking the server who we are. `closed`: nobody is signed in. */
-export const door = signal<"opening" | "closed" | "open" | "broken">("opening");
+/** `opening`: asking the server who we are. `closed`: nobody is signed in. A role: whose key it is,
+ * which opens a page of its own and not the chat. */
+export const door = signal<"opening" | "closed" | "open" | "broken" | BackOffice>("opening");
 export const me = signal<Me | null>(null);
 export const quota = signal<Quota | null>(null);
 export const threads = signal<readonly ThreadSummary[]>([]);

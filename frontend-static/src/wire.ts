@@ -114,6 +114,9 @@ export type PaymentMethod =
       exp_year?: number;
     };
 
+/** Whose keys open a page of their own. Of these, `/api/me` tells the role alone. */
+export type BackOffice = "operator" | "merchant";
+
 export interface Me {
   id: string;
   name?: string | null;

@@ -38,6 +38,17 @@ async def test_the_page_says_where_a_person_lives_and_overrules_nobody(
         await context.close()
 
 
+async def test_an_operators_key_opens_the_operators_page_and_not_the_chat(
+    page: Page, product: Product
+):
+    await page.goto(product.url)
+    await page.get_by_text("Sign in with a key").click()
+    await page.get_by_label("Your key").fill(product.keys["operator"])
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    await page.get_by_role("link", name="Go to the operator's page").click()
+    await expect(page.get_by_role("button", name="Revenue")).to_be_visible()
+
+
 async def test_a_person_buys_a_tent_and_the_receipt_names_the_order(page: Page, product: Product):
     await enter(page, product.url, product.keys["plus"])
     await ask(page, "Buy me a two-person tent")

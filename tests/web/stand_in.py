@@ -22,6 +22,7 @@ from backend.api.events import Streamed
 from tests.web import scenes, wares
 
 KEY = "stand-in-key"
+ROLES = {"operator-key": "operator", "merchant-key": "merchant"}
 POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'"
@@ -61,6 +62,8 @@ class StandIn:
         found = self.people.get(request.cookies.get("emptor", ""))
         if found is None:
             raise Refused(401, "invalid_api_key", detail="Sign in first")
+        if found["role"] != "user":
+            raise Refused(403, "forbidden", detail="This key's role may not do that")
         return found
 
     def checkout(self, checkout_id: str) -> dict[str, Any]:
@@ -120,9 +123,13 @@ def application(stand_in: StandIn) -> FastAPI:
 def _person_routes(app: FastAPI, stand_in: StandIn) -> None:
     @app.post("/api/session", status_code=201)
     async def sign_in(body: dict[str, Any], answer: Response) -> dict[str, Any]:
-        if body.get("key", KEY) != KEY:
+        token, key = secrets.token_hex(8), body.get("key", KEY)
+        if key in ROLES:
+            stand_in.people[token] = {"role": ROLES[key], "read_only": False}
+            answer.set_cookie("emptor", token, httponly=True, samesite="lax")
+            return {"role": ROLES[key]}
+        if key != KEY:
             raise Refused(401, "invalid_api_key", detail="This key is not known")
-        token = secrets.token_hex(8)
         stand_in.people[token] = {
             "role": "user",
             "id": f"usr_{token}",
@@ -149,7 +156,8 @@ def _person_routes(app: FastAPI, stand_in: StandIn) -> None:
 
     @app.get("/api/me")
     async def me(request: Request) -> dict[str, Any]:
-        return stand_in.person(request)
+        found = stand_in.people.get(request.cookies.get("emptor", ""))
+        return found or stand_in.person(request)
 
     @app.put("/api/me/preferences")
     async def prefer(body: dict[str, Any], request: Request) -> dict[str, Any]:

@@ -38,6 +38,28 @@ async def test_a_key_signs_in_and_a_wrong_one_is_refused(
     await expect(page.get_by_role("button", name="Start as a guest")).to_be_visible()
 
 
+@pytest.mark.parametrize("role", ["operator", "merchant"])
+async def test_a_key_of_another_page_is_shown_the_way_there(
+    page: Page, base_url: str, role: str
+) -> None:
+    await page.goto(base_url)
+    await page.get_by_text("Sign in with a key").click()
+    await page.get_by_label("Your key").fill(f"{role}-key")
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    said = page.get_by_role("alert")
+    await expect(said).to_contain_text(f"This key belongs to the {role}'s page")
+    await expect(page.get_by_label("Your message")).to_have_count(0)
+    await sound(page)
+    await page.reload()
+    await expect(said).to_be_visible()
+    await said.get_by_role("link", name=f"Go to the {role}'s page").click()
+    await expect(page).to_have_url(f"{base_url}/{role}")
+    # And whoever has the wrong one in hand may still begin to chat.
+    await page.goto(base_url)
+    await page.get_by_role("button", name="Start as a guest").click()
+    await expect(page.get_by_label("Your message")).to_be_visible()
+
+
 async def test_shift_enter_breaks_the_line_and_enter_sends(page: Page, base_url: str) -> None:
     await journey.enter(page, base_url)
     box = page.get_by_label("Your message")

@@ -23,6 +23,11 @@ export function Door({ entered }: { entered: () => Promise<void> }) {
       </div>
       <h1>{t("door.title")}</h1>
       <p class="lead">{t("door.about")}</p>
+      {(door.value === "operator" || door.value === "merchant") && (
+        <p class="notice" role="alert">
+          {t(`door.is_${door.value}`)} <a href={`/${door.value}`}>{t(`door.to_${door.value}`)}</a>
+        </p>
+      )}
       {door.value === "broken" ? (
         <p class="notice" role="alert">
           {t("door.broken")}{" "}
