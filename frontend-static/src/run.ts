@@ -8,7 +8,7 @@ import { applyPatch, type Json } from "./patch";
 import { quota, stop, turns } from "./state";
 import { type RunEvent, readEvents } from "./stream";
 import type { Turn } from "./turn";
-import type { Quota, Route } from "./wire";
+import type { Exit, Quota, Route } from "./wire";
 
 /** Shows `turn` and follows its run to the end. One run at a time: false when one is running. */
 export async function start(
@@ -41,6 +41,7 @@ async function follow(turn: Turn, request: () => Promise<Response>): Promise<voi
   } catch (error) {
     if (error instanceof Problem) {
       turn.owed.value = nameIn(error.document);
+      turn.exits.value = exitsIn(error.document);
       turn.end("failed", { code: error.code, detail: error.detail });
     } else if (error instanceof DOMException && error.name === "AbortError") turn.end("stopped");
     else turn.end("cut");
@@ -50,6 +51,10 @@ async function follow(turn: Turn, request: () => Promise<Response>): Promise<voi
 
 function nameIn(told: Record<string, unknown>): string | null {
   return typeof told["turn_id"] === "string" ? told["turn_id"] : null;
+}
+
+function exitsIn(told: Record<string, unknown>): readonly Exit[] | null {
+  return Array.isArray(told["exits"]) ? (told["exits"] as Exit[]) : null;
 }
 
 class Run {
@@ -93,6 +98,8 @@ class Run {
     const shared = state as { route?: Route; quota?: Quota; cart?: { checkout_id: string }[] } | null;
     if (shared?.cart) this.turn.checkouts.value = shared.cart.map((part) => part.checkout_id);
     if (shared?.route) this.turn.route.value = shared.route;
-    if (shared?.quota?.buckets) quota.value = shared.quota;
+    if (!shared?.quota?.buckets) return;
+    quota.value = shared.quota;
+    this.turn.exits.value = shared.quota.exits ?? null;
   }
 }

@@ -4,7 +4,7 @@ import { type Signal, signal } from "@preact/signals";
 import { type Blocks, blocksOf, grow, NOTHING } from "./blocks";
 import { randomId } from "./ids";
 import { applyPatch, type Json, type Operation } from "./patch";
-import type { Interrupt, Outcome, Route, StoredTurn } from "./wire";
+import type { Exit, Interrupt, Outcome, Route, StoredTurn } from "./wire";
 
 export interface TextPart {
   kind: "text";
@@ -33,6 +33,8 @@ export class Turn {
   readonly fault = signal<{ code: string; detail: string } | null>(null);
   /** The server's name of a turn that failed by its fault: asking it again is free. */
   readonly owed = signal<string | null>(null);
+  /** The ways out that came with a refusal or a step down: the allowance read later has none of its own. */
+  readonly exits = signal<readonly Exit[] | null>(null);
   readonly interrupts = signal<readonly Interrupt[]>([]);
   /** How each decision ended that this run was resumed with. */
   readonly outcomes = signal<readonly Outcome[]>([]);

@@ -116,14 +116,16 @@ def quota(stand_in: Any, *, plan: str) -> dict[str, Any]:
             for name, cap in CAPS.items()
         ],
         "charged": {},
-        "exits": [
-            {"action": "wait", "until": resets},
-            {"action": "buy_credits", "bucket": "reasoning"},
-            {"action": "upgrade", "plans": ["pro"]},
-        ]
-        if left["reasoning"] == 0
-        else [],
+        "exits": exits() if left["reasoning"] == 0 else [],
     }
+
+
+def exits() -> list[dict[str, Any]]:
+    return [
+        {"action": "wait", "until": wares.moment(timedelta(hours=3))},
+        {"action": "buy_credits", "bucket": "reasoning"},
+        {"action": "upgrade", "plans": ["pro"]},
+    ]
 
 
 def _event(kind: str, **fields: Any) -> dict[str, Any]:

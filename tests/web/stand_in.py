@@ -198,6 +198,8 @@ def _thread_routes(app: FastAPI, stand_in: StandIn) -> None:
         person = stand_in.person(request)
         thread = stand_in.threads[thread_id]
         thread["title"] = thread["title"] or body["text"][:60]
+        if "refuse" in body["text"]:
+            raise Refused(429, "insufficient_quota", detail="Used up", exits=scenes.exits())
         scene = scenes.play(stand_in, body["text"], body.get("effort"), person["plan"])
         return _stream(_recorded(stand_in, thread, body["text"], scene))
 

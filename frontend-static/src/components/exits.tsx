@@ -1,4 +1,4 @@
-/** The ways out when every allowance is used up: wait, an account, credits, a larger plan. */
+/** The ways out when an allowance is used up: wait, an account, credits, a larger plan. */
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -7,15 +7,21 @@ import { goOn, planName } from "../billing";
 import { maybe, t } from "../i18n";
 import { formatMoney } from "../money";
 import { refreshQuota } from "../session";
-import { door, me, quota } from "../state";
+import { door, me, quota, turns } from "../state";
 import { formatMoment } from "../time";
+import type { Turn } from "../turn";
 import type { Exit, Pack } from "../wire";
 import { Act } from "./act";
 
 const packs = signal<readonly Pack[]>([]);
 
-async function look(): Promise<void> {
-  await refreshQuota();
+/** Those that came with the turn, until the next one: then what holds now is all that counts. */
+export function exitsOf(turn: Turn): readonly Exit[] {
+  const own = turns.value.at(-1) === turn ? turn.exits.value : null;
+  return own ?? quota.value?.exits ?? [];
+}
+
+async function readPacks(): Promise<void> {
   try {
     packs.value = (await call<{ packs: Pack[] }>("GET", "/api/plans")).packs;
   } catch (error) {
@@ -24,9 +30,9 @@ async function look(): Promise<void> {
   }
 }
 
-export function Exits() {
-  useEffect(() => void look(), []);
-  const ways = quota.value?.exits ?? [];
+export function Exits({ turn }: { turn: Turn }) {
+  useEffect(() => void Promise.all([refreshQuota(), readPacks()]), []);
+  const ways = exitsOf(turn);
   return (
     <ul class="exits">
       {ways.map((way) => (

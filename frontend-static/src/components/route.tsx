@@ -7,7 +7,7 @@ import { quota } from "../state";
 import { formatMoment } from "../time";
 import type { Turn } from "../turn";
 import type { Exit, Route } from "../wire";
-import { Exits } from "./exits";
+import { Exits, exitsOf } from "./exits";
 
 function named(prefix: string, name: string | undefined): string {
   return maybe(prefix, name) ?? name ?? "";
@@ -29,7 +29,7 @@ export function RouteBadge({ turn }: { turn: Turn }) {
           <Fact name="badge.policy" value={route.policy_version} />
         </dl>
       </details>
-      {route.downgrade_reason && <Downgrade route={route} />}
+      {route.downgrade_reason && <Downgrade turn={turn} route={route} />}
     </div>
   );
 }
@@ -49,18 +49,19 @@ function Fact({ name, value }: { name: Key; value: string | undefined }) {
 }
 
 /** The names of the plans that have more, or nothing. */
-function larger(exits: readonly Exit[] = []): string {
+function larger(exits: readonly Exit[]): string {
   const plans = exits.flatMap((exit) => (exit.action === "upgrade" ? exit.plans : []));
   return plans.map(planName).join(", ");
 }
 
-function Downgrade({ route }: { route: Route }) {
+function Downgrade({ turn, route }: { turn: Turn; route: Route }) {
   const now = quota.value;
   const wanted = route.requested_role ?? now?.requested_role ?? undefined;
   // "allowance_used:reasoning" names the bucket after the reason.
   const [reason = "", bucket = wanted] = (route.downgrade_reason ?? "").split(":");
   const role = named("role", route.role);
   const full = now?.buckets.find(({ name }) => name === bucket);
+  const plans = larger(exitsOf(turn));
   const until = full?.resets_at ?? full?.next_free_at;
   return (
     <div class="downgrade">
@@ -70,16 +71,16 @@ function Downgrade({ route }: { route: Route }) {
         role,
       })}
       {until && ` ${t("badge.until", { moment: formatMoment(until), role })}`}
-      {larger(now?.exits) && ` ${t("badge.upgrade", { plans: larger(now?.exits) })}`}
-      <Ways />
+      {plans && ` ${t("badge.upgrade", { plans })}`}
+      <Ways turn={turn} />
     </div>
   );
 }
 
 /** What can be done about it, looked up only when somebody wants to know. */
-function Ways() {
+function Ways({ turn }: { turn: Turn }) {
   const open = useSignal(false);
-  if (open.value) return <Exits />;
+  if (open.value) return <Exits turn={turn} />;
   return (
     <>
       {" "}

@@ -56,7 +56,7 @@ function BadEnding({ turn }: { turn: Turn }) {
           {t("turn.again")}
         </button>
       )}
-      {fault?.code === "insufficient_quota" && <Exits />}
+      {fault?.code === "insufficient_quota" && <Exits turn={turn} />}
     </div>
   );
 }
