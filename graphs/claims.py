@@ -7,6 +7,8 @@ construction. `Watch` cuts such sentences out of a stream before a person sees t
 
 import re
 
+from graphs.composing import composes
+
 
 def _re(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
@@ -49,6 +51,13 @@ _CLAIMS_EN = tuple(
         rf"\bsuccessfully (?:{_TRADED}|ordered|placed)\b",
         r"\byou(?:'re| are)(?: now| all)* (?:set|booked|confirmed)(?: in)?\b(?= for\b|\s*[!.]|$)",
         rf"\byou(?:'ve| have){_SOFT} (?:been charged|{_TRADED})\b",
+        rf"\b(?:your|my|the|this) (?:[\w-]+ ){{0,3}}?(?:{_SALE}|transaction|charge|card)"
+        r"(?: (?:of|for|to) [^,;!?]{1,40}?)? (?:succeeded|cleared|has gone through"
+        r"|went through(?! (?:a|an|several|many|two|three)\b))",
+        r"\b(?:the|this) payment (?:was|is|has been) (?:successful|accepted|approved)\b",
+        r"\bit(?: has|'s)?(?: all| just| successfully)? (?:went|gone) through(?=\s*(?:[!.]|$))",
+        rf"\byour (?:[\w-]+ ){{0,3}}?{_SALE} (?:of|for|over) [^,;!?]{{1,40}}? (?:is|was|has|have)"
+        rf"(?: been)?{_SOFT} (?:{_TRADED}|{_HANDLED}|accepted|approved|successful)\b",
         r"\b(?:your|the) (?:credit )?card (?:was|has been|is being) (?:\w+ )?charged\b",
         rf"\b(?:thank you|thanks) for (?:your|the) {_SALE}\b",
         r"\b(?:a|your) (?:confirmation|receipt)(?: e-?mail)? (?:has been|was|is being) sent\b",
@@ -59,8 +68,11 @@ _NUMBER = _re(
     rf"\b(?:{_SALE}|confirmation|tracking)"
     rf"(?: (?:number|no\.?|code|id|reference)(?: is|'s)?\s*[#:：]?|\s*[#:：])\s*{_CODE}"
     r"|(?:订单号|预订号|确认号|订单编号|确认码|预约号|运单号|快递单号)码?(?:是|为)?[:：]?\s*#?[A-Za-z0-9_-]{4,}"
+    rf"|\byour (?:new )?{_SALE} #?{_CODE}"
     r"|\bord_[A-Za-z0-9]{4,}"
 )
+# The shape of our own: no example, no text and no code of anybody's may show one.
+_OURS = _re(r"\bord_(?=[A-Za-z]*\d)[A-Za-z0-9]{4,}")
 _CLAIMS_ZH = _re(
     r"(?:已经?|刚刚?|成功)(?:为您|帮您|给您|替您|为你|帮你|给你|替你|成功|全部|都)*"
     r"(?:下单|下了单|预订|预定|预约|订好|订了|订购|订到|购买|买好|买了|买到|付款|付了|支付|扣款|扣费"
@@ -104,14 +116,20 @@ def claims_without_order(text: str) -> bool:
 
 def _claims(sentence: str) -> bool:
     sentence = sentence.replace("’", "'")
+    if _OURS.search(sentence):
+        return True
     if _NUMBER.search(sentence) and not _EXAMPLE.search(sentence):
         return True
     if _QUESTION.search(sentence):
         return False
-    # 'If you like, I have booked it' is judged by its own clause, 'once it is paid, you have
-    # bought it' by both: a condition covers the clause after it only when it opens the sentence.
-    clauses = [c.strip() for c in re.split(r"[,;:，；：]|\bbut\b|但", sentence) if c.strip()]
-    return any(_clause_claims(clause) for clause in clauses)
+    return any(map(_clause_claims, _clauses(sentence)))
+
+
+def _clauses(sentence: str) -> list[str]:
+    """'If you like, I have booked it' is judged by its own clause, 'once it is paid, you have
+    bought it' by both: a condition covers the clause after it only when it opens the sentence.
+    """
+    return [c.strip() for c in re.split(r"[,;:，；：]|\bbut\b|但", sentence) if c.strip()]
 
 
 def _clause_claims(clause: str) -> bool:
@@ -126,16 +144,32 @@ _NOTE = {
 # The word a claim turns on: from here the sentence waits for its end. What stands before it has
 # gone out already; a cut sentence then breaks off and is followed by the note.
 _OPENING = _re(
-    rf"\b(?:{_TRADED}|{_HANDLED}|{_SALE}|gone ahead|went ahead|success\w*|confirmation|tracking"
+    rf"\b(?:{_TRADED}|{_HANDLED}|{_SALE}|gone|went|succe\w*|cleared|confirmation|tracking"
     r"|receipt|set|done|ord_\w*)\b|[已刚成订预购买付支交退单]"
 )
+_TOKEN = re.compile(r"[a-z0-9_-]+")
 _WORD_SO_FAR = re.compile(r"[A-Za-z0-9_'’-]+$")
-_COMPOSING = _re(
-    r"\b(?:write|draft|compose|translate|translation|rephrase|rewrite|paraphrase|proofread|correct"
-    r"|grammar|summari[sz]e|story|poem|dialogue|role-?play|e-?mail|letter|essay|code|script|function"
-    r"|template|sample|in (?:chinese|english|french|german|spanish|japanese))\b"
-    r"|翻译|写|润色|改写|总结|邮件|故事|作文|例句|台词|代码"
-)
+_ADDRESSED = _re(r"\b(?:your?|yours|my|i|we|our)\b|[您你我]")
+_COUNTED = "12345678901234567890"
+
+
+def _unknown_number(sentence: str, given: frozenset[str]) -> bool:
+    """Whether composed words show an order number as the reader's, one that nobody gave.
+
+    A story may have numbers in it, and a sample those that count up or repeat a digit.
+    """
+    if _OURS.search(sentence):
+        return True
+    for match in _NUMBER.finditer(sentence):
+        code = _WORD_SO_FAR.search(match[0])
+        digits = "".join(c for c in code[0] if c.isdigit()) if code else ""
+        made_up = digits in _COUNTED or digits in "0" + _COUNTED or len(set(digits)) == 1
+        if made_up or (code and code[0].lower() in given):
+            continue
+        bare = not sentence[: match.start()].strip(" -*#|>")
+        if bare or _ADDRESSED.search(sentence) or any(map(_clause_claims, _clauses(sentence))):
+            return True
+    return False
 
 
 class Watch:
@@ -143,21 +177,20 @@ class Watch:
 
     `pass_on` returns what may be shown now, `finish` the rest; after a cut one plain note says
     that nothing was bought. `ask`: the person's message; when it asks for writing, translating
-    or code, the words are theirs and nothing is cut.
+    or code, the words are theirs, and only order numbers that they did not give are cut.
     """
 
     _HELD_MAX = 400  # a 'sentence' longer than this is code or a table: judged as it stands
 
     def __init__(self, language: str, *, ask: str = "") -> None:
         self._language = language
-        self._free = bool(ask) and _COMPOSING.search(ask) is not None
+        self._free = bool(ask) and composes(ask, claims_without_order)
+        self._given = frozenset(_TOKEN.findall(ask.lower()))
         self._held = ""  # the sentence so far
         self._shown = 0  # how much of it has been passed on
         self.cut = False
 
     def pass_on(self, text: str) -> str:
-        if self._free:
-            return text
         self._held += text
         out = ""
         while match := _END.search(self._held):
@@ -176,10 +209,15 @@ class Watch:
         """The rest of the finished sentence; of one that claims, a sign that it broke off."""
         sentence, self._held = self._held[:end], self._held[end:]
         shown, self._shown = self._shown, 0
-        if claims_without_order(sentence):
+        if self._untrue(sentence):
             self.cut = True
             return "… " if shown else ""
         return sentence[shown:]
+
+    def _untrue(self, sentence: str) -> bool:
+        if self._free:
+            return _unknown_number(sentence, self._given)
+        return claims_without_order(sentence)
 
     def _early(self) -> str:
         """Words before any opening of a claim go out at once; a half-written word waits."""
