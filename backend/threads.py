@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     exists,
     func,
+    literal_column,
     or_,
     select,
     text,
@@ -30,7 +31,7 @@ from sqlmodel import Field, SQLModel, col
 
 from backend.errors import Conflict, NotFound
 from backend.ids import new_id
-from quotas.holds import QuotaHold
+from quotas.holds import COUNTED_FOR_TURN, QuotaHold
 from quotas.usage import IN_FLIGHT_LEASE_S
 
 LEASE = timedelta(minutes=5)
@@ -231,7 +232,8 @@ async def debtor(session: AsyncSession, asked: TurnRow) -> TurnRow:
 async def give_up(session: AsyncSession) -> int:
     """Turns whose process died are failed, so that they can be asked again. How many.
 
-    A turn lives as long as its hold; one without a hold, as long as any answer may take.
+    A turn lives as long as its hold; one without a hold, as long as any answer may take. What the
+    hold counted stands in the turn from the same moment: the turns of a window add up to its use.
     """
     of_turn = col(QuotaHold.turn_id) == col(TurnRow.id)
     ended = await session.execute(
@@ -242,7 +244,7 @@ async def give_up(session: AsyncSession) -> int:
             ~exists().where(of_turn, col(QuotaHold.state).in_(("reserved", "in_flight"))),
             or_(exists().where(of_turn), col(TurnRow.created_at) < func.now() - ANSWER_LASTS),
         )
-        .values(state="failed", closed_at=func.now())
+        .values(state="failed", closed_at=func.now(), charged=literal_column(COUNTED_FOR_TURN))
         .returning(col(TurnRow.id))
     )
     lost = list(ended.scalars())

@@ -265,6 +265,13 @@ SELECT h.turn_id, h.subject, h.plan, h.requested_role, h.served_role, h.binding,
 FROM quota_hold h"""
 HOLD = text(HOLD_OF + " WHERE h.turn_id = :turn_id")
 
+# What an ended hold counted, as a turn's row keeps it: `{bucket: units}`. Goes into a statement
+# about the table `turn`, which the hold knows by its id only.
+COUNTED_FOR_TURN = """(
+SELECT COALESCE(jsonb_object_agg(b.name, u.units) FILTER (WHERE u.units > 0), '{}')
+FROM quota_hold h CROSS JOIN unnest(h.bucket_ids, h.spent) AS u(id, units)
+JOIN quota_bucket b ON b.id = u.id WHERE h.turn_id = turn.id)"""
+
 OVERDUE = text(f"""
 WITH {CLOCK}
 SELECT h.turn_id, h.state, h.bucket_ids, h.burnt_ids FROM quota_hold h CROSS JOIN clock k
