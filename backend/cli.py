@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -181,7 +181,10 @@ def _moment(text: str | None) -> datetime | None:
         fail(f"--expires {text}: write ISO 8601, such as 2027-01-31T00:00:00+00:00.")
     if moment.tzinfo is None:
         fail("--expires needs a time zone, such as +00:00.")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        fail(f"--expires {text}: in UTC its year must lie between 1 and 9999.")
 
 
 @books.command("verify")

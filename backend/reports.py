@@ -313,8 +313,9 @@ async def _moment(session: AsyncSession, key: str, said: str, tz: str, *, after:
         return _instant(key, said)
     try:
         day = date.fromisoformat(said)
+        _known_year(key, day)  # before the database is asked: it knows years that we cannot read
         local = datetime.combine(day + timedelta(days=after), datetime.min.time())
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise BadRequest(f"{key}: {said!r} is not a day: {error}", param=key) from error
     query = text("SELECT CAST(:local AS timestamp) AT TIME ZONE :tz")
     found = (await session.execute(query, {"local": local.isoformat(), "tz": tz})).scalar_one()
@@ -334,6 +335,10 @@ def _instant(key: str, said: str) -> datetime:
 
 
 def _utc(key: str, at: datetime) -> datetime:
+    _known_year(key, at)
+    return at.astimezone(UTC)
+
+
+def _known_year(key: str, at: date) -> None:
     if not 2000 <= at.year <= 2100:
         raise BadRequest(f"{key}: the year must be from 2000 to 2100", param=key)
-    return at.astimezone(UTC)

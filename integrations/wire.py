@@ -247,7 +247,10 @@ def time_at(value: Mapping[str, Any], name: str) -> datetime | None:
         raise Unreadable(f"{name} is not a time") from error
     if moment.tzinfo is None:
         raise Unreadable(f"{name} has no time zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:  # an offset can carry it out of every calendar
+        raise Unreadable(f"{name} is no year between 1 and 9999 in UTC") from error
 
 
 def link_at(value: Mapping[str, Any], name: str, *, base_url: str) -> str | None:

@@ -1,7 +1,6 @@
 """`/operator/v1/users/{id}/grants`: units on top of a plan, given and taken back by operators."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
@@ -9,7 +8,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from backend import auth
-from backend.api.strict import INT_MAX, Strict
+from backend.api.strict import INT_MAX, Moment, Strict
 from backend.auth import operator_key
 from backend.database import Session
 from backend.errors import Conflict, NotFound, Unprocessable
@@ -39,7 +38,7 @@ class NewGrant(Strict):
     bucket: str = Field(max_length=40)
     units: int = Field(ge=1, le=INT_MAX)
     priority: int = Field(PRIORITY_GIFT, ge=0, le=1_000)
-    expires_at: Annotated[datetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
     rollover: bool = True
     reason: str = Field("", max_length=500)
 

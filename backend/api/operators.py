@@ -1,6 +1,5 @@
 """`/operator/v1`: set things up, read the books. Read-only keys read."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -10,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from backend import auth, formats, ledger, legacy, merchants, reconciling, reports
-from backend.api.strict import INT_MAX, Currency, Strict, TimeZone
+from backend.api.strict import INT_MAX, Currency, Moment, Strict, TimeZone
 from backend.auth import UserAccount, operator_key
 from backend.database import Session
 from backend.errors import Conflict, Unprocessable
@@ -75,7 +74,7 @@ class NewKey(Strict):
     user_id: str | None = None
     merchant_id: str | None = None
     read_only: bool = False
-    expires_at: Annotated[datetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
 
 
 @router.post("/merchants", status_code=201)

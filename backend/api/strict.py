@@ -6,6 +6,7 @@ JSON allows what PostgreSQL and other parsers do not: NUL, lone surrogates, NaN,
 
 import json
 import math
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
@@ -78,6 +79,20 @@ def parsed(body: bytes) -> Any:
 Count = Annotated[int, Field(ge=0, le=INT_MAX)]
 Positive = Annotated[int, Field(ge=1, le=INT_MAX)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+def _in_utc(value: datetime) -> datetime:
+    """An offset can carry a moment of the first or the last year out of every calendar: stored, it
+    could not be read again. Without an offset it is what its field makes of it."""
+    if value.tzinfo is None:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC its year must lie between 1 and 9999") from error
+
+
+Moment = Annotated[datetime, Field(strict=False), AfterValidator(_in_utc)]
 
 
 # The names that the database knows too; `posix/UTC` or `localtime` are files beside them.

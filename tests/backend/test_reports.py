@@ -176,6 +176,8 @@ async def test_the_last_instant_is_excluded_and_the_last_day_included(database: 
         ({"from_": "2026-02-30"}, BadRequest, "from"),
         ({"from_": "1999-01-01"}, BadRequest, "from"),
         ({"to": "9999-12-31"}, BadRequest, "to"),
+        ({"from_": "0001-01-01", "tz": "Asia/Tokyo"}, BadRequest, "from"),
+        ({"as_of": "9999-12-31T23:59:59-14:00"}, BadRequest, "as_of"),
         ({"to": "2026-11-21T12:00:00"}, BadRequest, "to"),
         ({"to": "2026-11-21T25:00:00Z"}, BadRequest, "to"),
         ({"as_of": "soon"}, BadRequest, "as_of"),

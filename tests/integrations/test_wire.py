@@ -16,7 +16,7 @@ from integrations.partner import (
     PartnerUnreachable,
 )
 from integrations.tls import roots
-from integrations.wire import Unreadable, Wire, link_at, segment
+from integrations.wire import Unreadable, Wire, link_at, segment, time_at
 from tests.integrations import fakes_sockets as fakes
 
 
@@ -176,3 +176,9 @@ def test_ids_of_known_shapes_pass():
 def test_only_links_that_a_person_may_be_sent_to_are_kept(url: Any, *, kept: bool):
     found = link_at({"u": url}, "u", base_url="http://127.0.0.1:9")
     assert found == (url if kept else None)
+
+
+@pytest.mark.parametrize("said", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_no_calendar_has_in_utc_is_unreadable(said: str):
+    with pytest.raises(Unreadable, match="expires_at"):
+        time_at({"expires_at": said}, "expires_at")

@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.journeys.conftest import Product
 from tests.journeys.test_allowance_day import newcomer
@@ -69,3 +70,19 @@ async def test_nonsense_and_strangers_are_refused(product: Product):
     async with product.client("operator_read_only") as reader:
         assert (await give(reader, who)).status_code == 403
         assert (await reader.get(f"/operator/v1/users/{who}/grants")).status_code == 200
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+async def test_a_moment_that_no_calendar_has_in_utc_is_refused_in_words(product: Product, at: str):
+    async with product.client(await newcomer(product)) as http, product.client("operator") as op:
+        who = await me(http)
+        key = {"role": "user", "user_id": who, "expires_at": at}
+        for made in (
+            await give(op, who, expires_at=at),
+            await op.post("/operator/v1/keys", json=key),
+        ):
+            assert made.status_code == 422, made.text
+            assert "expires_at" in made.json()["detail"]
+            assert "between 1 and 9999" in made.json()["detail"]
+        last = await give(op, who, expires_at="9999-12-31T23:59:59Z")
+        assert last.json()["expires_at"] == "9999-12-31T23:59:59Z"
