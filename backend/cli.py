@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
-from backend.console import fail, load, said, with_session
+from backend.console import fail, load, on_database, said, with_session
 from backend.router_commands import router
 from backend.settings import Settings
 
@@ -251,8 +251,8 @@ def report(
     name: Annotated[
         str, typer.Argument(help="revenue, funnel, quota, routing, partners or margin")
     ],
-    from_: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")],
-    to: Annotated[str, typer.Option("--to", help="Day after the last one.")],
+    from_: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD, or an instant.")],
+    to: Annotated[str, typer.Option("--to", help="Last day, included; an instant is not.")],
     tz: Annotated[str, typer.Option("--tz", help="IANA time zone.")] = "UTC",
     form: Annotated[str, typer.Option("--format", help="table, csv, json, parquet")] = "table",
     group_by: Annotated[str | None, typer.Option("--group-by")] = None,
@@ -280,7 +280,7 @@ def report(
     elif form == "parquet":
         sys.stdout.buffer.write(formats.as_parquet(made))
     else:
-        Console().print(formats.as_table(made.name, made.rows))
+        formats.show(Console(), made.name, made.rows)
 
 
 @models.command("list")
@@ -292,10 +292,28 @@ def list_models() -> None:
         catalogue = Catalogue.read(load().models_file)
     except CatalogueError as error:
         fail(str(error))
+    going = any(model.retires for model in catalogue.models.values())
+    kept = _restored() if going else frozenset()
     for name, model in catalogue.models.items():
         seats = catalogue.roles.get(model.endpoint, {}).items()
         roles = ", ".join(role for role, seat in seats if name in seat.chain)
-        typer.echo(f"{name}\t{roles or f'retires {model.retires}'}")
+        ends = f"retires {model.retires}"
+        if name in kept:
+            ends = f"restored ({ends} in the file)"
+        typer.echo(f"{name}\t{roles or ends}")
+
+
+def _restored() -> frozenset[str]:
+    """What the rows bring back; the file is worth reading where nobody can ask them."""
+    from backend import legacy
+    from backend.serve import StartFailed
+
+    try:
+        return asyncio.run(on_database(load(), legacy.restored))
+    except (StartFailed, SQLAlchemyError) as error:
+        line = str(error).splitlines()[0]
+        said.print(f"Without the models that were restored: {line}", markup=False, soft_wrap=True)
+        return frozenset()
 
 
 @models.command("restore")

@@ -3,11 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from backend.reports import Cell, Report
@@ -18,6 +20,8 @@ MONEY: Final = frozenset(
     | {"processor_fee", "dispute_fee", "net_revenue", "balance", "commission"}
 )
 """Columns of minor units; the row's `currency` says of what."""
+
+_WIDEST: Final = 100_000
 
 
 def as_json(report: Report) -> str:
@@ -53,8 +57,27 @@ def as_parquet(report: Report) -> bytes:
     return bytes(out.getvalue())
 
 
+def show(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """For the eye, whole at any width: what is too wide for a table is a block for each row. A
+    figure that is cut is worse than none."""
+    table = as_table(title, rows)
+    unbound = console.options.update(max_width=_WIDEST)
+    if Measurement.get(console, unbound, table).maximum <= console.width:
+        console.print(table)
+        return
+    for line in (title, *_blocks(rows)):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _blocks(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        yield ""
+        wide = max(len(column) for column in row)
+        yield from (f"  {column:<{wide}}  {_shown(row, column)}" for column in row)
+
+
 def as_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """For a terminal: money in its currency, not in minor units."""
+    """Money in its currency, not in minor units."""
     columns = list(rows[0]) if rows else ["nothing yet"]
     table = Table(title=title, title_justify="left")
     for column in columns:

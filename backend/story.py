@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from backend.formats import as_table
+from backend.formats import show
 from backend.ids import new_id
 from integrations.money import Money
 
@@ -168,7 +168,7 @@ class Story:
             today = datetime.now(UTC).date()
             span = {"from": str(today), "to": str(today + timedelta(days=1)), "tz": "UTC"}
             revenue = _json(http.get("/operator/v1/reports/revenue", params=span))
-        self.console.print(as_table("Ledger", accounts))
+        show(self.console, "Ledger", accounts)
         _check(verified["ok"] is True, f"the ledger does not verify: {verified}")
         sums: dict[str, int] = {}
         for account in accounts:
@@ -177,7 +177,7 @@ class Story:
         _check(bool(sums) and not any(sums.values()), f"the ledger does not sum to zero: {sums}")
         for row in revenue["data"]:
             told = {name: row[name] for name in REVENUE_TOLD}
-            self.console.print(as_table("Revenue today", [told]))
+            show(self.console, "Revenue today", [told])
         fees = [row for row in revenue["data"] if row.get("fee_accrued", 0) > 0]
         _check(bool(fees), "no fee was booked")
         self.console.print("  [green]✓[/] every entry has its counterpart; the fee is booked")

@@ -78,3 +78,22 @@ def test_a_table_for_the_eye_shows_money_in_its_currency():
     assert "¥900" in said
     assert "75903" not in said
     assert "–" in said
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_what_is_too_wide_for_a_table_is_shown_whole_row_by_row(width: int):
+    row = {f"a_column_{n}": 1_234_567 for n in range(8)}
+    rows = [{"day": day, "currency": "EUR", "gross": 683_210_00, **row} for day in ("mon", "tue")]
+    console = Console(width=width, file=io.StringIO(), record=True)
+    formats.show(console, "revenue", rows)
+    said = console.export_text()
+    assert said.startswith("revenue\n")
+    assert "…" not in said
+    assert said.count("€683,210.00") == 2
+    assert said.count("1234567") == 16
+
+
+def test_what_fits_is_a_table():
+    console = Console(width=80, file=io.StringIO(), record=True)
+    formats.show(console, "revenue", [{"day": "mon", "currency": "EUR", "gross": 100}])
+    assert "│ mon" in console.export_text()
