@@ -162,10 +162,18 @@ def _set(row: Merchant, given: Mapping[str, Any], vault: Vault | None) -> None:
             if value is not None:
                 if vault is None:
                     raise TypeError("a secret needs the vault")
+                if name == "outbound_key":
+                    _check_key(value)
                 setattr(row, name, vault.seal(value))
         else:
             setattr(row, name, value)
     _check(row)
+
+
+def _check_key(value: str) -> None:
+    """It travels in a header, where anything else would fail each of our calls to the merchant."""
+    if not all("!" <= c <= "~" for c in value):
+        raise Unprocessable("outbound_key: give printable ASCII without spaces or line ends")
 
 
 def _check(row: Merchant) -> None:

@@ -43,8 +43,8 @@ class NewMerchant(Strict):
     handoff_template: str | None = Field(None, max_length=2000)
     status: Literal["draft", "testing", "live", "paused"] = "draft"
     commission: Commission = Commission()
-    outbound_key: str | None = Field(None, max_length=500)
-    webhook_secret: str | None = Field(None, max_length=500)
+    outbound_key: str | None = Field(None, min_length=1, max_length=500)
+    webhook_secret: str | None = Field(None, min_length=1, max_length=500)
     stripe_account: str | None = Field(None, max_length=200)
 
 

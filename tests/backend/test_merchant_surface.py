@@ -91,6 +91,11 @@ async def test_a_profile_is_written_and_read_without_its_secrets(http):
         {"protocol": "soap"},
         {"base_url": "file:///etc/passwd"},
         {"webhook_secret": ""},
+        {"outbound_key": "ключ"},
+        {"outbound_key": "out\r\nX-Admin: 1"},
+        {"outbound_key": "out-1\n"},
+        {"outbound_key": "two words"},
+        {"outbound_key": "\x7f"},
         {"name": "a\x00b"},
     ],
 )

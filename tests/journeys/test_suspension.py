@@ -1,4 +1,5 @@
-"""A merchant that is suspended in the middle: nothing new is sold, what is sold goes on."""
+"""Operators and merchants: one suspended in the middle sells nothing new, and what is sold goes on;
+one that could never be called is not made."""
 
 import secrets
 
@@ -32,3 +33,17 @@ async def test_what_was_not_agreed_to_yet_is_not_charged_and_orders_go_on(produc
         finally:
             await operator.patch(SHOP, json={"status": "live"})
         assert (await confirm(http, changed)).status_code == 200
+
+
+async def test_a_merchant_is_not_made_with_a_secret_that_could_not_be_used(product: Product):
+    given = {"name": "Kontor", "protocol": "acp", "base_url": "https://shop.example"}
+    async with product.client("operator") as operator:
+        for wrong in ("ключ", "out\r\nX-Admin: 1", "two words", ""):
+            answer = await operator.post(
+                "/operator/v1/merchants", json=given | {"outbound_key": wrong}
+            )
+            assert answer.status_code == 422, answer.text
+            assert "outbound_key" in answer.json()["detail"]
+        unsigned = given | {"webhook_secret": ""}  # anybody could sign with it
+        answer = await operator.post("/operator/v1/merchants", json=unsigned)
+        assert answer.status_code == 422
