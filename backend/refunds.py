@@ -302,11 +302,11 @@ async def refund(
     *,
     merchant_id: str,
     order_id: str,
-    amount: int | None,
+    amount: int,
     reason: str,
     request_key: str,
 ) -> OrderRefund:
-    """A merchant gives `amount` (minor units; None: all that is left) of an order back.
+    """A merchant gives `amount` (minor units) of an order back.
 
     `request_key` names the request: a repeat answers with the same refund. Raises `NotFound`,
     `OrderDisputed`, `Unprocessable` above what is left, `Conflict` while another refund runs.
@@ -327,13 +327,12 @@ async def refund(
 async def _new(
     session: AsyncSession,
     order: PurchaseOrder,
-    amount: int | None,
+    amount: int,
     reason: str,
     request_key: str,
 ) -> OrderRefund:
     _undisputed([order])
-    back = order.remaining.amount if amount is None else amount
-    if not 0 < back <= order.remaining.amount:
+    if not 0 < amount <= order.remaining.amount:
         raise Unprocessable(
             f"{order.remaining} of this order can be refunded", code="refund_exceeds_payment"
         )
@@ -341,7 +340,7 @@ async def _new(
         order_id=order.id,
         kind="merchant",
         state="refunding",
-        amount=back,
+        amount=amount,
         currency=order.currency,
         reason=reason,
         request_key=request_key,

@@ -22,9 +22,9 @@ router = APIRouter(prefix="/merchant/v1", tags=["Merchant"], route_class=KeyedRo
 
 
 class Refund(Strict):
-    """`amount` in minor units of the order's currency; left out: all that is left."""
+    """`amount` in minor units of the order's currency: nothing is given back unsaid."""
 
-    amount: Positive | None = None
+    amount: Positive
     reason: str = Field("", max_length=500)
 
 

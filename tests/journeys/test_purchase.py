@@ -252,6 +252,10 @@ async def test_a_merchant_sees_its_own_orders_and_gives_part_of_the_money_back(p
         assert (await http.get("/merchant/v1/orders")).json()["data"][0]["id"] == order_id
         body = {"amount": 1000, "reason": "a scratch"}
         assert (await http.post(f"{path}/refund", json=body)).status_code == 400
+        unsaid = {"json": {"reason": "x"}, "headers": {"Idempotency-Key": secrets.token_hex(8)}}
+        for nothing in (unsaid, unsaid | {"json": {"amount": None}}):
+            assert (await http.post(f"{path}/refund", **nothing)).status_code == 422
+        assert (await http.get(path)).json()["refunded"] == 0
         key = {"Idempotency-Key": secrets.token_hex(8)}
         first = await http.post(f"{path}/refund", json=body, headers=key)
         again = await http.post(f"{path}/refund", json=body, headers=key)

@@ -40,8 +40,8 @@ async def regret(person: "Person", checkout_id: str) -> None:
 
 
 async def _given_back(person: "Person", found: dict[str, Any], url: str) -> None:
-    amount = person.random.choice((None, 1, 100, (found["total"] or 0) // 3 or 1))
-    body = {"reason": "sorry"} | ({"amount": amount} if amount else {})
+    whole = found["total"] or 1
+    body = {"reason": "sorry", "amount": person.random.choice((whole, 1, 100, whole // 3 or 1))}
     async with person.world.client(found["merchant"]["id"]) as staff:
         url = url.replace("/api/", "/merchant/v1/")
         await person.send("POST", f"{url}/refund", body, http=staff)
