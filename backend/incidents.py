@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Index, func, update
+from sqlalchemy import Index, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -67,6 +67,14 @@ async def report(
         where=col(Incident.resolved_at).is_not(None),
     )
     await session.execute(again)
+
+
+async def reported(session: AsyncSession, kind: Kind, *, subject: str) -> bool:
+    """Whether there ever was one, open or not."""
+    query = select(col(Incident.id)).where(
+        col(Incident.subject) == subject, col(Incident.kind) == kind
+    )
+    return (await session.execute(query)).scalar_one_or_none() is not None
 
 
 async def resolve(session: AsyncSession, kind: Kind, *, subject: str) -> None:

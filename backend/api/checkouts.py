@@ -12,14 +12,25 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import Field, field_validator
 
-from backend import changes, checkout, consent, orders, quoting, refunds, revising, threads
+from backend import (
+    changes,
+    checkout,
+    consent,
+    incidents,
+    orders,
+    quoting,
+    refunds,
+    revising,
+    threads,
+)
 from backend.api.payment_method import PaymentMethod, method_for
 from backend.api.strict import Strict
 from backend.auth import UserKey
 from backend.consent import Consent
 from backend.database import Session
-from backend.errors import BadRequest
+from backend.errors import BadRequest, Conflict
 from backend.idempotency import IdempotentRoute, KeyedRoute
+from backend.refunds import OrderRefund
 from backend.revising import Changes
 from backend.till import Till
 from integrations import partner
@@ -299,7 +310,8 @@ async def quote_cancellation(
 async def confirm_cancellation(
     order_id: str, quote_id: str, who: UserKey, request: Request, body: Nothing | None = None
 ) -> Response:
-    """Cancel for the quoted refund. 200 final, 202 while the merchant or the bank still works."""
+    """Cancel for the quoted refund. 200 final, 202 while the merchant or the bank still works, 409
+    `cancellation_refused` where the merchant does not cancel after all: then the order stands."""
     del body
     till = _till(request)
     row = await refunds.confirm_cancellation(
@@ -308,8 +320,22 @@ async def confirm_cancellation(
     async with till.database.transaction() as session:
         order = await orders.fetch(session, order_id, user_id=who.user_id)
         shown = orders.document(order, await orders.events(session, order_id))
+        unpaid = await incidents.reported(session, "refund_failed", subject=row.id)
+    if row.state == "failed":
+        raise _not_canceled(row, shown, unpaid=unpaid)
     status = 202 if row.state in refunds.MOVING else 200
     return JSONResponse(shown | {"cancellation": refunds.document(row)}, status)
+
+
+def _not_canceled(row: OrderRefund, order: dict[str, Any], *, unpaid: bool) -> Conflict:
+    """Why nothing came back: the merchant's no, or the processor's after the merchant's yes."""
+    extra = {"order": order, "cancellation": refunds.document(row)}
+    why = row.failure or "no reason was given"
+    if unpaid:
+        text = f"It is canceled, but the money could not be sent back yet ({why}); we look into it"
+        return Conflict(text, code="refund_failed", extra=extra)
+    text = f"The merchant did not cancel, and your order stands: {why}"
+    return Conflict(text, code="cancellation_refused", extra=extra)
 
 
 router = APIRouter()

@@ -185,6 +185,39 @@ async def test_a_merchant_that_refuses_to_cancel_is_quoted_as_such(place):
     assert (answer.status_code, answer.json()["code"]) == (422, "not_cancelable")
 
 
+async def test_a_merchant_that_does_not_cancel_after_all_is_told_and_the_order_stands(place):
+    order = await place.bought()
+    path = f"/api/orders/{order['id']}/cancellation"
+    quote = (await place.ada.post(path)).json()
+    place.world.shop.cancel_refused = True
+    for key in ("c1", "c1", "c2"):
+        answer = await place.ada.post(
+            f"{path}/{quote['id']}/confirm", headers={"Idempotency-Key": key}
+        )
+        said = answer.json()
+        assert (answer.status_code, said["code"]) == (409, "cancellation_refused")
+        assert said["detail"].endswith("your order stands: too late to cancel")
+        assert (said["order"]["state"], said["order"]["refunded"]) == ("placed", 0)
+        assert (said["cancellation"]["id"], said["cancellation"]["state"]) == (
+            quote["id"],
+            "failed",
+        )
+    assert place.world.payments.refunds == []
+
+
+async def test_money_that_the_processor_does_not_send_back_is_no_refusal_of_the_merchant(place):
+    order = await place.bought()
+    path = f"/api/orders/{order['id']}/cancellation"
+    quote = (await place.ada.post(path)).json()
+    (charge,) = place.world.payments.charges.values()
+    charge.captured = 1
+    answer = await place.ada.post(
+        f"{path}/{quote['id']}/confirm", headers={"Idempotency-Key": "c1"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "refund_failed")
+    assert "canceled" in answer.json()["detail"]
+
+
 # --- whose it is, and what is let in ------------------------------------------------------------
 
 
