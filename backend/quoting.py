@@ -267,8 +267,16 @@ async def store(
     return await move(session, row, **values)
 
 
+_OVER: Mapping[str, str] = {
+    "expired": "The merchant's offer has run out already. Ask for a new one.",
+    "canceled": "The merchant has called this offer off. Ask for a new one.",
+}
+
+
 def _unfinished(answer: Quote, noted: Sequence[Note]) -> dict[str, Any]:
-    """What a quote that cannot be confirmed yet says of itself."""
+    """What a quote that cannot be confirmed, or not yet, says of itself."""
+    if (over := _OVER.get(answer.status)) is not None:
+        return {"messages": confirmation.notes([*noted, Note("error", answer.status, over)])}
     if answer.hold_expires_at is not None:
         return {"state": "held"}
     if noted:

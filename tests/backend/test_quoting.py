@@ -168,3 +168,23 @@ async def test_a_hand_off_merchant_gives_a_link_and_can_never_be_charged(world):
     with pytest.raises(Conflict):
         await confirmed(world, row)
     assert world.payments.charges == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("expired", "run out already"), ("canceled", "called this offer off")]
+)
+async def test_an_offer_that_is_over_from_the_start_says_what_it_is(
+    world, monkeypatch, status, words
+):
+    made = world.shop.quote
+
+    async def over(basket, *, key):
+        return replace(await made(basket, key=key), status=status)
+
+    monkeypatch.setattr(world.shop, "quote", over)
+    row = await quoted(world)
+    (note,) = row.messages
+    assert (row.state, note["code"], note["severity"]) == ("quoted", status, "error")
+    assert words in note["text"]
+    with pytest.raises(Conflict, match="see its messages"):
+        await confirmed(world, row)
