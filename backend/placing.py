@@ -23,6 +23,8 @@ _UNREACHABLE_MAX = 4
 _NOT_NOW_MAX = 10  # it answers, so it is worth about a minute
 _LOST_SESSION_MAX = 3
 _TOKEN_LIFE = timedelta(hours=24)
+# The words of ACP and UCP where a merchant that charges by itself could not.
+_DECLINED = frozenset({"payment_declined", "payment_failed"})
 _CANCELED = frozenset({"canceled", "cancelled", "refunded"})
 TAKEN = "The merchant took this for somebody else's order; nothing was charged. Ask for a new offer"
 
@@ -189,6 +191,8 @@ async def _refused(
         return await _placed(till, work, seen)
     if seen is not None and seen.status == "expired":
         return await give_up(till, work, "offer_expired", refused.detail)
+    if work.settlement == "merchant" and refused.code in _DECLINED:
+        return await give_up(till, work, "payment_declined", refused.detail)
     return await give_up(
         till,
         work,

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from backend import quoting
+from backend import consent, quoting
 from backend.checkout import Checkout, fetch
 from backend.consent import Consent, confirm
-from backend.errors import Conflict
+from backend.errors import Conflict, PaymentDeclined
 from backend.purchase import drive
+from integrations.answers import placed
+from integrations.partner import Note, PartnerRefused, PartnerUnknown, Quote
 from integrations.payments import Method, PaymentRefused, PaymentUnknown
 from tests.backend.buying import again, sql
 from tests.backend.fakes_checkout import World
@@ -111,3 +113,34 @@ async def test_a_card_that_cannot_be_delegated_orders_nothing(world):
     row = await bought(world, Delegating(PaymentRefused("no such card")))
     assert (row.state, row.failure_code) == ("failed", "payment_refused")
     assert world.shop.orders == {}
+
+
+@pytest.mark.parametrize("word", ["payment_declined", "payment_failed"])
+@pytest.mark.parametrize("lost_first", [False, True])
+async def test_a_card_that_the_merchant_could_not_charge_is_declined(world, word, lost_first):
+    """It answers 200 with the session as it was, ready, and says why in a message."""
+    tries: list[str] = []
+
+    async def declined(reference, payment, buyer, *, key) -> Quote:
+        tries.append(key)
+        if lost_first and len(tries) == 1:
+            raise PartnerUnknown("the answer was lost")
+        note = Note("error", word, "Your card was declined")
+        seen = replace(await world.shop.read(reference), notes=(note,))
+        return placed(lambda: seen, "ready_for_payment")
+
+    world.shop.place = declined
+    row = await bought(world, Delegating())
+    assert (row.state, row.failure_code) == ("failed", "payment_declined")
+    with pytest.raises(PaymentDeclined, match="Your card was declined") as told:
+        consent.answer(row)
+    assert (told.value.status, told.value.specific_code) == (402, "payment_declined")
+    assert set(tries) == {f"purchase:{row.id}:place"}
+
+
+async def test_a_decline_at_a_merchant_that_we_charge_for_is_no_decline_of_the_card(world):
+    shop = replace(world.sellers["mer_shop"], settlement="platform")
+    world.sellers["mer_shop"] = shop
+    world.shop.place_refused = PartnerRefused("no", code="payment_declined")
+    row = await bought(world, Delegating())
+    assert (row.state, row.failure_code) == ("failed", "merchant_refused")
