@@ -34,6 +34,10 @@ FUSION_K = 10
 # stand at 0.1 to 0.35 and the same thing in other words or another language at 0.5 to 0.8.
 COSINE_MIN = 0.45
 COSINE_MIN_WITH_WORDS = 0.3
+# Beside a title that has all the words, meaning alone must be surer, and is worth less: of a name
+# or a rare word the encoder knows nothing, and puts an apron next to a skillet.
+COSINE_MIN_BESIDE = 0.55
+_BESIDE = 0.7
 # Only this much of the best one's fit is still an answer.
 FIT_MIN = 0.35
 _RANKS, _MEANING, _SAID = 0.3, 0.4, 0.3
@@ -108,7 +112,10 @@ SELECT e.id, e.merchant_id, e.item_id, e.title, e.title_zh, e.description, e.des
        coalesce(n.place, :candidates + 1) AS meaning_place,
        1 - (e.embedding <=> CAST(:vector AS vector)) AS cosine,
        (SELECT count(*) FROM unnest(CAST(:terms AS text[])) AS term
-        WHERE w.id IS NOT NULL AND e.words @@ CAST(term AS tsquery)) AS terms_found
+        WHERE w.id IS NOT NULL AND e.words @@ CAST(term AS tsquery)) AS terms_found,
+       ARRAY(SELECT term FROM unnest(CAST(:terms AS text[]), CAST(:titles AS text[]))
+               AS asked(term, title)
+             WHERE w.id IS NOT NULL AND e.words @@ CAST(title AS tsquery)) AS titled
 FROM by_words w FULL JOIN by_meaning n USING (id) JOIN product e USING (id)
 """)  # noqa: S608  (our own parts; every value is bound)
 
@@ -208,6 +215,7 @@ async def search(
             "said": " | ".join(terms),
             "match": _match(terms, docs),
             "terms": terms,
+            "titles": [_titled(term) for term in terms],
             "live": list(asked.live),
             "vector": literal(vector),
             **within.values(),
@@ -216,7 +224,8 @@ async def search(
             "words_read": WORDS_READ,
         },
     )
-    return _ordered([dict(row._mapping) for row in rows], narrow=within.narrow)[:limit]
+    asks = _Asked(len(terms), frozenset(_telling(terms, docs)), narrow=within.narrow)
+    return _ordered([dict(row._mapping) for row in rows], asks)[:limit]
 
 
 def _term(lexeme: str) -> str:
@@ -225,23 +234,72 @@ def _term(lexeme: str) -> str:
     return f"'{lexeme}':*" if alone else f"'{lexeme}'"
 
 
+def _titled(term: str) -> str:
+    """The same, where it stands in a title: the indexed words of titles have the weight A."""
+    return f"{term}A" if term.endswith(":*") else f"{term}:A"
+
+
+def _telling(terms: Sequence[str], docs: Mapping[str, float]) -> list[str]:
+    """Words that tell by themselves what is meant, as a brand does.
+
+    Half of a longer Chinese word and a number are none: a 17 is not yet an iphone 17.
+    """
+    rare = [term for term in terms if docs.get(term, 0) <= COMMON_DOCS]
+    return [term for term in rare if term.isascii() and not term.strip("'").isdigit()]
+
+
 def _match(terms: Sequence[str], docs: Mapping[str, float]) -> str:
     """The query that decides which products are looked at for their words."""
     rare = [term for term in terms if docs.get(term, 0) <= COMMON_DOCS]
     return " | ".join(rare) if rare else " & ".join(terms)
 
 
-def _ordered(found: Sequence[Mapping[str, Any]], *, narrow: bool) -> list[Hit]:
-    answers = [row for row in found if row["cosine"] >= _least(row, narrow=narrow)]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The query's words: how many, which of them tell by themselves, and `Bounds.narrow`."""
+
+    count: int
+    telling: frozenset[str]
+    narrow: bool
+
+    def named_by(self, row: Mapping[str, Any]) -> bool:
+        """Whether the product's title has all the words."""
+        return 0 < self.count == len(row["titled"])
+
+    def least(self, row: Mapping[str, Any], *, beside: bool) -> float:
+        """The cosine that it needs: none when all words were found, or two, or a telling one in
+        its title; less with one. `beside`: whether another product's title has all the words."""
+        found = row["terms_found"]
+        if found >= (1 if self.narrow else 2) or 0 < self.count == found:
+            return -1.0
+        if not self.telling.isdisjoint(row["titled"]):
+            return -1.0
+        if row["words_place"] is not None:
+            return COSINE_MIN_WITH_WORDS
+        return COSINE_MIN_BESIDE if beside else COSINE_MIN
+
+
+def _ordered(found: Sequence[Mapping[str, Any]], asked: _Asked) -> list[Hit]:
+    beside = any(map(asked.named_by, found))
+    answers = [row for row in found if row["cosine"] >= asked.least(row, beside=beside)]
     best = _Best(
         cosine=max((row["cosine"] for row in answers), default=0.0),
         words=max((row["words_score"] for row in answers), default=0.0),
     )
-    fits = {row["id"]: _fit(row, best) for row in answers}
-    top = max(fits.values(), default=1.0)
-    hits = [Hit(row, row["merchant_id"], fits[row["id"]] / top) for row in answers]
+    hits = [Hit(row, row["merchant_id"], _fit(row, best)) for row in answers]
+    if beside:
+        named = [hit for hit in hits if asked.named_by(hit.product)]
+        others = [hit for hit in hits if not asked.named_by(hit.product)]
+        hits = _scaled(named, 1.0) + _scaled(others, _BESIDE)
+    else:
+        hits = _scaled(hits, 1.0)
     hits.sort(key=lambda hit: (-hit.fit, hit.product["id"]))
     return [hit for hit in hits if hit.fit >= FIT_MIN]
+
+
+def _scaled(hits: Sequence[Hit], most: float) -> list[Hit]:
+    top = max((hit.fit for hit in hits), default=1.0)
+    return [replace(hit, fit=most * hit.fit / top) for hit in hits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,13 +308,6 @@ class _Best:
 
     cosine: float
     words: float
-
-
-def _least(row: Mapping[str, Any], *, narrow: bool) -> float:
-    """The cosine that it needs: none when two of the words were found, less with one."""
-    if row["terms_found"] >= (1 if narrow else 2):
-        return -1.0
-    return COSINE_MIN if row["words_place"] is None else COSINE_MIN_WITH_WORDS
 
 
 def _fit(row: Mapping[str, Any], best: _Best) -> float:
