@@ -15,6 +15,7 @@ from backend.errors import Conflict
 from backend.masking import mask_cards
 from backend.threads import TurnRow
 from backend.turn import Chat, Request
+from graphs.language import spoken
 from graphs.state import Ask, Effort, Kind, Message, Style, Turn
 
 CONTEXT_TURNS = 6
@@ -128,7 +129,7 @@ def _turn(request: Request, turn_id: str, past: Past, *, models: tuple[str, ...]
         id=turn_id,
         ask=ask,
         messages=past.messages,
-        language="zh" if _chinese(asked) else "en",
+        language=spoken(asked),
         now=datetime.now(UTC).astimezone(ZoneInfo(user.timezone)),
         timezone=user.timezone,
         requested_model=request.model,
@@ -181,12 +182,6 @@ def _masked(message: Mapping[str, Any]) -> Mapping[str, Any]:
         ]
         return {**message, "content": parts}
     return message
-
-
-def _chinese(text: str) -> bool:
-    han = sum("\u4e00" <= c <= "\u9fff" for c in text)
-    letters = sum(c.isascii() and c.isalpha() for c in text)
-    return han * 3 > letters and han > 0
 
 
 def _as_messages(row: TurnRow) -> list[Mapping[str, Any]]:

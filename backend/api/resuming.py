@@ -23,6 +23,7 @@ from backend.masking import mask_cards
 from backend.receipt import receipt
 from backend.threads import TurnRow
 from backend.till import Till
+from graphs.language import spoken
 from graphs.state import Proposal
 
 # A resume that names no method means the one the person keeps with us.
@@ -176,9 +177,9 @@ async def _language(till: Till, row: Checkout) -> str:
     if row.thread_id is None:
         return "en"
     async with till.database.transaction() as session:
-        past = await threads.history(session, row.thread_id, limit=1)
-    newest = past[-1].text if past else ""
-    return "zh" if any("\u4e00" <= c <= "\u9fff" for c in newest) else "en"
+        past = await threads.history(session, row.thread_id, limit=20)
+    # A decision is a turn without words of its own: an earlier one says what is spoken here.
+    return spoken(next((turn.text for turn in reversed(past) if turn.text), ""))
 
 
 async def _write(till: Till, user: auth.UserAccount, row: Checkout, told: Told) -> str:

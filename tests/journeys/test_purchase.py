@@ -107,6 +107,15 @@ async def test_a_table_booked_in_chinese_is_held_and_paid(product: Product):
         assert order["merchant"]["id"] == "mer_demo_tables"
 
 
+async def test_every_decision_in_a_chinese_conversation_is_answered_in_chinese(product: Product):
+    thread = secrets.token_hex(6)
+    async with product.client() as http:
+        consent = asked(await run(http, thread, text="我想买一个双人帐篷 tent"))
+        for _ in range(3):
+            events = await run(http, thread, resume=accept(consent, accept=False))
+            assert said(events) == "好的，没有购买，也没有付款。"
+
+
 @pytest.mark.parametrize(
     "forged",
     [
