@@ -21,6 +21,13 @@ MONEY: Final = frozenset(
 )
 """Columns of minor units; the row's `currency` says of what."""
 
+_TEXTS: Final = frozenset({"currency", "name", "settlement", "unit"})
+_FLOATS: Final = frozenset(
+    {"take_rate_bps", "fallback_share", "used_share_p50", "used_share_p95", "share"}
+    | {"cost_usd_micros_mean", "energy_wh_min", "energy_wh_max"}
+)
+"""Beside what a report is grouped by, which is text; every other column is whole numbers."""
+
 _WIDEST: Final = 100_000
 
 
@@ -41,15 +48,17 @@ def as_csv(report: Report) -> str:
 def as_parquet(report: Report) -> bytes:
     """One row group; what the report was asked for stands in the file's own metadata.
 
-    A column is whole numbers, floats or text, whatever all its cells can be; a column without a
-    value is text.
+    A column has the type of its name, whatever the rows hold: the files of two months join.
     """
     import pyarrow as pa  # noqa: PLC0415 - large, and seldom wanted
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    kinds = {int: pa.int64(), float: pa.float64(), str: pa.string()}
+    texts = _TEXTS | {report.group_by}
     schema = pa.schema(
-        [(c, kinds[_kind([row[c] for row in report.rows])]) for c in report.columns],
+        [
+            (c, pa.string() if c in texts else pa.float64() if c in _FLOATS else pa.int64())
+            for c in report.columns
+        ],
         metadata={"emptor": json.dumps(_about(report), ensure_ascii=False)},
     )
     out = pa.BufferOutputStream()
@@ -95,13 +104,6 @@ def _shown(row: Mapping[str, Any], column: str) -> str:
     if column in MONEY and currency:
         return Money(value, currency).text()
     return str(value)
-
-
-def _kind(cells: Sequence[Cell]) -> type:
-    found = {type(cell) for cell in cells if cell is not None}
-    if found <= {int} and found:
-        return int
-    return float if found and found <= {int, float} else str
 
 
 def _plain(report: Report) -> list[dict[str, Cell]]:

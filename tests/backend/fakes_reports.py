@@ -11,6 +11,8 @@ from backend.reports import Report
 from backend.subscribers import BillingPayment
 from backend.threads import TurnRow
 from integrations.money import Money
+from quotas import usage
+from tests.quotas.fakes_plans import light, plan
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -121,6 +123,21 @@ async def say(database: Database, turn: str, **columns: Any) -> None:
     }
     async with database.transaction() as session:
         session.add(TurnRow(id=turn, **(row | columns)))
+
+
+async def fill(database: Database) -> None:
+    """Something in every report, and odd sums: no rate or mean is a whole number."""
+    await sell(database, "x", Money(300, "EUR"), fee=7, processor=3)
+    await refund(database, "x", Money(100, "EUR"), 2, NOON)
+    await pay(database, "pi_x", "plus", Money(2000, "USD"), 88)
+    shown = [{"activity": "product-list"}]
+    await say(database, "x1", kind="commercial", cards=shown, cost_usd_micros=10)
+    await say(database, "x2", kind="commercial", cost_usd_micros=11, input_tokens=7)
+    async with database.transaction() as session:
+        for turn in ("x1", "x2"):
+            await usage.reserve(
+                session, turn_id=turn, subject="usr_1", plan=plan(light(3)), role="light", at=NOON
+            )
 
 
 async def pay(database: Database, payment: str, plan: str, amount: Money, fee: int) -> None:

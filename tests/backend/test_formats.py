@@ -4,14 +4,16 @@ import csv
 import io
 import json
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
 from backend import formats, reports
 from backend.database import Database
+from backend.reports import Report
 from integrations.money import Money
-from tests.backend.fakes_reports import NOON, refund, run, say
+from tests.backend.fakes_reports import NOON, fill, refund, run, say
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,24 @@ async def test_parquet_holds_the_same_rows_with_their_types_and_the_question(dat
         assert json.loads(table.schema.metadata[b"emptor"])["report"] == name
     revenue = pq.read_schema(io.BytesIO(formats.as_parquet(await run(database, "revenue"))))
     assert str(revenue.field("net_revenue").type) == "int64"
-    assert str(revenue.field("take_rate_bps").type) == "string"  # nothing was ordered: no value
+    assert str(revenue.field("take_rate_bps").type) == "double"  # nothing was ordered: no value
+
+
+def _parquet(report: Report) -> pa.Table:
+    return pq.read_table(io.BytesIO(formats.as_parquet(report)))
+
+
+async def test_the_files_of_an_empty_and_of_a_full_month_join(database: Database):
+    await fill(database)
+    for name, definition in reports.DEFINITIONS.items():
+        for group in definition.groups:
+            full = _parquet(await run(database, name, group_by=group))
+            october = {"from_": "2026-10-01", "to": "2026-10-31"}
+            empty = _parquet(await run(database, name, group_by=group, **october))
+            assert full.num_rows, (name, group)
+            assert full.schema.equals(empty.schema), (name, group)
+            joined = pa.concat_tables([empty, full])
+            assert joined.num_rows == full.num_rows + empty.num_rows
 
 
 def test_a_table_for_the_eye_shows_money_in_its_currency():
