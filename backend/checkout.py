@@ -105,6 +105,7 @@ class Checkout(SQLModel, table=True):
     handoff_url: str | None = None
     messages: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
 
+    asked_at: datetime | None = Field(default=None, sa_type=MOMENT)  # the first time, and for good
     confirmed: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     confirmed_at: datetime | None = Field(default=None, sa_type=MOMENT)
     payment_method: dict[str, Any] | None = Field(default=None, sa_type=JSONB)

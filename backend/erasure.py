@@ -50,9 +50,7 @@ async def erase(session: AsyncSession, user_id: str) -> None:
     await cards.forget(session, user_id)
     await subscribers.close(session, user_id)
     await session.execute(
-        update(TurnRow)
-        .where(col(TurnRow.user_id) == user_id)
-        .values(text="", answer="", memory="", cards=[], interrupts=[])
+        update(TurnRow).where(col(TurnRow.user_id) == user_id).values(**threads.WORDLESS)
     )
     await session.execute(
         update(Thread).where(col(Thread.user_id) == user_id).values(title="", client_id=None)

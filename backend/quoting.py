@@ -253,18 +253,24 @@ async def store(
         "state": "quoted",
     }
     if answer.status == "ready" and not wrong:
-        nonce, number = confirmation.nonce(), values["revision"]
-        shown = confirmation.snapshot(
-            row, fresh, revision=number, expires_at=expires_at, nonce=nonce
-        )
-        values |= {
-            "confirmation": shown,
-            "confirmation_hash": confirmation.digest(shown),
-            "state": "awaiting_confirmation",
-        }
+        values |= _asking(row, fresh, values["revision"], expires_at)
     else:
         values |= _unfinished(answer, noted)
     return await move(session, row, **values)
+
+
+def _asking(
+    row: Checkout, fresh: Mapping[str, Any], revision: int, expires_at: datetime
+) -> dict[str, Any]:
+    """What is frozen and hashed, for the person to agree to."""
+    nonce = confirmation.nonce()
+    shown = confirmation.snapshot(row, fresh, revision=revision, expires_at=expires_at, nonce=nonce)
+    return {
+        "confirmation": shown,
+        "confirmation_hash": confirmation.digest(shown),
+        "state": "awaiting_confirmation",
+        "asked_at": func.coalesce(col(Checkout.asked_at), func.now()),
+    }
 
 
 _OVER: Mapping[str, str] = {

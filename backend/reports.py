@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backend import margin
+from backend import margin, meters, sales
 from backend.errors import BadRequest, NotFound, Unprocessable
 
 DAYS_MAX = 1_100
@@ -109,48 +109,16 @@ _BOOKED = _periods("t.effective_at") | {
 }
 _PLACED = _periods("o.placed_at") | {"merchant": "o.merchant_id", "total": "'total'"}
 
-# A turn that was refunded used no allowance: it is counted, and said apart.
-_QUOTA = """
-SELECT {group} AS "{name}", count(*) AS turns,
-  count(*) FILTER (WHERE h.binding IS NOT NULL) AS fallback_turns,
-  round(avg(CASE WHEN h.binding IS NULL THEN 0 ELSE 1 END), 4) AS fallback_share,
-  count(*) FILTER (WHERE h.state IN ('reserved', 'in_flight')) AS open,
-  count(*) FILTER (WHERE h.state = 'released') AS released,
-  count(*) FILTER (WHERE h.state = 'expired') AS expired,
-  count(DISTINCT h.subject) AS people,
-  count(DISTINCT h.subject) FILTER (WHERE h.binding IS NOT NULL) AS people_exhausted
-FROM quota_hold h WHERE h.created_at >= :since AND h.created_at < :until
-GROUP BY 1 ORDER BY 1
-"""
-# `mismatches` counts windows whose meter and holds disagree; it is always zero.
-_QUOTA_BUCKETS = """
-WITH open AS (
-  SELECT u.id, sum(u.amount) AS held
-  FROM quota_hold h CROSS JOIN unnest(h.bucket_ids, h.amounts) AS u(id, amount)
-  WHERE h.state IN ('reserved', 'in_flight') GROUP BY u.id
-)
-SELECT b.name AS "{name}", b.unit, count(*) AS windows, count(DISTINCT b.subject) AS people,
-  sum(b.used) AS used, sum(b.held) AS held, sum(b.cap) AS cap,
-  percentile_disc(0.5) WITHIN GROUP (ORDER BY s.share) AS used_share_p50,
-  percentile_disc(0.95) WITHIN GROUP (ORDER BY s.share) AS used_share_p95,
-  count(*) FILTER (WHERE b.used + b.held >= b.cap) AS exhausted,
-  COALESCE(sum(GREATEST(b.used - b.cap, 0)), 0) AS overage,
-  count(*) FILTER (WHERE b.held <> COALESCE(o.held, 0)) AS mismatches
-FROM quota_bucket b LEFT JOIN open o ON o.id = b.id
-CROSS JOIN LATERAL (
-  SELECT CASE WHEN b.cap > 0 THEN round((b.used + b.held) * 1.0 / b.cap, 4) ELSE 1 END AS share
-) s
-WHERE b.window_start >= :since AND b.window_start < :until AND b.policy <> 'rolling'
-GROUP BY b.name, b.unit ORDER BY 1, 2
-"""
-
+# Only a turn that has closed is told as of a moment: what it used and cost is known by then. Its
+# mark for a wrong route was then what it is now, but for the changes since.
 _ROUTING = """
 SELECT {group} AS "{name}", count(*) AS turns,
   round(count(*) / sum(count(*)) OVER (), 4) AS share,
   count(*) FILTER (WHERE t.downgrade_reason IS NOT NULL) AS downgraded,
   count(*) FILTER (WHERE t.state = 'failed') AS failed,
   count(*) FILTER (WHERE t.state = 'aborted') AS aborted,
-  count(*) FILTER (WHERE t.wrong_route) AS wrong_route,
+  count(*) FILTER (WHERE t.wrong_route <> (
+    SELECT count(*) % 2 = 1 FROM unnest(t.flagged_at) AS f(at) WHERE f.at > :as_of)) AS wrong_route,
   COALESCE(sum(t.cost_usd_micros), 0) AS cost_usd_micros,
   count(*) FILTER (WHERE t.cost_usd_micros IS NULL AND t.state <> 'open') AS cost_unknown,
   round(avg(t.cost_usd_micros), 1) AS cost_usd_micros_mean,
@@ -162,38 +130,8 @@ SELECT {group} AS "{name}", count(*) AS turns,
   round(CAST(sum(t.energy_wh_min) AS numeric), 4) AS energy_wh_min,
   round(CAST(sum(t.energy_wh_max) AS numeric), 4) AS energy_wh_max
 FROM turn t WHERE t.created_at >= :since AND t.created_at < :until AND NOT t.housekeeping
+  AND (CAST(:as_of AS timestamptz) IS NULL OR t.closed_at <= :as_of)
 GROUP BY 1 ORDER BY 1
-"""
-
-_FUNNEL = """
-WITH made AS (
-  SELECT c.id, c.confirmation, c.confirmed_at, c.state, o.state AS order_state, c.total, c.order_id
-  FROM checkout c LEFT JOIN purchase_order o ON o.id = c.order_id
-  WHERE c.created_at >= :since AND c.created_at < :until
-)
-SELECT place, stage AS "{name}", count FROM (
-  SELECT 1 AS place, 'commercial turns' AS stage, count(*) AS count FROM turn t
-    WHERE t.kind = 'commercial' AND t.created_at >= :since AND t.created_at < :until
-  UNION ALL SELECT 2, 'offers shown', count(*) FROM turn t
-    WHERE t.cards <> '[]' AND t.created_at >= :since AND t.created_at < :until
-  UNION ALL SELECT 3, 'checkouts', count(*) FROM made
-  UNION ALL SELECT 4, 'confirmation asked', count(*) FROM made WHERE confirmation IS NOT NULL
-  UNION ALL SELECT 5, 'confirmed', count(*) FROM made WHERE confirmed_at IS NOT NULL
-  UNION ALL SELECT 6, 'ordered', count(*) FROM made WHERE order_id IS NOT NULL
-  UNION ALL SELECT 7, 'fulfilled', count(*) FROM made WHERE order_state = 'fulfilled'
-  UNION ALL SELECT 8, 'refunded or canceled', count(*) FROM made
-    WHERE order_state IN ('partially_refunded', 'refunded', 'canceled')
-) stages ORDER BY place
-"""
-
-_PARTNERS = """
-SELECT o.merchant_id AS "{name}", max(o.merchant_name) AS name, o.settlement, o.currency,
-  count(*) AS orders, sum(o.total) AS gross, sum(o.refunded) AS refunded, sum(o.fee) AS fee,
-  sum(o.fee_refunded) AS fee_refunded,
-  count(*) FILTER (WHERE o.state = 'fulfilled') AS fulfilled,
-  count(*) FILTER (WHERE o.state IN ('canceled', 'refunded')) AS undone
-FROM purchase_order o WHERE o.placed_at >= :since AND o.placed_at < :until
-GROUP BY 1, o.settlement, o.currency ORDER BY 1, 3, 4
 """
 
 _MARGIN = margin.groups(_periods("t.created_at"), _periods("b.effective_at"))
@@ -212,7 +150,7 @@ DEFINITIONS: Mapping[str, Definition] = {
             "binding": "COALESCE(h.binding, 'none')",
             "bucket": "b.name",
         },
-        _QUOTA,
+        meters.HOLDS,
     ),
     "routing": Definition(
         {"kind": "COALESCE(t.kind, 'none')"}
@@ -224,8 +162,8 @@ DEFINITIONS: Mapping[str, Definition] = {
         | _periods("t.created_at"),
         _ROUTING,
     ),
-    "funnel": Definition({"stage": "stage"}, _FUNNEL),
-    "partners": Definition({"merchant": "o.merchant_id"}, _PARTNERS),
+    "funnel": Definition({"stage": "stage"}, sales.FUNNEL),
+    "partners": Definition({"merchant": "o.merchant_id"}, sales.PARTNERS),
     "margin": Definition({key: key for key in _MARGIN}, margin.SQL),
 }
 
@@ -243,8 +181,9 @@ async def run(
     """One report over a period.
 
     `from_` and `to` are days of `tz`, both included, or instants with an offset, the last one
-    excluded. Raises `NotFound` for another report, `BadRequest` for what cannot be read and
-    `Unprocessable` for a period that is empty or too long.
+    excluded. `as_of` leaves out what was recorded later, so that a period that is over prints the
+    same for ever. Raises `NotFound` for another report, `BadRequest` for what cannot be read or
+    told as of that moment and `Unprocessable` for a period that is empty or too long.
     """
     definition = DEFINITIONS.get(name)
     if definition is None:
@@ -257,10 +196,23 @@ async def run(
     since, until = await _bounds(session, from_, to, tz)
     known_at = _instant("as_of", as_of) if as_of else None
     values = {"since": since, "until": until, "tz": tz, "as_of": known_at}
+    if (name, key) == ("quota", "bucket") and known_at is not None:
+        await _ended(session, values)
     result = await session.execute(text(_sql(name, key)), values)
     columns = tuple(column for column in result.keys() if column != "place")  # noqa: SIM118
     rows = tuple({c: _cell(row[c]) for c in columns} for row in result.mappings())
     return Report(name, since, until, tz, key, known_at, columns, rows)
+
+
+async def _ended(session: AsyncSession, values: Mapping[str, Any]) -> None:
+    """Meters keep no history: as of a moment only those are told that had stopped by then."""
+    count = (await session.execute(text(meters.UNENDED), dict(values))).scalar_one()
+    if count:
+        raise BadRequest(
+            f"as_of: {count} windows of this period were still open then, and a meter keeps no"
+            " history; name a moment after the last of them, or another group_by",
+            param="as_of",
+        )
 
 
 def _sql(name: str, key: str) -> str:
@@ -271,7 +223,7 @@ def _sql(name: str, key: str) -> str:
         turns, money = _MARGIN[key]
         return margin.SQL.format(turns=turns, money=money, name=key)
     if (name, key) == ("quota", "bucket"):
-        return _QUOTA_BUCKETS.format(name=key)
+        return meters.WINDOWS.format(name=key)
     definition = DEFINITIONS[name]
     return definition.sql.format(group=definition.groups[key], name=key)
 

@@ -4,7 +4,7 @@ A turn's row is opened before the model is asked and closed once, with what it u
 turn at a time runs in a thread; a crashed one gives the thread back when its lease ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, SQLModel, col
@@ -38,6 +38,7 @@ LEASE = timedelta(minutes=5)
 ANSWER_LASTS = timedelta(seconds=2 * IN_FLIGHT_LEASE_S)
 TITLE_LENGTH = 60
 MOMENT: Any = DateTime(timezone=True)
+MOMENTS: Any = ARRAY(MOMENT)
 COUNTER: Any = BigInteger()
 
 
@@ -113,6 +114,22 @@ class TurnRow(SQLModel, table=True):
     preferred: str | None = None
     created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
     closed_at: datetime | None = Field(default=None, sa_type=MOMENT)
+    flagged_at: list[datetime] = Field(
+        default_factory=list, sa_type=MOMENTS, sa_column_kwargs={"server_default": "{}"}
+    )  # each time that `wrong_route` changed: so it can be told what it was
+
+
+# Words go, figures stay: that cards were shown, and of which kind, is counted in the funnel.
+WORDLESS: Mapping[str, Any] = {
+    "text": "",
+    "answer": "",
+    "memory": "",
+    "interrupts": [],
+    "cards": literal_column(
+        "(SELECT COALESCE(jsonb_agg(jsonb_build_object('activity', c.shown -> 'activity', 'items',"
+        " jsonb_build_array())), '[]') FROM jsonb_array_elements(cards) AS c(shown))"
+    ),
+}
 
 
 class ModelCall(SQLModel, table=True):
@@ -229,6 +246,17 @@ async def debtor(session: AsyncSession, asked: TurnRow) -> TurnRow:
     return first
 
 
+async def flag(session: AsyncSession, turn_id: str, *, wrong: bool) -> None:
+    """The person says that it was routed wrongly, or takes that back. A repeat changes nothing."""
+    await session.execute(
+        update(TurnRow)
+        .where(col(TurnRow.id) == turn_id, col(TurnRow.wrong_route) != wrong)
+        .values(
+            wrong_route=wrong, flagged_at=func.array_append(col(TurnRow.flagged_at), func.now())
+        )
+    )
+
+
 async def give_up(session: AsyncSession) -> int:
     """Turns whose process died are failed, so that they can be asked again. How many.
 
@@ -294,5 +322,5 @@ async def forget(session: AsyncSession, thread_id: str) -> None:
     await session.execute(
         update(TurnRow)
         .where(col(TurnRow.thread_id) == thread_id)
-        .values(text="", answer="", memory="", cards=[], interrupts=[], thread_id=None)
+        .values(**WORDLESS, thread_id=None)
     )

@@ -246,7 +246,12 @@ async def read_report(
     format: Format = "json",
 ) -> Response:
     """Days are days of `tz`, the last one included; an instant in `to` is not. Currencies are
-    never added up. With `as_of` the books stand as they were recorded at that instant."""
+    never added up.
+
+    With `as_of` all stands as it was recorded at that instant: bookings made, orders placed and
+    what had become of them, turns that had closed, holds as they stood. A period that is over then
+    prints the same for ever. Meters keep no history: `quota` by `bucket` answers 400 for an `as_of`
+    at which a window of the period was still open."""
     report = await reports.run(
         session, name, from_=from_, to=to, tz=tz, group_by=group_by, as_of=as_of
     )

@@ -215,9 +215,10 @@ async def give_feedback(turn_id: str, body: Feedback, who: UserKey, session: Ses
     """What the person made of an answer. It teaches the router; revenue never does."""
     row = await threads.turn(session, who.user_id, turn_id)
     row.rating = body.rating or row.rating
-    row.wrong_route = row.wrong_route if body.wrong_route is None else body.wrong_route
     row.preferred = body.preferred or row.preferred
     session.add(row)
+    if body.wrong_route is not None:
+        await threads.flag(session, row.id, wrong=body.wrong_route)
     return Response(status_code=204)
 
 

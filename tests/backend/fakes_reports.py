@@ -77,6 +77,7 @@ def _sold(
         state="completed",
         order_id=f"ord_{ref}",
         confirmation={},
+        asked_at=at,
         confirmed_at=at,
         created_at=at,
         **shared,
