@@ -25,6 +25,7 @@ Kind = Literal[
     "payment_disputed",
     "dispute_lost",
     "payment_unknown",
+    "plan_ended_early",
     "subscription_doubled",
     "subscription_unknown",
     "price_unknown",

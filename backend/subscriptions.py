@@ -23,7 +23,7 @@ from backend.database import Database
 from backend.errors import Conflict, Forbidden, Unprocessable
 from backend.queue import enqueue
 from backend.subscribers import GRACE, SYNC, BillingOrder, Subscriber
-from integrations.billing import Account, Billing, Link, Ware
+from integrations.billing import Account, Billing, Link, Paid, Subscription, Ware
 from integrations.money import Money
 from integrations.payments import PaymentError
 from quotas.packs import Pack
@@ -253,9 +253,8 @@ async def _apply(
     chosen = live[0] if live else None
     now = (await session.execute(select(func.now()))).scalar_one()
     since = (row.past_due_at or now) if chosen and chosen.standing == "past_due" else None
-    over = chosen is not None and (
-        (since is not None and now >= since + GRACE) or _given_back(account, chosen.id)
-    )
+    unpaid = chosen is not None and _unpaid(counter, account, chosen)
+    over = chosen is not None and (unpaid or (since is not None and now >= since + GRACE))
     granted = chosen.plan if chosen is not None and not over else ""
     unknown = bool(chosen) and not over and granted not in counter.plans.by_name
     granted = row.granted if unknown else granted
@@ -290,15 +289,28 @@ async def _apply(
     if len(live) > 1:
         others = ", ".join(s.id for s in live[1:])
         await _report(session, row, "subscription_doubled", f"also pays {others}")
+    if chosen is not None and unpaid and (kept := sum(p.left for p in _month(account, chosen))):
+        words = f"{kept} (minor units) of this month were kept: give them back, or a plan by hand"
+        await _report(session, row, "plan_ended_early", words)
     return chosen.id if chosen is not None and over else ""
 
 
-def _given_back(account: Account, subscription: str) -> bool:
-    """Whether all that was paid for the running month was refunded: then it is over. A month's
-    first payment and a change within it lie closer together than two months do."""
-    paid = [p for p in account.payments if p.subscription == subscription]
-    newest = max((p.at for p in paid), default=None)
-    return newest is not None and all(p.given_back for p in paid if p.at > newest - _MONTH)
+def _unpaid(counter: Counter, account: Account, of: Subscription) -> bool:
+    """Whether the newest payment went back whole, and what else was paid for the month is less than
+    the plan costs: whoever went up and had that refunded must not stay up there."""
+    month = _month(account, of)
+    if not month or not month[0].given_back:
+        return False
+    plan = counter.plans.by_name.get(of.plan)
+    return plan is None or sum(paid.left for paid in month) < plan.price.amount
+
+
+def _month(account: Account, of: Subscription) -> list[Paid]:
+    """What was paid for the running month, newest first: its first payment and a change within it
+    lie closer together than two months do."""
+    paid = [p for p in account.payments if p.subscription == of.id]
+    paid.sort(key=lambda p: p.at, reverse=True)
+    return [p for p in paid if p.at > paid[0].at - _MONTH]
 
 
 async def _book(session: AsyncSession, counter: Counter, row: Subscriber, account: Account) -> None:

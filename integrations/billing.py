@@ -70,12 +70,16 @@ class Paid:
         return any(one.state in {"inquiry", "open"} for one in self.disputes)
 
     @property
-    def given_back(self) -> bool:
-        """Whether nothing is left of it: by us, or by a bank that decided against us."""
+    def left(self) -> int:
+        """What neither we gave back nor a bank that decided against us, in minor units."""
         lost = [one.amount for one in self.disputes if one.state == "lost"]
         back = [refund.amount for refund in self.refunds] + lost
         own = sum(money.amount for money in back if money.currency == self.amount.currency)
-        return own >= self.amount.amount > 0
+        return self.amount.amount - own
+
+    @property
+    def given_back(self) -> bool:
+        return self.left <= 0 < self.amount.amount
 
 
 @dataclass(frozen=True, slots=True)

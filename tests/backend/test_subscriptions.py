@@ -69,7 +69,7 @@ async def test_any_number_of_readings_books_a_payment_and_its_refunds_once(count
     assert await incomes(counter) == [-2000, 500, 700]
 
 
-async def test_a_plan_ends_when_all_of_its_month_was_refunded_and_not_before(counter: Counter):
+async def test_a_plan_ends_when_its_newest_payment_was_refunded_and_not_before(counter: Counter):
     def account(*payments: Paid) -> Account:
         return Account(
             (subscription(),), tuple(replace(p, subscription="sub_plus") for p in payments)
@@ -91,6 +91,34 @@ async def test_a_plan_ends_when_all_of_its_month_was_refunded_and_not_before(cou
     processor.account = account(first)
     await subscriptions.sync(counter, "usr_1")
     assert (await plan(counter), processor.ended) == ("free", ["sub_plus"])
+
+
+async def test_an_upgrade_that_was_refunded_whole_ends_the_plan_and_says_what_was_kept(
+    counter: Counter,
+):
+    processor = counter.billing
+    assert isinstance(processor, Processor)
+    up = payment(18_000, refunds=(18_000,), at=AT + timedelta(days=5))
+    both = (
+        replace(up, id="pi_2", subscription="sub_pro"),
+        replace(payment(), subscription="sub_pro"),
+    )
+    processor.account = Account((subscription("pro"),), both)
+    await subscriptions.sync(counter, "usr_1")
+    assert (await plan(counter), processor.ended) == ("free", ["sub_pro"])
+    async with counter.database.transaction() as session:
+        query = "SELECT detail FROM incident WHERE kind = 'plan_ended_early'"
+        [said] = (await session.execute(text(query))).scalars()
+    assert "2000" in said
+
+
+async def test_who_went_back_down_keeps_what_the_first_payment_covers(counter: Counter):
+    processor = counter.billing
+    assert isinstance(processor, Processor)
+    up = payment(18_000, refunds=(18_000,), at=AT + timedelta(days=5))
+    processor.account = Account((subscription(),), (replace(up, id="pi_2"), payment()))
+    await subscriptions.sync(counter, "usr_1")
+    assert (await plan(counter), processor.ended) == ("plus", [])
 
 
 async def test_a_payment_waits_for_its_fee_and_the_reading_comes_again(counter: Counter):

@@ -321,6 +321,26 @@ async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
     assert await holds(product)
 
 
+async def test_an_upgrade_that_is_refunded_whole_leaves_nobody_up_there(
+    product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    page = (await kim.post("/api/plan", json={"plan": "pro"})).json()["url"]
+    assert (await pay(page, "confirm", name="choice")).status_code == 303
+    await eventually(lambda: plan_of(kim), "pro", within_s=10)
+    me = (await row_of(product, kim))["user_id"]
+    newest = "SELECT id FROM billing_payment WHERE user_id = :u ORDER BY amount DESC LIMIT 1"
+    [(payment,)] = await rows(product, newest, u=me)
+    async with httpx.AsyncClient(
+        verify=roots(), base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
+    ) as stripe:
+        (await stripe.post("/v1/refunds", data={"payment_intent": payment})).raise_for_status()
+    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    told = "SELECT count(*) FROM incident WHERE subject = :u AND kind = 'plan_ended_early'"
+    assert await rows(product, told, u=me) == [(1,)]
+    assert dict(await booked(product, kim))["subscription"] == -2000
+
+
 async def test_who_is_erased_pays_no_more(product: Product, kim: httpx.AsyncClient):
     await subscribe(kim)
     row = await row_of(product, kim)
