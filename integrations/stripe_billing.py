@@ -114,8 +114,15 @@ class StripeBilling:
         """Two open pages could both be paid. Of several made at once all their makers leave the
         same one, as each looks after it has made its own."""
         for page in pages[: -1 if but_newest else None]:
-            async with translated():
-                await self._v1.checkout.sessions.expire_async(page["id"])
+            try:
+                async with translated():
+                    await self._v1.checkout.sessions.expire_async(page["id"])
+            except PaymentRefused:
+                # Another one closed it meanwhile, or somebody has just paid there.
+                async with translated():
+                    now = await self._v1.checkout.sessions.retrieve_async(page["id"])
+                if now.status == "open":
+                    raise
 
     async def change(
         self,

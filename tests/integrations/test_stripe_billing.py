@@ -1,5 +1,6 @@
 """Subscriptions by the real SDK on the simulated processor: shapes, prices, prorations, dunning."""
 
+import asyncio
 import json
 
 import httpx
@@ -117,6 +118,29 @@ async def test_a_plan_has_one_price_however_often_it_is_sold(simulator, billing,
     prices = await get(simulator, "/v1/prices", limit=100)
     keys = [p["lookup_key"] for p in prices["data"]]
     assert keys.count("emptor_plus_2000_usd_month") == 1
+
+
+async def test_of_pages_made_at_once_one_stays_open_and_none_is_a_failure(
+    simulator, billing, customer
+):
+    async def page(n: int) -> str:
+        link = await billing.subscribe(
+            customer=customer, plan=PLUS, order_id="bil_1", back="http://x/", key=f"{customer}:{n}"
+        )
+        return link.id
+
+    made = [await page(0), *await asyncio.gather(*(page(n) for n in range(1, 6)))]
+    assert len(set(made)) == 6
+    pages = await get(simulator, "/v1/checkout/sessions", customer=customer, limit=100)
+    assert sorted(page["status"] for page in pages["data"]) == ["expired"] * 5 + ["open"]
+
+
+async def test_pages_that_are_closed_while_we_look_are_no_failure(billing, customer):
+    link = await billing.subscribe(
+        customer=customer, plan=PLUS, order_id="bil_1", back="http://x/", key=f"{customer}:1"
+    )
+    await asyncio.gather(*(billing.close_pages(customer) for _ in range(6)))
+    assert (await press(link.url, payment_method="pm_card_visa")).status_code == 410
 
 
 async def test_a_month_is_paid_and_its_fee_known(billing, customer):

@@ -1,5 +1,6 @@
 """Plans and packs for money, over HTTP: the page, the pay page, the events, the books."""
 
+import asyncio
 import json
 import secrets
 import time
@@ -362,6 +363,18 @@ async def test_what_cannot_be_bought_is_said(product: Product, kim: httpx.AsyncC
     async with httpx.AsyncClient(verify=roots(), base_url=product.url) as guest:
         await guest.post("/api/session", json={})
         assert (await guest.post("/api/plan", json={"plan": "plus"})).status_code == 403
+
+
+async def test_who_presses_six_times_gets_pages_of_which_one_can_be_paid(
+    product: Product, kim: httpx.AsyncClient
+):
+    asked = await asyncio.gather(*(kim.post("/api/plan", json={"plan": "plus"}) for _ in range(6)))
+    assert [one.status_code for one in asked] == [201] * 6, [one.text for one in asked]
+    async with httpx.AsyncClient(verify=roots(), timeout=30) as browser:
+        shown = [await browser.get(one.json()["url"]) for one in asked]
+    [url] = [one.json()["url"] for one, page in zip(asked, shown, strict=True) if page.is_success]
+    assert (await pay(url)).status_code == 303
+    await eventually(lambda: plan_of(kim), "plus", within_s=10)
 
 
 async def test_a_second_page_closes_the_first_and_a_repeat_is_the_same_page(
