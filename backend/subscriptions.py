@@ -76,7 +76,7 @@ async def choose(counter: Counter, user_id: str, plan_name: str) -> dict[str, An
         await asked(sync(counter, user_id))
         user, row = await _who(counter, user_id)
     if row.granted and row.subscription_id is not None:
-        return await _change(counter, row, plan_name)
+        return await _change(counter, user, row, plan_name)
     if user.plan == plan_name:
         raise Conflict(f"This is your plan already: {plan_name}", code="plan_unchanged")
     wanted = counter.plans.plan(plan_name)
@@ -99,7 +99,9 @@ async def choose(counter: Counter, user_id: str, plan_name: str) -> dict[str, An
     return {"id": order, "state": "checkout", "plan": plan_name, "url": link.url}
 
 
-async def _change(counter: Counter, row: Subscriber, plan_name: str) -> dict[str, Any]:
+async def _change(
+    counter: Counter, user: UserAccount, row: Subscriber, plan_name: str
+) -> dict[str, Any]:
     """For somebody who subscribes: up and down on the processor's page, to Free at the end."""
     assert row.subscription_id is not None
     assert row.customer_id is not None
@@ -107,10 +109,14 @@ async def _change(counter: Counter, row: Subscriber, plan_name: str) -> dict[str
     price = counter.plans.plan(plan_name).price
     if plan_name == row.granted or price.amount == 0:
         ends = plan_name != row.granted
+        if not ends and user.plan != plan_name:  # an operator took it away; it is being paid for
+            await _give_again(counter, row)
+            if not row.ends:
+                return _answer(counter, "changed", plan_name)
         if not ends and not row.ends:
             raise Conflict(f"This is your plan already: {plan_name}", code="plan_unchanged")
         await asked(counter.billing.end(row.subscription_id, later=ends, key=f"end:{order}"))
-        await sync(counter, row.user_id)
+        await asked(sync(counter, row.user_id))
         state = "ends_at_period_end" if ends else "resumed"
         until = subscribers.document(row) or {}
         moment = until.get("current_period_end") if ends else None
@@ -133,6 +139,14 @@ async def _change(counter: Counter, row: Subscriber, plan_name: str) -> dict[str
     )
     await _page(counter, row.user_id, order, link)
     return {"id": order, "state": "confirm", "plan": plan_name, "url": link.url}
+
+
+async def _give_again(counter: Counter, row: Subscriber) -> None:
+    """What the subscription grants, if it still does."""
+    async with counter.database.transaction() as session:
+        now = await subscribers.of(session, row.user_id)
+        if now is not None and now.granted == row.granted:
+            await _give(session, row.user_id, row.granted)
 
 
 async def buy(counter: Counter, user_id: str, pack_name: str) -> dict[str, Any]:

@@ -206,6 +206,30 @@ async def test_free_begins_when_what_was_paid_for_is_over_and_one_may_stay(
     assert dict(await booked(product, kim))["subscription"] == -2000
 
 
+async def test_who_pays_for_a_plan_gets_it_back_after_an_operator_took_it_away(
+    product: Product, kim: httpx.AsyncClient
+):
+    await subscribe(kim)
+    me = (await row_of(product, kim))["user_id"]
+
+    async def taken() -> None:
+        async with product.client("operator") as http:
+            answer = await http.patch(f"/operator/v1/users/{me}", json={"plan": "free"})
+        assert answer.is_success, answer.text
+
+    await taken()
+    assert await plan_of(kim) == "free"
+    again = await kim.post("/api/plan", json={"plan": "plus"})
+    assert (again.status_code, again.json()["state"]) == (200, "changed")
+    assert await plan_of(kim) == "plus"
+    assert (await kim.post("/api/plan", json={"plan": "plus"})).status_code == 409
+    await kim.post("/api/plan", json={"plan": "free"})
+    await taken()
+    assert (await kim.post("/api/plan", json={"plan": "plus"})).json()["state"] == "resumed"
+    assert await plan_of(kim) == "plus"
+    assert dict(await booked(product, kim))["subscription"] == -2000
+
+
 async def test_a_pack_is_units_on_top_and_a_refund_takes_back_both(
     product: Product, kim: httpx.AsyncClient
 ):
