@@ -120,14 +120,17 @@ async def _strange(session: AsyncSession, row: Checkout, detail: str) -> None:
     )
 
 
-async def undone(session: AsyncSession, order_id: str, *, ref: str) -> bool:
+async def undone(
+    session: AsyncSession, order_id: str, said: Mapping[str, Any], *, ref: str
+) -> bool:
     """The merchant gave the whole order back to its buyer: it owes us nothing for it any more."""
     order = await _returnable(session, order_id)
-    if order is None:
+    if order is None or await told_back(session, order, said) is None:
         return False
     await _book(session, order, order.total, "canceled", ref=ref)
     for part in await orders.parts(session, order_id):
-        await undone(session, part.id, ref=ref)
+        if await _returnable(session, part.id) is not None:
+            await _book(session, part, part.total, "canceled", ref=ref)
     return True
 
 
@@ -141,8 +144,8 @@ async def returned(
     right, which is a person's matter.
     """
     order = await _returnable(session, order_id)
-    told = given_back(said)
-    if order is None or told <= order.refunded:
+    told = await told_back(session, order, said) if order is not None else None
+    if order is None or told is None or told <= order.refunded:
         return False
     back = told - await refunds.under_way(session, [order.id])
     if back <= order.refunded:
@@ -195,23 +198,54 @@ async def _book(
         await ledger.post(session, kind="refunded", ref=booked, entries=postings)
 
 
-def given_back(said: Mapping[str, Any]) -> int:
-    """What an order says came back so far, in minor units; 0 where it says nothing readable."""
+async def told_back(
+    session: AsyncSession, order: PurchaseOrder, said: Mapping[str, Any]
+) -> int | None:
+    """What the merchant says came back so far. None: in other money, which is a person's matter."""
+    try:
+        return given_back(said, order.currency)
+    except CurrencyMismatch as other:
+        await incidents.report(
+            session,
+            "total_mismatch",
+            subject=order.id,
+            merchant_id=order.merchant_id,
+            detail=f"{order.merchant_order_id}: what came back is told in other money: {other}",
+        )
+        return None
+
+
+def given_back(said: Mapping[str, Any], currency: str) -> int:
+    """What an order says came back so far, in minor units; 0 where it says nothing readable.
+
+    Raises `CurrencyMismatch` for a sum in another currency than the order's.
+    """
     try:
         stated = [t for t in objects_at(said, "totals") if t.get("type") == "amount_refunded"]
-        if stated:
-            return abs(integer_at(stated[0], "amount"))
-        return sum(
-            abs(_adjusted(entry))
+        told = stated[:1] or [
+            _adjusted(entry)
             for entry in objects_at(said, "adjustments")
             if entry.get("type") in _AS_MONEY and entry.get("status") == "completed"
-        )
+        ]
+        sums = [(abs(_amount(entry)), _currency(entry, said) or currency) for entry in told]
     except Unreadable:
         return 0
+    for back, named in sums:
+        if back and named != currency:
+            raise CurrencyMismatch(f"{back} {named}, paid in {currency}")
+    return sum(back for back, _ in sums)
 
 
-def _adjusted(entry: Mapping[str, Any]) -> int:
+def _adjusted(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """ACP writes an amount beside the adjustment, UCP 2026-04-08 a negative total inside it."""
     totals = [t for t in objects_at(entry, "totals") if t.get("type") == "total"]
-    found = totals[0] if totals else entry
-    return integer_at(found, "amount") if found.get("amount") is not None else 0
+    return {**entry, **totals[0]} if totals else entry
+
+
+def _amount(entry: Mapping[str, Any]) -> int:
+    return integer_at(entry, "amount") if entry.get("amount") is not None else 0
+
+
+def _currency(entry: Mapping[str, Any], order: Mapping[str, Any]) -> str:
+    """Its own where it names one, else its order's."""
+    return (text_at(entry, "currency", 3) or text_at(order, "currency", 3)).upper()

@@ -160,17 +160,19 @@ async def order_event(
         session, row.order_id, "merchant_update", ref=event_id, detail={"status": status}
     )
     if row.settlement == "platform":
-        await _not_by_us(session, row, row.order_id, handoff.given_back(data))
+        await _not_by_us(session, row, row.order_id, data)
     else:
         await handoff.returned(session, row.order_id, data, ref=event_id)
     if status in orders.HANDED_OVER:
         await orders.fulfil(session, row.order_id, ref="merchant")
     elif status in _GIVEN_UP:
-        await _given_up(session, row, event_id)
+        await _given_up(session, row, data, event_id)
     return True
 
 
-async def _not_by_us(session: AsyncSession, row: Checkout, order_id: str, told: int) -> None:
+async def _not_by_us(
+    session: AsyncSession, row: Checkout, order_id: str, said: Mapping[str, Any]
+) -> None:
     """We hold the money of these orders: what a merchant says it gave back, and we did not, may
     have gone out twice, or not at all."""
     query = select(col(PurchaseOrder.id), col(PurchaseOrder.refunded)).where(
@@ -179,7 +181,8 @@ async def _not_by_us(session: AsyncSession, row: Checkout, order_id: str, told: 
     whole = (await session.execute(query)).all()
     known = sum(back for _, back in whole)
     known += await refunds.under_way(session, [key for key, _ in whole])
-    if told > known and not await refunds.changing(session, order_id):
+    told = await handoff.told_back(session, await session.get_one(PurchaseOrder, order_id), said)
+    if told is not None and told > known and not await refunds.changing(session, order_id):
         await incidents.report(
             session,
             "merchant_refunded",
@@ -189,7 +192,9 @@ async def _not_by_us(session: AsyncSession, row: Checkout, order_id: str, told: 
         )
 
 
-async def _given_up(session: AsyncSession, row: Checkout, event_id: str) -> None:
+async def _given_up(
+    session: AsyncSession, row: Checkout, said: Mapping[str, Any], event_id: str
+) -> None:
     """A merchant canceled on its own: the row says so only after a refund; a person decides.
 
     What we asked it to cancel is no news. Where the buyer paid the merchant we hold nothing that
@@ -203,7 +208,7 @@ async def _given_up(session: AsyncSession, row: Checkout, event_id: str) -> None
     if (await session.execute(asked.limit(1))).scalar_one_or_none() is not None:
         return
     if row.settlement != "platform":
-        await handoff.undone(session, row.order_id or "", ref=event_id)
+        await handoff.undone(session, row.order_id or "", said, ref=event_id)
         return
     query = select(col(PurchaseOrder.state)).where(col(PurchaseOrder.id) == row.order_id)
     if (await session.execute(query)).scalar_one() in {"placed", "fulfilled"}:

@@ -112,6 +112,52 @@ async def test_more_than_was_paid_cannot_have_come_back(record):
     assert await incidents(record.world) == ["total_mismatch"]
 
 
+IN_DOLLARS = (
+    {"currency": "USD"},
+    {"totals": [{"type": "amount_refunded", "amount": 1000, "currency": "usd"}]},
+    {
+        "totals": [],
+        "adjustments": [
+            {"type": "refund", "status": "completed", "amount": 1000, "currency": "USD"}
+        ],
+    },
+    {
+        "totals": [],
+        "currency": "usd",
+        "adjustments": [
+            {"type": "refund", "status": "completed", "totals": [{"type": "total", "amount": -9}]}
+        ],
+    },
+)
+
+
+@pytest.mark.parametrize("settlement", ["merchant", "platform"])
+@pytest.mark.parametrize("status", ["confirmed", "canceled"])
+@pytest.mark.parametrize("said", IN_DOLLARS)
+async def test_a_refund_told_in_other_money_is_a_persons_matter(place, settlement, status, said):
+    shop = place.world.sellers["mer_shop"]
+    place.world.sellers["mer_shop"] = replace(shop, settlement=settlement, destination=None)
+    order = await place.bought()
+    before = await books(place.world)
+    assert (await place.told(told_back(place, order, 1000, status=status, **said))).is_success
+    shown = await place.shown(order["id"])
+    assert (shown["state"], shown["refunded"]) == ("placed", 0)
+    assert await books(place.world) == before
+    kinds = {"total_mismatch"}
+    if (settlement, status) == ("platform", "canceled"):
+        kinds.add("merchant_canceled")
+    assert set(await incidents(place.world)) == kinds
+
+
+async def test_a_refund_told_in_the_orders_money_is_booked_however_it_is_written(record):
+    order = await record.bought()
+    entry = {"type": "refund", "status": "completed", "amount": 1000, "currency": "eur"}
+    said = told_back(record, order, 1000, currency="eur", totals=[], adjustments=[entry])
+    await record.told(said)
+    assert (await record.shown(order["id"]))["refunded"] == 1000
+    assert await incidents(record.world) == []
+
+
 async def test_a_refund_by_the_api_and_the_event_that_tells_it_are_one(record):
     order = await record.bought()
     await given(record, order, 1000)
