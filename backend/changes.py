@@ -9,21 +9,23 @@ order has one charge, and what comes back is a refund like any other.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select, true, update
+from sqlalchemy import cast, func, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import fees, orders, quoting, refunds, release
-from backend.checkout import OPEN, Checkout, read_booking, write_booking
+from backend.checkout import MOMENT, OPEN, Checkout, read_booking, write_booking
 from backend.errors import Conflict, Unprocessable
 from backend.ids import new_id
 from backend.lease import stop
-from backend.orders import PurchaseOrder
+from backend.orders import OrderEvent, PurchaseOrder
 from backend.refunds import OrderRefund
 from backend.till import Language, Seller, Till
+from integrations.booking import details_of
 from integrations.money import Money
 from integrations.partner import BookingDetails
 from integrations.payments import Payment
+from integrations.wire import Unreadable, object_at, time_at
 
 _CHANGEABLE = frozenset({"placed", "partially_refunded"})
 _SETTLED = frozenset({"already_paid", "refund_due", "total"})
@@ -192,6 +194,39 @@ async def stands(session: AsyncSession, work: Checkout) -> PurchaseOrder:
     order.cancellation_policy = shown["cancellation_policy"]
     order.updated_at = func.now()  # type: ignore[assignment]
     return order
+
+
+async def told(session: AsyncSession, order_id: str, said: Mapping[str, Any], *, ref: str) -> None:
+    """The merchant has the booking at another time than we: it was moved there, such as by phone.
+
+    The order says what the merchant has; what it cost is left alone. Events may come late, so one
+    from before the newest word about the booking changes nothing.
+    """
+    try:
+        moment = time_at(said, "created_at")
+        wanted = write_booking(details_of(object_at(said, "booking")))
+    except Unreadable:
+        return
+    query = select(PurchaseOrder).where(
+        col(PurchaseOrder.id) == order_id,
+        col(PurchaseOrder.kind) == "booking",
+        col(PurchaseOrder.state).in_(("placed", "fulfilled", "partially_refunded")),
+    )
+    order = (await session.execute(query.with_for_update())).scalar_one_or_none()
+    if moment is None or order is None or order.booking in (None, wanted):
+        return
+    newer = select(col(OrderEvent.id)).where(
+        col(OrderEvent.order_id) == order_id,
+        col(OrderEvent.type) == "changed",
+        func.coalesce(cast(col(OrderEvent.detail)["told_at"].astext, MOMENT), col(OrderEvent.at))
+        >= moment,
+    )
+    late = (await session.execute(newer.limit(1))).scalar_one_or_none() is not None
+    if late or await refunds.changing(session, order_id):
+        return
+    order.booking, order.updated_at = wanted, func.now()  # type: ignore[assignment]
+    detail = {"paid": 0, "refund": 0, "booking": wanted, "told_at": moment.isoformat()}
+    await orders.record(session, order_id, "changed", ref=ref, detail=detail)
 
 
 async def _give_back(

@@ -9,7 +9,7 @@ secret signed, and whose checkout the token names. What the order cost is the me
 so is the commission that it owes on it; nobody is charged here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -123,14 +123,22 @@ async def _strange(session: AsyncSession, row: Checkout, detail: str) -> None:
 async def undone(
     session: AsyncSession, order_id: str, said: Mapping[str, Any], *, ref: str
 ) -> bool:
-    """The merchant gave the whole order back to its buyer: it owes us nothing for it any more."""
+    """The merchant canceled: what it does not say that it kept came back, and our fee with it.
+
+    ACP and UCP cancel the whole order; our booking API says in `refunded` how much came back.
+    """
     order = await _returnable(session, order_id)
-    if order is None or await told_back(session, order, said) is None:
+    if order is None or (told := await told_back(session, order, said)) is None:
         return False
-    await _book(session, order, order.total, "canceled", ref=ref)
-    for part in await orders.parts(session, order_id):
-        if await _returnable(session, part.id) is not None:
-            await _book(session, part, part.total, "canceled", ref=ref)
+    whole = [order, *await orders.parts(session, order_id)]
+    if "refunded" not in said:
+        told = sum(one.total for one in whole)
+    elif await _too_much(session, order, told, whole):
+        return False
+    new = max(0, told - sum(one.refunded for one in whole))
+    for one, share in orders.spread(new, whole):
+        if one.state in _RETURNABLE:
+            await _book(session, one, one.refunded + share, "canceled", ref=ref)
     return True
 
 
@@ -140,37 +148,54 @@ async def returned(
     """Part of the order came back to its buyer there: our fee goes back in proportion.
 
     Merchants tell the sum so far with every event, so a repeat changes nothing, and neither does
-    what a refund of ours that is under way will book. False: no news, or a sum that cannot be
-    right, which is a person's matter.
+    what a refund of ours that is under way will book. A booking whose change was paid for is one
+    order to its merchant: the newest payment comes back first. False: no news, or a sum that
+    cannot be right, which is a person's matter.
     """
-    order = await _returnable(session, order_id)
-    told = await told_back(session, order, said) if order is not None else None
-    if order is None or told is None or told <= order.refunded:
+    order = await _returnable(session, order_id, more=("canceled",))
+    if order is None or (told := await told_back(session, order, said)) is None:
         return False
-    back = told - await refunds.under_way(session, [order.id])
-    if back <= order.refunded:
+    whole = [order, *await orders.parts(session, order_id)]
+    new = told - sum(one.refunded for one in whole)
+    if new > 0:
+        new -= await refunds.under_way(session, [one.id for one in whole])
+    if new <= 0 or await _too_much(session, order, told, whole):
         return False
-    if told > order.total:
-        detail = f"{order.merchant_order_id}: {told} came back of {order.total}"
+    for one, share in orders.spread(new, whole):
+        if share:
+            await _book(session, one, one.refunded + share, _after(one, share), ref=ref)
+    return True
+
+
+def _after(order: PurchaseOrder, share: int) -> orders.OrderState:
+    if order.state == "canceled":
+        return "canceled"
+    return "refunded" if share == order.remaining.amount else "partially_refunded"
+
+
+async def _too_much(
+    session: AsyncSession, order: PurchaseOrder, told: int, whole: Sequence[PurchaseOrder]
+) -> bool:
+    paid = sum(one.total for one in whole)
+    if told > paid:
         await incidents.report(
             session,
             "total_mismatch",
             subject=order.id,
             merchant_id=order.merchant_id,
-            detail=detail,
+            detail=f"{order.merchant_order_id}: {told} came back of {paid}",
         )
-        return False
-    state: orders.OrderState = "refunded" if back == order.total else "partially_refunded"
-    await _book(session, order, back, state, ref=ref)
-    return True
+    return told > paid
 
 
-async def _returnable(session: AsyncSession, order_id: str) -> PurchaseOrder | None:
+async def _returnable(
+    session: AsyncSession, order_id: str, *, more: Sequence[str] = ()
+) -> PurchaseOrder | None:
     """The order, locked, if its buyer paid the merchant and something of it can come back."""
     query = select(PurchaseOrder).where(
         col(PurchaseOrder.id) == order_id,
         col(PurchaseOrder.settlement) != "platform",
-        col(PurchaseOrder.state).in_(_RETURNABLE),
+        col(PurchaseOrder.state).in_((*_RETURNABLE, *more)),
     )
     found = await session.execute(query.with_for_update().execution_options(populate_existing=True))
     return found.scalar_one_or_none()
@@ -203,7 +228,7 @@ async def told_back(
 ) -> int | None:
     """What the merchant says came back so far. None: in other money, which is a person's matter."""
     try:
-        return given_back(said, order.currency)
+        told = given_back(said, order.currency)
     except CurrencyMismatch as other:
         await incidents.report(
             session,
@@ -213,6 +238,9 @@ async def told_back(
             detail=f"{order.merchant_order_id}: what came back is told in other money: {other}",
         )
         return None
+    # To a booking's own system a cheaper change lowers the total; it counts as no refund there.
+    apart = await refunds.by_changes(session, order.id) if "refunded" in said else 0
+    return told + apart
 
 
 def given_back(said: Mapping[str, Any], currency: str) -> int:

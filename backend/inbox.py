@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
-from backend import cards, disputes, handoff, incidents, orders, refunds, subscribers
+from backend import cards, changes, disputes, handoff, incidents, orders, refunds, subscribers
 from backend.checkout import MOMENT, MOVING, Checkout
 from backend.orders import PurchaseOrder
 from backend.purchase import DRIVE
@@ -27,6 +27,7 @@ from integrations.payments import Dispute, PaymentEvent
 
 TOLERANCE_S = 300
 _SIGNATURE = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
+_SAME_NUMBER_MAX = 20  # merchants that number their orders alike
 _GIVEN_UP = frozenset({"canceled", "cancelled"})
 
 
@@ -142,6 +143,26 @@ async def senders(session: AsyncSession, session_id: str) -> Sequence[Checkout]:
     return (await session.execute(query)).scalars().all()
 
 
+async def numbered(session: AsyncSession, order_id: str) -> Sequence[Checkout]:
+    """Those whose order has this number at its merchant; several merchants may have given it."""
+    query = (
+        select(Checkout)
+        .join(PurchaseOrder, col(PurchaseOrder.checkout_id) == col(Checkout.id))
+        .where(
+            col(PurchaseOrder.merchant_order_id) == order_id,
+            col(PurchaseOrder.part_of).is_(None),
+        )
+        .order_by(col(PurchaseOrder.placed_at).desc())
+        .limit(_SAME_NUMBER_MAX)
+    )
+    return (await session.execute(query)).scalars().all() if order_id else ()
+
+
+def over(row: Checkout) -> bool:
+    """Whether it ended without an order: rather another one is meant, as by a change's quote."""
+    return row.order_id is None and row.state not in MOVING and not handoff.left(row)
+
+
 async def order_event(
     session: AsyncSession, row: Checkout, *, event_id: str, kind: str, data: Mapping[str, Any]
 ) -> bool:
@@ -159,14 +180,15 @@ async def order_event(
     await orders.record(
         session, row.order_id, "merchant_update", ref=event_id, detail={"status": status}
     )
+    await changes.told(session, row.order_id, data, ref=event_id)
+    if status in _GIVEN_UP:
+        await _given_up(session, row, data, event_id)
     if row.settlement == "platform":
         await _not_by_us(session, row, row.order_id, data)
     else:
         await handoff.returned(session, row.order_id, data, ref=event_id)
     if status in orders.HANDED_OVER:
         await orders.fulfil(session, row.order_id, ref="merchant")
-    elif status in _GIVEN_UP:
-        await _given_up(session, row, data, event_id)
     return True
 
 

@@ -245,6 +245,20 @@ async def under_way(session: AsyncSession, order_ids: Sequence[str]) -> int:
     return int((await session.execute(query)).scalar_one())
 
 
+async def by_changes(session: AsyncSession, order_id: str) -> int:
+    """What came back because a change of the booking cost less, in minor units."""
+    query = (
+        select(func.coalesce(func.sum(col(OrderRefund.amount)), 0))
+        .join(PurchaseOrder, col(PurchaseOrder.id) == col(OrderRefund.order_id))
+        .where(
+            (col(PurchaseOrder.id) == order_id) | (col(PurchaseOrder.part_of) == order_id),
+            col(OrderRefund.kind) == "change",
+            col(OrderRefund.state) == "completed",
+        )
+    )
+    return int((await session.execute(query)).scalar_one())
+
+
 async def changing(session: AsyncSession, order_id: str) -> bool:
     """Whether a confirmed change of the booking is under way."""
     query = select(col(Checkout.id)).where(

@@ -252,7 +252,8 @@ def _booking(details: BookingDetails) -> Mapping[str, Any]:
     return body
 
 
-def _details(value: Mapping[str, Any]) -> BookingDetails:
+def details_of(value: Mapping[str, Any]) -> BookingDetails:
+    """A `Booking` object of the API. Raises `Unreadable`."""
     try:
         day = date.fromisoformat(text_at(value, "date", 10))
         clock = time.fromisoformat(text_at(value, "time", 8)) if value.get("time") else None
@@ -299,7 +300,7 @@ def _found(entry: Mapping[str, Any], base_url: str) -> Found:
         category=text_at(entry, "category", 100),
         image_url=link_at(entry, "image_url", base_url=base_url),
         rating=float(rating) if isinstance(rating, int | float) and 0 <= rating <= 5 else None,
-        booking=_details(object_at(entry, "booking")),
+        booking=details_of(object_at(entry, "booking")),
         attributes={text_at({"k": k}, "k", 40): text_at(attributes, k, 200) for k in attributes},
         title_zh=text_at(entry, "title_zh", 200),
         description_zh=text_at(entry, "description_zh", 1000),

@@ -1,6 +1,5 @@
 """Events from outside: Stripe's and the merchants'. Verified on raw bytes, taken in once."""
 
-import hashlib
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from backend import handoff, inbox
-from backend.api.strict import check_json, parsed
+from backend.api.heard import heard
+from backend.api.strict import check_json
 from backend.checkout import Checkout
 from backend.errors import BadRequest, Unauthenticated
 from backend.till import Till
@@ -46,7 +46,8 @@ async def stripe_event(request: Request) -> dict[str, Any]:
 
 @router.post("/agentic_checkout/webhooks/order_events")
 async def order_event(request: Request) -> dict[str, Any]:
-    """A merchant's order events (ACP): `Merchant-Signature: t=…,v1=…`, 300 s.
+    """A merchant's order events, as ACP or as our booking API has them: `Merchant-Signature:
+    t=…,v1=…`, 300 s.
 
     An order that came of a hand-off carries the token of our address, as `attribution.token`,
     `affiliate_attribution.token` or `checkout_session_id`.
@@ -54,28 +55,20 @@ async def order_event(request: Request) -> dict[str, Any]:
     till: Till = request.app.state.till
     body = await request.body()
     header = request.headers.get("merchant-signature", "")
-    kind, data = _parsed(body)
+    event = heard(body)
     async with till.database.transaction() as session:
-        found = await inbox.senders(session, str(data.get("checkout_session_id", ""))[:200])
-        token = handoff.token_in(data)
+        found = await inbox.senders(session, event.session_id)
+        token = handoff.token_in(event.order)
         marked = await handoff.sent(session, request.app.state.vault, token)
-        candidates = [*found, *([marked] if marked is not None else [])]
-    row = await _sender(till, candidates, header, body)
-    event_id = hashlib.sha256(header.encode() + body).hexdigest()
+        numbered = await inbox.numbered(session, event.order_id)
+    candidates = [*found, *([marked] if marked is not None else []), *numbered]
+    row = await _sender(till, sorted(candidates, key=inbox.over), header, body)
+    event_id = event.known_as(header, body)
     async with till.database.transaction() as session:
-        fresh = await inbox.order_event(session, row, event_id=event_id, kind=kind, data=data)
+        fresh = await inbox.order_event(
+            session, row, event_id=event_id, kind=event.kind, data=event.order
+        )
     return {"received": True, "duplicate": not fresh}
-
-
-def _parsed(body: bytes) -> tuple[str, dict[str, Any]]:
-    try:
-        event = parsed(body)
-        kind, data = event["type"], event["data"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadRequest('An order event is {"type":…,"data":{…}}') from error
-    if not isinstance(kind, str) or not isinstance(data, dict):
-        raise BadRequest('An order event is {"type":…,"data":{…}}')
-    return kind[:100], data
 
 
 async def _sender(till: Till, candidates: Sequence[Checkout], header: str, body: bytes) -> Checkout:
