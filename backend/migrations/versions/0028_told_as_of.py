@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0026_told_as_of"
-down_revision = "0025_debts_end"
+revision = "0028_told_as_of"
+down_revision = "0027_plan_disputes"
 branch_labels = None
 depends_on = None
 
