@@ -251,7 +251,8 @@ async def read_report(
     With `as_of` all stands as it was recorded at that instant: bookings made, orders placed and
     what had become of them, turns that had closed, holds as they stood. A period that is over then
     prints the same for ever. Meters keep no history: `quota` by `bucket` answers 400 for an `as_of`
-    at which a window of the period was still open."""
+    at which a window of the period was still open. In `margin` by `plan` a commission counts for
+    the plan that its buyer has now, whatever was the plan then."""
     report = await reports.run(
         session, name, from_=from_, to=to, tz=tz, group_by=group_by, as_of=as_of
     )
