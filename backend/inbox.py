@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -61,10 +61,7 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     if event.customer_id is not None and not beside:
         await subscribers.wake(session, event.customer_id)  # somebody with a plan or a pack
     await cards.wake(session, event)
-    by_payment = col(Checkout.payment_id) == event.payment_id
-    by_purchase = col(Checkout.id) == event.purchase_id
-    query = select(Checkout).where(by_payment | by_purchase)
-    rows = (await session.execute(query)).scalars().all()
+    rows = await _purchases(session, event)
     for row in rows:
         await _wake(session, row)
     if event.dispute is not None:
@@ -72,15 +69,24 @@ async def payment_event(session: AsyncSession, event: PaymentEvent) -> bool:
     return True
 
 
+async def _purchases(session: AsyncSession, event: PaymentEvent) -> Sequence[Checkout]:
+    """A name that an event does not have must not find the rows that have none either."""
+    named = ((Checkout.payment_id, event.payment_id), (Checkout.id, event.purchase_id))
+    fits = [col(column) == name for column, name in named if name is not None]
+    if not fits:
+        return ()
+    return (await session.execute(select(Checkout).where(or_(*fits)))).scalars().all()
+
+
 async def _disputed(
     session: AsyncSession, checkout_ids: Sequence[str], event: PaymentEvent, said: Dispute
 ) -> None:
     """A purchase's charge has an order of its own: one that has none was let go, and a person looks
     at it. Another charge paid for a plan or a pack; a dispute does not say whose."""
-    query = select(col(PurchaseOrder.id)).where(
-        (col(PurchaseOrder.payment_id) == event.payment_id)
-        | col(PurchaseOrder.checkout_id).in_(checkout_ids)
-    )
+    mine: list[ColumnElement[bool]] = [col(PurchaseOrder.checkout_id).in_(checkout_ids)]
+    if event.payment_id is not None:
+        mine.append(col(PurchaseOrder.payment_id) == event.payment_id)
+    query = select(col(PurchaseOrder.id)).where(or_(*mine))
     found = (await session.execute(query)).scalars().all()
     for order_id in found:
         await disputes.told(session, order_id, said, kind=event.type, ref=event.id)

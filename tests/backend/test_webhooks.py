@@ -10,6 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from integrations.money import Money
+from integrations.payments import Dispute
 from tests.backend.place import JSON
 
 
@@ -40,6 +42,31 @@ async def test_a_dispute_marks_the_order_and_calls_for_a_person(place):
     shown = (await place.ada.get(f"/api/orders/{order['id']}")).json()
     assert shown["state"] == "disputed"
     assert shown["events"][-1]["type"] == "dispute.created"
+
+
+async def test_an_event_without_a_payment_is_about_no_purchase_that_has_none_either(place):
+    order = await place.bought()
+    async with place.world.database.transaction() as session:
+        for statement in (
+            "UPDATE purchase_order SET payment_id = NULL",
+            "UPDATE checkout SET payment_id = NULL, state = 'failed', release_at = NULL",
+        ):
+            await session.execute(text(statement))
+    place.world.payments.banks["dp_1"] = Dispute("dp_1", "open", Money(100, "EUR"))
+    for name, more in (("customer.subscription.updated", {}),
+                       ("charge.dispute.created", {"dispute": "dp_1"})):  # fmt: skip
+        event = {"id": f"evt_{name}", "type": name, **more}
+        answer = await place.ada.post(
+            "/webhooks/stripe", content=json.dumps(event), headers={"Stripe-Signature": "good"}
+        )
+        assert answer.is_success, answer.text
+    async with place.world.database.transaction() as session:
+        woken = await session.execute(text("SELECT release_at IS NOT NULL FROM checkout"))
+        assert list(woken.scalars()) == [False]
+        states = await session.execute(
+            text("SELECT state FROM purchase_order WHERE id = :o"), {"o": order["id"]}
+        )
+        assert states.scalar_one() != "disputed"
 
 
 def signed(place, order: dict, data: dict, *, at: float | None = None, by="mer_shop"):
