@@ -41,6 +41,8 @@ OPEN: tuple[State, ...] = ("draft", "quoted", "held", "awaiting_confirmation")
 MOVING: tuple[State, ...] = ("authorising", "placing", "outcome_unknown")
 ENDED: tuple[State, ...] = ("completed", "failed", "canceled", "expired")
 
+_WITHOUT_ORDER: tuple[State, ...] = ("failed", "canceled", "expired")
+
 Step = Literal["authorise", "authenticate", "recheck", "place", "capture", "settle", "undo", "void"]
 
 DRAFT_LIFE = timedelta(hours=1)
@@ -64,6 +66,14 @@ class Checkout(SQLModel, table=True):
         CheckConstraint("fee IS NULL OR fee >= 0", name="checkout_fee"),
         Index("checkout_request", "user_id", "request_key", unique=True),
         Index("checkout_reference", "reference"),
+        Index(
+            "checkout_theirs",
+            "merchant_order_id",
+            "merchant_id",
+            unique=True,
+            postgresql_where="(changes ->> 'order_id') IS NULL AND NOT doubled"
+            f" AND state NOT IN {_WITHOUT_ORDER!r}",
+        ),
         Index("checkout_due", "next_drive_at", postgresql_where="next_drive_at IS NOT NULL"),
         Index("checkout_release", "release_at", postgresql_where="release_at IS NOT NULL"),
         Index("checkout_expiry", "expires_at", postgresql_where=f"state IN {OPEN!r}"),
@@ -112,6 +122,8 @@ class Checkout(SQLModel, table=True):
     payment_id: str | None = Field(default=None, index=True)
     next_action: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     merchant_order_id: str | None = None
+    # From before a merchant's order could belong to one purchase only.
+    doubled: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     permalink_url: str | None = None
     order_id: str | None = None
     failure_code: str | None = None
@@ -177,6 +189,21 @@ async def fetch(session: AsyncSession, checkout_id: str, *, user_id: str) -> Che
     if row is None:
         raise NotFound
     return row
+
+
+async def taken(session: AsyncSession, row: Checkout, merchant_order_id: str) -> bool:
+    """Whether this order of the merchant belongs to another purchase. A booking's changes are one
+    purchase with it, and may share its number."""
+    query = select(col(Checkout.id)).where(
+        col(Checkout.merchant_id) == row.merchant_id,
+        col(Checkout.merchant_order_id) == merchant_order_id,
+        col(Checkout.id) != row.id,
+        col(Checkout.state).not_in(_WITHOUT_ORDER),
+    )
+    if row.changes is not None:
+        whole = func.coalesce(col(Checkout.changes)["order_id"].astext, col(Checkout.order_id))
+        query = query.where(whole.is_distinct_from(str(row.changes["order_id"])))
+    return (await session.execute(query.limit(1))).scalar_one_or_none() is not None
 
 
 async def expire_due(session: AsyncSession, *, limit: int = 200) -> int:

@@ -228,8 +228,10 @@ _FAILURES: dict[str, type[AppError]] = {
 
 def failed(row: Checkout) -> AppError:
     """The error that tells how a confirmed purchase ended without a charge."""
-    kind = _FAILURES.get(row.failure_code or "", Conflict)
+    kind = _FAILURES.get(row.failure_code or "")
     extra = {"checkout": document(row), "failure_code": row.failure_code}
+    if kind is None:
+        return Conflict(row.failure_detail or "", code=row.failure_code, extra=extra)
     return kind(row.failure_detail or "", extra=extra)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import fees, incidents, ledger, orders, refunds
-from backend.checkout import MOVING, Checkout, move
+from backend.checkout import MOVING, Checkout, move, taken
 from backend.orders import PurchaseOrder
 from backend.vault import Vault
 from integrations.money import CurrencyMismatch, Money, MoneyError
@@ -70,6 +70,15 @@ async def ordered(session: AsyncSession, row: Checkout, order: Mapping[str, Any]
         return False
     identifier, total = text_at(order, "id", 200), _total(row, order)
     claimable = row.state in _CLAIMABLE and left(row)
+    if claimable and identifier and await taken(session, row, identifier):
+        await incidents.report(
+            session,
+            "order_reused",
+            subject=row.id,
+            merchant_id=row.merchant_id,
+            detail=f"order {identifier} belongs to another purchase; no commission is booked",
+        )
+        return False
     if not claimable or not identifier or total is None:
         await _strange(session, row, "an order came that cannot be booked")
         return False

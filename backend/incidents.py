@@ -16,6 +16,7 @@ Kind = Literal[
     "capture_failed",
     "total_mismatch",
     "merchant_order_orphaned",
+    "order_reused",
     "change_unpaid",
     "payment_mismatch",
     "refund_stuck",

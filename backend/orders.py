@@ -52,7 +52,7 @@ class PurchaseOrder(SQLModel, table=True):
         CheckConstraint("fee_refunded >= 0 AND fee_refunded <= fee", name="purchase_order_fee"),
         Index("purchase_order_newest", "user_id", "placed_at"),
         Index("purchase_order_merchant", "merchant_id", "placed_at"),
-        Index("purchase_order_theirs", "merchant_id", "merchant_order_id"),
+        Index("purchase_order_theirs", "merchant_order_id", "merchant_id"),
     )
     id: str = Field(default_factory=lambda: new_id("ord"), primary_key=True)
     checkout_id: str = Field(unique=True, sa_column_args=[ForeignKey("checkout.id")])

@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+from sqlalchemy.exc import IntegrityError
+
 from backend import changes, confirmation, incidents, merchants
-from backend.checkout import Checkout, buyer_of
+from backend.checkout import Checkout, buyer_of, taken
 from backend.effects import Effect
 from backend.lease import advance, give_up, intend, later
 from backend.till import Till
@@ -11,6 +13,7 @@ from integrations.partner import (
     PartnerError,
     PartnerGone,
     PartnerNotNow,
+    PartnerOrder,
     PartnerPayment,
     PartnerRefused,
     PartnerUnreachable,
@@ -145,6 +148,42 @@ async def _ordered(till: Till, work: Checkout, answer: Quote) -> Checkout | None
     order = answer.order
     if order is None:
         raise ValueError("an order was promised")
+    async with till.database.transaction() as session:
+        reused = await taken(session, work, order.id)
+    if reused:
+        return await _reused(till, work, order)
+    try:
+        return await _agreed(till, work, answer, order)
+    except IntegrityError as error:
+        # Both were answered at the same moment: the index lets one of them have the number.
+        if "checkout_theirs" not in str(error.orig):
+            raise
+        return await _reused(till, work, order)
+
+
+async def _reused(till: Till, work: Checkout, order: PartnerOrder) -> Checkout | None:
+    """One order is charged for once. It is not undone: the other purchase relies on it."""
+    detail = f"order {order.id} belongs to another purchase; {work.amount} is let go"
+    async with till.database.transaction() as session:
+        await incidents.report(
+            session, "order_reused", subject=work.id, merchant_id=work.merchant_id, detail=detail
+        )
+    return await advance(
+        till,
+        work,
+        ended=("place", "refused"),
+        state="placing",
+        step="void",
+        failure_code="order_reused",
+        failure_detail="The merchant named an order that belongs to another purchase;"
+        " we charged nothing. Ask for a new offer",
+    )
+
+
+async def _agreed(
+    till: Till, work: Checkout, answer: Quote, order: PartnerOrder
+) -> Checkout | None:
+    """The order at the confirmed total goes on to the charge, any other is undone."""
     known = {"merchant_order_id": order.id, "permalink_url": order.permalink_url}
     if answer.total != work.amount:
         async with till.database.transaction() as session:

@@ -64,7 +64,7 @@ async def _seat(till: Till, row: Checkout) -> bool:
     """
     if row.reference is None or row.merchant_order_id is not None:
         return True
-    if row.handoff_url is not None or row.failure_code == "session_taken":
+    if row.handoff_url is not None or row.failure_code in {"session_taken", "order_reused"}:
         return True
     try:
         partner = await till.partner_for(row.merchant_id)

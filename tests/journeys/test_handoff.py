@@ -117,6 +117,20 @@ async def test_what_the_merchant_charged_decides_and_a_repeat_books_nothing_more
     assert (await ledger(product))[OWED] == before.get(OWED, 0)
 
 
+async def test_an_order_that_belongs_to_another_purchase_earns_nothing_twice(product: Product):
+    first, second = await sent(product), await sent(product)
+    assert await tell(product, "order_create", order_of(first, "ext_twice", 30000)) == 200
+    await completed(product, first)
+    before = await ledger(product)
+    assert await tell(product, "order_create", order_of(second, "ext_twice", 30000)) == 200
+    async with product.client() as http:
+        assert (await http.get(f"/api/checkouts/{second['id']}")).json()["state"] == "quoted"
+    assert await ledger(product) == before
+    async with product.client("operator") as http:
+        found = (await http.get("/operator/v1/incidents")).json()["data"]
+    assert [i["kind"] for i in found if i["subject"] == second["id"]] == ["order_reused"]
+
+
 async def test_what_comes_back_at_the_airline_takes_our_fee_back_in_proportion(product: Product):
     made, before = await sent(product), await ledger(product)
     bought = order_of(made, "ext_5", 30000)
