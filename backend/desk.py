@@ -104,11 +104,21 @@ def page(row: Checkout, public_url: str) -> str:
     return f"{public_url}/checkout/{row.id}"
 
 
+_PARTS = (("$.buyer", "buyer"), ("$.fulfillment", "address"))
+
+
+def _wanted(note: Mapping[str, Any]) -> str:
+    """What a merchant's message asks for. `missing` alone says nothing: its path says of what."""
+    code, path = str(note["code"]), str(note["path"] or "")
+    named = (part for start, part in _PARTS if path.startswith(start))
+    return next(named, code) if code == "missing" else code
+
+
 def proposal(row: Checkout, public_url: str) -> Proposal | Blocked:
     """What a checkout's row lets the person do now."""
     url = page(row, public_url)
     if row.state != "awaiting_confirmation" or not row.confirmation or row.expires_at is None:
-        missing = tuple(str(note["code"]) for note in row.messages) or (row.state,)
+        missing = tuple(dict.fromkeys(map(_wanted, row.messages))) or (row.state,)
         return Blocked(row.id, missing, url, handoff_url=row.handoff_url)
     return Proposal(
         checkout_id=row.id,

@@ -137,8 +137,24 @@ def _line_title(thing: Thing, when: When) -> str:
     return f"{thing.title}, table for {when.party}, {when.day} {at}"
 
 
-def message(severity: str, code: str, text: str) -> Document:
-    return {"severity": severity, "code": code, "text": text}
+def message(severity: str, code: str, text: str, path: str) -> Document:
+    return {"severity": severity, "code": code, "text": text, "path": path}
+
+
+def lacking(quote: Document) -> list[Document]:
+    """What nobody has said yet of whom it is for. A change is of a booking that is somebody's."""
+    buyer = quote["buyer"] or {}
+    if quote.get("changes"):
+        return []
+    asked = (
+        ("$.buyer.email", "Where do we send the confirmation?", ("email",)),
+        ("$.buyer.first_name", "Whose booking is it?", ("first_name", "last_name")),
+    )
+    return [
+        message("error", "missing", text, path)
+        for path, text, names in asked
+        if not all(buyer.get(name) for name in names)
+    ]
 
 
 def order(

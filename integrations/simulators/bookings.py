@@ -104,7 +104,7 @@ class Desk:
         return self._view(self._quote(identifier))
 
     def hold(self, identifier: str) -> Answer:
-        quote = self._live(identifier)
+        quote = self._live(self._quote(identifier))
         if quote["state"] != "held":
             ends = self._now + timedelta(minutes=HOLD_MINUTES)
             self._take(quote, until=ends)
@@ -121,7 +121,9 @@ class Desk:
             raise Refusal(400, "missing", "Send the payment token", param="$.payment.token")
         if quote["state"] == "completed" and quote["token"] == token:
             return 200, self._view(quote)
-        quote = self._live(identifier)
+        if call.body.get("buyer"):
+            quote["buyer"] = call.body["buyer"]
+        self._live(quote)
         prices = quote.get("frozen") or self._prices(quote)
         if (payment.get("amount"), payment.get("currency")) != (prices["total"], CURRENCY):
             raise Refusal(409, "amount_mismatch", "That is not the total", param="$.payment.amount")
@@ -129,9 +131,6 @@ class Desk:
             raise Refusal(402, "payment_declined", "The payment was declined")
         if quote.get("changes"):
             return 200, self._change(quote, prices, token)
-        buyer = call.body.get("buyer") or quote["buyer"] or {}
-        if not buyer.get("email"):
-            raise Refusal(400, "missing", "Whose booking is it?", param="$.buyer.email")
         if self._house.faults.strikes("out_of_stock", "confirm"):
             self._store.release(quote["id"])
             raise Refusal(409, "sold_out", "It has just been taken by someone else")
@@ -139,7 +138,7 @@ class Desk:
         base_url, now = self._house.base_url, self._now
         order = view.order(new_id("bk"), quote, prices, base_url=base_url, now=now)
         self._store.put("order", order["id"], order)
-        more = {"token": token, "order": order["id"], "frozen": prices, "buyer": buyer}
+        more = {"token": token, "order": order["id"], "frozen": prices}
         quote |= {"state": "completed", "attribution": call.body.get("attribution"), **more}
         return 200, self._kept(quote)
 
@@ -250,9 +249,12 @@ class Desk:
             raise Refusal(404, "not_found", "There is no such quote")
         return found
 
-    def _live(self, identifier: str) -> Document:
-        quote = self._quote(identifier)
+    def _live(self, quote: Document) -> Document:
+        """The quote, if it can be held and booked now. Raises `Refusal`."""
         status = self._status(quote)
+        if status == "incomplete":
+            lacks = view.lacking(quote)[0]
+            raise Refusal(400, lacks["code"], lacks["text"], param=lacks["path"])
         if status not in ("ready", "held"):
             raise Refusal(409, status, f"The quote is {status}")
         return quote
@@ -262,7 +264,9 @@ class Desk:
             return str(quote["state"])
         if quote["state"] == "held":
             return "expired" if self._past(quote["pay_by"]) else "held"
-        return "expired" if self._past(quote["guaranteed_until"]) else "ready"
+        if self._past(quote["guaranteed_until"]):
+            return "expired"
+        return "incomplete" if view.lacking(quote) else "ready"
 
     def _take(self, quote: Document, *, until: datetime | None) -> None:
         """Take the slots for the quote. Raises `Refusal` 409 when another has them."""
@@ -299,7 +303,7 @@ class Desk:
             "booking": quote["booking"],
             "price_guaranteed_until": quote["guaranteed_until"],
             "cancellation_policy": view.policy(thing),
-            "messages": [],
+            "messages": view.lacking(quote) if quote["state"] == "open" else [],
         }
         if quote.get("changes"):
             body["changes"] = quote["changes"]

@@ -9,7 +9,7 @@ import pytest
 from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.runs import run, said
-from tests.journeys.test_purchase import checkout
+from tests.journeys.test_purchase import checkout, confirm, stripe
 
 PASSWORD = "correct horse battery"
 
@@ -33,6 +33,10 @@ async def person(product: Product) -> dict[str, Any]:
     async with product.client("operator") as http:
         made = await http.post("/operator/v1/users", json=body)
     return {**made.json(), "login": {"email": body["email"], "password": PASSWORD}}
+
+
+ADA = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com"}
+TABLE = "Book a table for two tomorrow at 7pm at an Italian place in Berlin"
 
 
 async def threads(http: httpx.AsyncClient) -> list[str]:
@@ -179,3 +183,29 @@ async def test_a_guest_has_the_smallest_plans_allowance(product: Product):
         await http.post("/api/session", json={})
         quota = (await http.get("/api/quota")).json()
     assert quota["plan"] == "free"
+
+
+@pytest.mark.parametrize(
+    "wish", [TABLE, "Book a hotel room in Paris tomorrow for two people for two nights"]
+)
+async def test_a_guest_who_books_is_asked_for_a_name_gives_it_and_pays(product: Product, wish: str):
+    async with browser(product) as http:
+        await http.post("/api/session", json={})
+        events = await run(http, "mine", text=wish)
+        assert events[-1]["outcome"] == {"type": "success"}  # nothing to agree to yet
+        deltas = [op for e in events if e["type"] == "STATE_DELTA" for op in e["delta"]]
+        (part,) = next(op["value"] for op in deltas if op["path"] == "/cart")
+        assert part["missing"] == ["buyer"]
+        assert f"your contact details. Please add it here: {part['url']}" in said(events)
+        at = f"/api/checkouts/{part['checkout_id']}"
+        shown = (await http.get(at)).json()
+        assert (shown["state"], shown["confirmation_hash"]) == ("quoted", None)
+        assert shown["messages"][0]["path"] == "$.buyer.email"
+        early = await confirm(http, shown, confirmation_hash="0" * 64)
+        assert (early.status_code, early.json()["code"]) == (409, "not_confirmable")
+        whole = (await http.put(at, json={"buyer": ADA})).json()
+        assert (whole["state"], whole["messages"]) == ("awaiting_confirmation", [])
+        assert whole["hold"]["expires_at"]
+        paid = await confirm(http, whole)
+        assert (paid.status_code, paid.json()["state"]) == (200, "completed")
+    assert [one["status"] for one in await stripe(product, whole["id"])] == ["succeeded"]

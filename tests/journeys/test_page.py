@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from quotas.plans import Plans
 from tests.journeys.conftest import Product
-from tests.web.journey import ask, confirm, enter, sheet
+from tests.web.journey import ask, confirm, enter, give_details, sheet
 
 pytestmark = pytest.mark.browser
 
@@ -178,3 +178,14 @@ async def test_style_and_model_are_chosen_on_the_page_and_kept(page: Page, produ
     await page.get_by_text("How it answers").click()
     await expect(page.get_by_label("Style")).to_have_value("neutral")
     await expect(page.get_by_label("Model")).to_have_value("gpt-5-nano")
+
+
+async def test_a_guest_gives_a_name_for_a_table_and_pays(page: Page, product: Product):
+    await enter(page, product.url)
+    turn = await ask(page, "Book a table for two tomorrow at 7pm at an Italian place")
+    await expect(turn.locator(".prose")).to_contain_text("I still need your contact details")
+    opened = await sheet(page)
+    await expect(opened.get_by_role("group", name="Who is it for?")).to_be_visible()
+    await expect(opened.get_by_label("Street and number")).to_have_count(0)
+    await give_details(opened)
+    await confirm(page, opened)
