@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026_one_order_each"
-down_revision = "0025_debts_end"
+revision = "0029_one_order_each"
+down_revision = "0028_told_as_of"
 branch_labels = None
 depends_on = None
 
