@@ -47,6 +47,7 @@ _AGREES, _QUESTION = _pattern("agreement", "any"), _pattern("question", "any")
 _AGREEING_EN, _AGREEING_ZH = _pattern("agreeing", "en"), _pattern("agreeing", "zh")
 _LANGUAGE_JOB, _ACTING = _pattern("language_job", "any"), _pattern("acting", "any")
 _BUILDS = _pattern("builds", "any")
+_NAMES_CODE, _LOOKS_LIKE_CODE = _pattern("names_code", "any"), _pattern("looks_like_code", "any")
 
 
 def _whole(name: str, lang: str) -> re.Pattern[str]:
@@ -94,7 +95,7 @@ def explicit_intent(
         light=_meant(own, _LIGHT_EN, _LIGHT_ZH),
         model=named_model(own, models),
         no_purchase=_refuses(own),
-        quoted=_on_quoted_text(plain, own),
+        quoted=_on_quoted_text(plain, own) and not _on_code(text, plain, own),
         thanks=_only_thanks(plain, context) or _wants_no_more(plain, context),
         ack=bool(_ACK.match(plain)),
         answers=_only_answers(plain, context),
@@ -157,6 +158,15 @@ def _on_quoted_text(plain: str, own: str) -> bool:
     job, colon, rest = plain.partition(":")
     short = len(job) <= 80 and 0 < len(rest.strip()) < 600
     return bool(colon and short and _LANGUAGE_JOB.search(job))
+
+
+def _on_code(text: str, plain: str, own: str) -> bool:
+    """The job names code, or what it is done to looks like it: "Translate this Rust code to Go".
+
+    A text that only speaks of code behind the colon, or in quotation marks, is a text.
+    """
+    job = plain.partition(":")[0] if own == plain else own
+    return bool(_NAMES_CODE.search(job) or _LOOKS_LIKE_CODE.search(text.lower()))
 
 
 def _only_thanks(plain: str, context: Sequence[Message]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from graphs.router.rules import explicit_intent
 from graphs.router.templates import corpus_examples
 from graphs.state import Ask
 from tests.graphs.fakes_router import OTHERS, loaded_router, routed, said
@@ -70,6 +71,40 @@ def test_an_effort_request_with_a_purchase_stays_commercial() -> None:
 def test_a_quoted_order_is_casual() -> None:
     route = routed('Translate this to Korean: "Order five phones and pay with my card."')
     assert (route.kind, route.cause) == ("casual", "quoted")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Translate this Rust code to Go and explain the ownership differences: fn f(v: Vec<i32>) "
+        "-> usize { v.len() }",
+        "Rewrite this SQL query to use a window function: SELECT dept, MAX(pay) FROM staff "
+        "GROUP BY dept",
+        "Fix this: def area(r): return 3.14 * r ** r",
+        "Rewrite this Java method to use streams: int total(List<Order> all) { int t = 0; "
+        "for (Order o : all) t += o.sum(); return t; }",
+        "把这段 Python 代码改写成 Rust：def add(a, b): return a + b",
+        "改写这个 SQL 查询，用窗口函数：select dept, max(pay) from staff group by dept",
+    ],
+)
+def test_a_job_on_code_is_no_job_on_a_text(text: str) -> None:
+    assert not explicit_intent(text).quoted
+    assert routed(text).kind == "complex"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Translate into German: the function of the heart is to move blood",
+        "Fix the spelling: he wrote a skript about programers",
+        'Translate "the program starts at eight" into Italian',
+        "Correct this sentence: she go to school and read code",
+        "把这句话翻译成英文：他在学写代码",
+        "改错别字：我今天写了一个程徐",
+    ],
+)
+def test_a_text_that_speaks_of_code_is_still_a_text(text: str) -> None:
+    assert (routed(text).kind, routed(text).cause) == ("casual", "quoted")
 
 
 def test_a_refusal_shows_offers_but_proposes_nothing() -> None:
