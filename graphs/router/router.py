@@ -36,6 +36,7 @@ TAKES_FROM: Final = 0.15
 SEEKS_FROM: Final = 0.03
 """A message that is nothing but the show it looks for needs hardly any: we sell the tickets."""
 SOUGHT: Final = 0.9
+IDLE: Final = 0.9
 REFUSED_FROM: Final = 0.75
 """After "don't buy" only a turn that is plainly about goods or bookings still shows offers."""
 
@@ -197,8 +198,19 @@ class Router:
         best = int(mean.argmax())
         return _Decided(KINDS[best], float(mean[best]), "answer")
 
+    def _in_commerce(self, seen: _Seen) -> bool:
+        """Whether a purchase is what the conversation was about."""
+        if seen.ask.previous is not None:
+            return seen.ask.previous == "commercial"
+        before = seen.vector.history
+        if before is None:
+            return False
+        return float(self._classifier.alone(before)[_COMMERCIAL]) >= ANSWERED_FROM
+
     def _by_scores(self, seen: _Seen) -> _Decided:
         scores, intent = seen.scores, seen.intent
+        if intent.idle == "chat" or (intent.idle and not self._in_commerce(seen)):
+            return _Decided(_quieter(scores), IDLE, intent.idle)
         needed = REFUSED_FROM if intent.no_purchase else COMMERCIAL_FROM[seen.reading.lang]
         if intent.takes and not intent.no_purchase:
             needed = TAKES_FROM

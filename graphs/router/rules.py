@@ -15,6 +15,7 @@ from typing import Final
 from graphs.names import CITIES_ZH
 from graphs.router.features import normalise
 from graphs.router.pins import named_model
+from graphs.router.wanting import Idle, idle
 from graphs.state import Effort, Message
 
 _CUES: Final[Mapping[str, Mapping[str, list[str]]]] = tomllib.loads(
@@ -79,6 +80,7 @@ class Intent:
     takes: bool = False
     seeks: bool = False
     blank: bool = False
+    idle: Idle = ""
 
 
 def explicit_intent(
@@ -102,6 +104,7 @@ def explicit_intent(
         builds=bool(_BUILDS.search(own)),
         takes=_meant(own, _TAKES_EN, _TAKES_ZH),
         seeks=_seeks(plain, context),
+        idle=idle(own),
     )
 
 
