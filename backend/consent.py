@@ -72,15 +72,19 @@ def _judge(row: Checkout, consent: Consent) -> None:
     if row.state == "expired":
         raise OfferExpired
     if row.state in OPEN and row.confirmation_hash is None:
-        raise Conflict(
-            "Something is still missing before this can be confirmed; see its messages",
-            code="not_confirmable",
-            extra={"checkout": document(row)},
-        )
+        raise _lacking(row)
     if not confirmation.same(row.confirmation_hash, consent.confirmation_hash):
         raise ConfirmationMismatch
     if row.state in OPEN and row.payable and consent.method is None:
         raise Conflict("Name a payment_method", code="payment_method_required")
+
+
+def _lacking(row: Checkout) -> Conflict:
+    return Conflict(
+        "Something is still missing before this can be confirmed; see its messages",
+        code="not_confirmable",
+        extra={"checkout": document(row)},
+    )
 
 
 async def _stands(till: Till, row: Checkout) -> None:
@@ -211,6 +215,8 @@ def answer(row: Checkout) -> tuple[int, dict[str, Any]]:
         raise AlreadyCanceled(extra={"checkout": shown})
     if row.state == "expired":
         raise OfferExpired(extra={"checkout": shown})
+    if row.confirmation_hash is None:  # the merchant asked for more when it was to be placed
+        raise _lacking(row)
     raise OfferChanged(extra={"checkout": shown})
 
 

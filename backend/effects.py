@@ -40,19 +40,24 @@ class PurchaseEffect(SQLModel, table=True):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """An effect written down. `maybe`: an earlier attempt may have happened, so look up first."""
+    """An effect written down. `maybe`: an earlier attempt may have happened, so look up first.
+
+    `renewed`: an earlier consent to the same checkout led nowhere; what is left of it is not ours.
+    """
 
     key: str
     maybe: bool
     attempts: int
+    renewed: bool = False
 
 
 async def begin(session: AsyncSession, checkout_id: str, effect: Effect) -> Intent:
     """Write the intent down. The caller commits before it acts."""
+    first = f"purchase:{checkout_id}:{effect}"
     row: Any = insert(PurchaseEffect).values(
         checkout_id=checkout_id,
         effect=effect,
-        key=f"purchase:{checkout_id}:{effect}",
+        key=first,
         attempts=1,
         maybe=False,
         begun_at=func.now(),
@@ -67,7 +72,18 @@ async def begin(session: AsyncSession, checkout_id: str, effect: Effect) -> Inte
         },
     ).returning(PurchaseEffect.key, PurchaseEffect.maybe, PurchaseEffect.attempts)
     key, maybe, attempts = (await session.execute(query)).one()
-    return Intent(key=key, maybe=maybe, attempts=attempts)
+    return Intent(key=key, maybe=maybe, attempts=attempts, renewed=key != first)
+
+
+async def renew(session: AsyncSession, checkout_id: str, revision: int) -> None:
+    """What was tried of an earlier consent is over, and nothing of it holds: the next consent has
+    keys of its own, so that no answer to the earlier one is ever taken for an answer to it."""
+    keys = func.concat(f"purchase:{checkout_id}:", col(PurchaseEffect.effect), f":{revision}")
+    await session.execute(
+        update(PurchaseEffect)
+        .where(col(PurchaseEffect.checkout_id) == checkout_id)
+        .values(key=keys, attempts=0, maybe=False, outcome="refused", ended_at=func.now())
+    )
 
 
 async def end(session: AsyncSession, checkout_id: str, effect: Effect, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ from backend.effects import Effect
 from backend.lease import advance, give_up, intend, later
 from backend.till import Till
 from integrations.partner import (
+    Note,
     PartnerError,
     PartnerGone,
     PartnerNotNow,
@@ -29,6 +30,7 @@ _TOKEN_LIFE = timedelta(hours=24)
 # The words of ACP and UCP where a merchant that charges by itself could not.
 _DECLINED = frozenset({"payment_declined", "payment_failed"})
 _CANCELED = frozenset({"canceled", "cancelled", "refunded"})
+BUYER_WANTED = "buyer_wanted"  # the merchant asks only now whom it is for: nothing is lost yet
 TAKEN = "The merchant took this for somebody else's order; nothing was charged. Ask for a new offer"
 
 
@@ -67,7 +69,7 @@ async def place(till: Till, work: Checkout) -> Checkout | None:
     if seen is not None and seen.status not in {"ready", "incomplete"}:
         return await _placed(till, work, seen)
     try:
-        payment = await _payment(till, work)
+        payment = await _payment(till, work, key=f"{intent.key}:delegate")
         answer = await partner.place(reference, payment, buyer_of(work), key=intent.key)
     except PaymentRefused as no:
         return await give_up(till, work, "payment_refused", no.detail)
@@ -87,7 +89,7 @@ async def _unknown(till: Till, work: Checkout, error: PartnerError) -> Checkout 
     return await later(till, work, state="outcome_unknown", wait_s=error.retry_after_s)
 
 
-async def _payment(till: Till, work: Checkout) -> PartnerPayment:
+async def _payment(till: Till, work: Checkout, *, key: str) -> PartnerPayment:
     """The same bytes at every try: a key may not be repeated with other contents.
 
     A merchant that charges by itself gets a token for this one charge, never the person's card.
@@ -104,7 +106,7 @@ async def _payment(till: Till, work: Checkout) -> PartnerPayment:
             method=Method(**work.payment_method),
             seller=work.merchant_id,
             expires_at=ends,
-            key=f"purchase:{work.id}:delegate",
+            key=key,
         )
     if work.payable and not token:
         raise PaymentRefused("no payment method was named", code="payment_method_required")
@@ -232,6 +234,9 @@ async def _refused(
         return await give_up(till, work, "offer_expired", refused.detail)
     if work.settlement == "merchant" and refused.code in _DECLINED:
         return await give_up(till, work, "payment_declined", refused.detail)
+    if refused.wants_buyer and work.changes is None:
+        asked = confirmation.notes([asks_buyer(refused)])
+        return await give_up(till, work, BUYER_WANTED, refused.detail, messages=asked)
     return await give_up(
         till,
         work,
@@ -239,6 +244,11 @@ async def _refused(
         refused.detail,
         handoff_url=_marked(till, work, refused.continue_url),
     )
+
+
+def asks_buyer(refused: PartnerRefused) -> Note:
+    """The refusal as the message that the merchant would have given with its quote."""
+    return Note("error", refused.code, refused.detail, refused.path or "$.buyer")
 
 
 def _marked(till: Till, work: Checkout, url: str | None) -> str | None:

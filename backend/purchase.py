@@ -5,6 +5,7 @@
         │                       └─► recheck ─ the offer is another one ─► void ─► failed
         ▼
       place ── refused, total differs (undo first) ─► void ─► failed
+        │   └─ asks only now whom it is for ─► void ─► quoted, with the question
         ▼
      capture ─ refused ─► undo at the merchant ─► void ─► failed, with an incident
         ▼
@@ -64,7 +65,7 @@ async def _authorise(till: Till, work: Checkout) -> Checkout | None:
         return None
     try:
         payment = await till.payments.find(work.id) if intent.maybe else None
-        if payment is None:
+        if payment is None or (intent.renewed and payment.status == "voided"):
             if await overdue(till, work):
                 return await give_up(
                     till, work, "offer_expired", "The offer ran out before payment"
@@ -279,6 +280,8 @@ async def _refund_stray(till: Till, work: Checkout, payment: Payment) -> Checkou
 
 async def _end(till: Till, work: Checkout) -> Checkout | None:
     """Nothing is charged, nothing is ordered. `release_at` frees what the merchant still holds."""
+    if work.failure_code == placing.BUYER_WANTED:
+        return await _ask_again(till, work)
     async with till.database.transaction() as session:
         ended = await stop(
             session,
@@ -289,6 +292,31 @@ async def _end(till: Till, work: Checkout) -> Checkout | None:
             release_at=func.now(),
         )
         if ended is not None:
+            await incidents.resolve(session, "purchase_stuck", subject=work.id)
+    return None
+
+
+async def _ask_again(till: Till, work: Checkout) -> Checkout | None:
+    """Back to the person, who can say whom it is for. The consent is spent: its hash dies here."""
+    async with till.database.transaction() as session:
+        asked = await stop(
+            session,
+            work,
+            state="quoted",
+            step=None,
+            revision=work.revision + 1,
+            confirmation=None,
+            confirmation_hash=None,
+            confirmed=None,
+            confirmed_at=None,
+            payment_method=None,
+            payment_id=None,
+            next_action=None,
+            failure_code=None,
+            failure_detail=None,
+        )
+        if asked is not None:
+            await effects.renew(session, work.id, asked.revision)
             await incidents.resolve(session, "purchase_stuck", subject=work.id)
     return None
 

@@ -50,7 +50,7 @@ async def _money(till: Till, row: Checkout) -> bool:
     try:
         payment = await till.payments.find(row.id)
         if payment is not None and payment.status in {"authorised", "requires_action"}:
-            await till.payments.void(payment.id, key=f"purchase:{row.id}:void")
+            await till.payments.void(payment.id, key=f"purchase:{row.id}:void:{payment.id}")
     except PaymentRefused:
         return True
     except PaymentError:

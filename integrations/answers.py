@@ -178,7 +178,7 @@ def refusal(quote: Quote) -> PartnerRefused:
     """Why a quote is no order, in the partner's own words where it has any."""
     for note in quote.notes:
         if note.severity == "error":
-            return PartnerRefused(note.text or note.code, code=note.code)
+            return PartnerRefused(note.text or note.code, code=note.code, path=note.path)
     code = quote.status if quote.status in ("canceled", "expired") else "not_ready"
     return PartnerRefused(f"this is {quote.status}", code=code)
 

@@ -136,7 +136,7 @@ class Flights:
             return await self._paid(now.reference)
         notes = missing(buyer, _TRAVELLER)
         if buyer is None or notes:
-            raise PartnerRefused(notes[0].text, code="missing")
+            raise PartnerRefused(notes[0].text, code="missing", path=notes[0].path)
         offer = await self._account.get(f"/air/offers/{segment(item)}")
         body = {**self._order(offer, buyer, owner), "type": "instant", "payments": [money]}
         return self._of_order(await self._account.post("/air/orders", body, key=key), item, owner)

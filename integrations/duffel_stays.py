@@ -110,7 +110,7 @@ class Stays:
     ) -> Quote:
         notes = missing(buyer, _GUEST)
         if buyer is None or notes:
-            raise PartnerRefused(notes[0].text, code="missing")
+            raise PartnerRefused(notes[0].text, code="missing", path=notes[0].path)
         quoted = await self._quoted(at)
         booked = await self._booked(at, quoted, email=buyer.email)
         if booked is not None:

@@ -25,6 +25,12 @@ Status = Literal[
 ]
 
 
+# A path is what the protocols have for it; some merchants say it by the code alone.
+_BUYER_CODES = frozenset(
+    {"buyer_required", "missing_buyer", "buyer_info_required", "missing_email", "email_required"}
+)
+
+
 class PartnerError(Exception):
     """A partner did not do what was asked. `code` is the partner's or the protocol's word."""
 
@@ -40,7 +46,7 @@ class PartnerRefused(PartnerError):
     """A clear no (4xx or an error message): nothing happened at the merchant.
 
     `continue_url`: where a person can go on although we cannot. `versions`: what the merchant
-    speaks, where it said no to the version that we spoke.
+    speaks, where it said no to the version that we spoke. `path`: what in the request it is about.
     """
 
     def __init__(
@@ -50,10 +56,17 @@ class PartnerRefused(PartnerError):
         code: str = "partner_failed",
         continue_url: str | None = None,
         versions: tuple[str, ...] = (),
+        path: str | None = None,
     ) -> None:
         super().__init__(detail, code=code)
         self.continue_url = continue_url
         self.versions = versions
+        self.path = path
+
+    @property
+    def wants_buyer(self) -> bool:
+        """Whether the person can answer it: it is only about whom the purchase is for."""
+        return (self.path or "").startswith("$.buyer") or self.code in _BUYER_CODES
 
 
 class PartnerGone(PartnerRefused):

@@ -144,7 +144,8 @@ def _failure(answer: httpx.Response, base_url: str, *, asks: bool) -> PartnerErr
         return PartnerUnknown(detail, code=code)
     on = link_at(body, "continue_url", base_url=base_url)
     kind = PartnerGone if status in (404, 410) else PartnerRefused
-    return kind(detail, code=code, continue_url=on, versions=_versions(body))
+    path = text_at(body, "param", 200) or None
+    return kind(detail, code=code, continue_url=on, versions=_versions(body), path=path)
 
 
 def _retry_after_s(answer: httpx.Response) -> float:

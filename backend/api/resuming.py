@@ -23,8 +23,9 @@ from backend.masking import mask_cards
 from backend.receipt import receipt
 from backend.threads import TurnRow
 from backend.till import Till
+from graphs import sentences
 from graphs.language import spoken
-from graphs.state import Proposal
+from graphs.state import Blocked, Proposal
 
 # A resume that names no method means the one the person keeps with us.
 SAVED = {"type": "saved", "id": "default"}
@@ -152,19 +153,21 @@ async def _decide(
         )
         status, _ = await consent.confirm(till, user_id=user.id, checkout_id=row.id, consent=given)
     except AppError as error:
-        return await _refused(till, row, error)
+        return await _refused(till, row, error, language)
     if status == 202:
         return Told(words["moving"].format(url=f"{till.public_url}/checkout/{row.id}"))
     text, card = await receipt(till, user_id=user.id, checkout_id=row.id, language=language)
     return Told(text, card)
 
 
-async def _refused(till: Till, row: Checkout, error: AppError) -> Told:
+async def _refused(till: Till, row: Checkout, error: AppError, language: str) -> Told:
     """Say why, and when the offer changed, ask again with what it is now."""
     async with till.database.transaction() as session:
         fresh = await fetch(session, row.id, user_id=row.user_id)
     now = proposal(fresh, till.public_url)
     again = now if isinstance(now, Proposal) and error.specific_code == "offer_changed" else None
+    if isinstance(now, Blocked) and error.specific_code == "not_confirmable":
+        return Told(sentences.blocked(now, language), code=error.specific_code)
     return Told(
         error.detail,
         again=again,

@@ -58,7 +58,7 @@ async def test_the_merchant_is_given_a_token_for_exactly_this_purchase(world):
     delegating = Delegating()
     row = await bought(world, delegating)
     (order,) = world.shop.orders.values()
-    assert order.token == f"spt_for_purchase:{row.id}:delegate"
+    assert order.token == f"spt_for_purchase:{row.id}:place:delegate"
     (asked,) = delegating.asked
     assert (asked["amount"].amount, asked["seller"]) == (row.total, "mer_shop")
     assert asked["expires_at"] > row.confirmed_at

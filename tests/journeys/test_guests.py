@@ -8,7 +8,7 @@ import pytest
 
 from integrations.tls import roots
 from tests.journeys.conftest import Product
-from tests.journeys.runs import run, said
+from tests.journeys.runs import accept, run, said
 from tests.journeys.test_purchase import checkout, confirm, stripe
 
 PASSWORD = "correct horse battery"
@@ -36,6 +36,13 @@ async def person(product: Product) -> dict[str, Any]:
 
 
 ADA = {"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com"}
+HOME = {
+    "name": "Ada Lovelace",
+    "line_one": "Lindenweg 3",
+    "city": "Berlin",
+    "postal_code": "10115",
+    "country": "DE",
+}
 TABLE = "Book a table for two tomorrow at 7pm at an Italian place in Berlin"
 
 
@@ -209,3 +216,43 @@ async def test_a_guest_who_books_is_asked_for_a_name_gives_it_and_pays(product: 
         paid = await confirm(http, whole)
         assert (paid.status_code, paid.json()["state"]) == (200, "completed")
     assert [one["status"] for one in await stripe(product, whole["id"])] == ["succeeded"]
+
+
+async def test_a_shop_that_asks_only_at_the_end_whose_order_it_is_gets_an_answer(product: Product):
+    async with browser(product) as http:
+        await http.post("/api/session", json={})
+        at = f"/api/checkouts/{(await checkout(http))['id']}"
+        shown = (await http.put(at, json={"address": HOME})).json()
+        assert shown["state"] == "awaiting_confirmation"
+        late = await confirm(http, shown)
+        assert (late.status_code, late.json()["code"]) == (409, "not_confirmable")
+        lacking = late.json()["checkout"]
+        assert (lacking["state"], lacking["confirmation_hash"]) == ("quoted", None)
+        assert lacking["messages"][0]["text"] == "Whose order is it?"
+        assert [one["status"] for one in await stripe(product, shown["id"])] == ["canceled"]
+        whole = (await http.put(at, json={"buyer": ADA})).json()
+        paid = await confirm(http, whole)
+        assert (paid.status_code, paid.json()["state"]) == (200, "completed")
+    statuses = sorted(one["status"] for one in await stripe(product, shown["id"]))
+    assert statuses == ["canceled", "succeeded"]
+
+
+async def test_an_agui_resume_says_where_to_answer_what_a_merchant_asks_at_the_end(
+    product: Product,
+):
+    async with browser(product) as http:
+        await http.post("/api/session", json={})
+        events = await run(http, "mine", text="Buy me a two-person tent")
+        deltas = [op for e in events if e["type"] == "STATE_DELTA" for op in e["delta"]]
+        (part,) = next(op["value"] for op in deltas if op["path"] == "/cart")
+        at = f"/api/checkouts/{part['checkout_id']}"
+        shown = (await http.put(at, json={"address": HOME})).json()
+        interrupt = {
+            "id": f"int_{shown['id']}_{shown['confirmation_hash'][:12]}",
+            "metadata": {"confirmation_hash": shown["confirmation_hash"]},
+        }
+        paying = {"type": "card", "token": "pm_card_visa"}
+        ended = await run(http, "mine", resume=accept(interrupt, payment_method=paying))
+        assert f"your contact details. Please add it here: {part['url']}" in said(ended)
+        (how,) = ended[-1]["result"]["outcomes"]
+        assert (how["state"], how["code"]) == ("quoted", "not_confirmable")

@@ -8,7 +8,7 @@ import { t } from "../i18n";
 import { formatMoney } from "../money";
 import type { Purchase } from "../purchase";
 import { clock, secondsUntil } from "../time";
-import type { Checkout, Line } from "../wire";
+import type { Buyer, Checkout, Line } from "../wire";
 import { Lines } from "./lines";
 import { DeliveryPicker } from "./pickers";
 
@@ -126,7 +126,7 @@ function Draft({ checkout }: { checkout: Checkout }) {
       <SoFar checkout={checkout} />
       {(checkout.messages ?? []).map(
         (note, index) =>
-          note.text && !note.path?.startsWith("$.buyer.") && ( // the form below asks for it
+          note.text && !isAsked(note.path, checkout) && (
             <p key={index} class="quiet">
               {note.text}
             </p>
@@ -134,6 +134,12 @@ function Draft({ checkout }: { checkout: Checkout }) {
       )}
     </>
   );
+}
+
+/** Whether the form below asks for it. What was given already and is not taken must be said. */
+function isAsked(path: string | null | undefined, { buyer }: Checkout): boolean {
+  const [, of, name] = path?.split(".") ?? [];
+  return of === "buyer" && name !== undefined && !buyer?.[name as keyof Buyer];
 }
 
 /** What it comes to before the merchant knows where it goes; never what is agreed to. */
