@@ -5,7 +5,7 @@ A key has 256 random bits, so a plain hash is enough; passwords are people's and
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -96,17 +96,22 @@ class WebSession(SQLModel, table=True):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a request speaks for. Every query for rows of somebody takes one."""
+    """Who a request speaks for. Every query for rows of somebody takes one.
+
+    `credential` names the key or session that was shown, not whom it is for.
+    """
 
     role: Role
     user_id: str = ""
     merchant_id: str = ""
     read_only: bool = False
+    credential: str = field(default="", compare=False)
 
     @property
     def id(self) -> str:
-        """One word for logs, rate limits and the scope of idempotency keys."""
-        return self.user_id or self.merchant_id or f"{self.role}:{self.read_only}"
+        """One word for logs, rate limits and the scope of idempotency keys. Operators have no row
+        of their own, so that two of them differ by their credential alone."""
+        return self.user_id or self.merchant_id or f"{self.role}:{self.credential}"
 
 
 def _hash(token: str) -> str:
@@ -166,7 +171,13 @@ async def by_cookie(session: AsyncSession, token: str) -> Principal:
 def _principal(row: ApiKey | WebSession | None) -> Principal:
     if row is None:
         raise Unauthenticated
-    return Principal(cast(Role, row.role), row.user_id or "", row.merchant_id or "", row.read_only)
+    return Principal(
+        cast(Role, row.role),
+        row.user_id or "",
+        row.merchant_id or "",
+        row.read_only,
+        row.id if isinstance(row, ApiKey) else f"session:{row.hash}",
+    )
 
 
 async def open_session(session: AsyncSession, principal: Principal) -> str:

@@ -29,11 +29,13 @@ from backend.database import Database
 from backend.errors import (
     AppError,
     BadRequest,
+    Conflict,
     IdempotencyConflict,
     IdempotencyInFlight,
     IdempotencyKeyRequired,
 )
 from backend.streams import Streamed
+from backend.vault import Vault, VaultError
 
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(hours=48)
@@ -48,7 +50,10 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class IdempotencyRow(SQLModel, table=True):
-    """One key of one caller at one address. `status` empty: the first request still runs."""
+    """One key of one caller at one address. `status` empty: the first request still runs.
+
+    `body` is sealed: some answers show a secret once, and it is nowhere else but as a hash.
+    """
 
     __tablename__ = "idempotency_key"
     scope: str = Field(primary_key=True)
@@ -64,7 +69,7 @@ class IdempotencyRow(SQLModel, table=True):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer as it was given the first time."""
+    """An answer as it was given the first time; its body as the vault wrapped it."""
 
     status: int
     headers: Mapping[str, str]
@@ -199,7 +204,7 @@ async def _once(request: Request, original: Handler, key: str) -> Response:
         claimed = await claim(session, request_hash=body_hash, **at)
     if isinstance(claimed, Kept):
         headers = dict(claimed.headers) | {"Idempotent-Replayed": "true"}
-        return Response(claimed.body, claimed.status, headers)
+        return Response(_opened(request, claimed.body), claimed.status, headers)
     at["token"] = claimed
     try:
         response = await _answered(request, original)
@@ -207,7 +212,18 @@ async def _once(request: Request, original: Handler, key: str) -> Response:
         async with database.transaction() as session:
             await drop(session, **at)
         raise
-    return await _kept(database, response, at)
+    return await _kept(request, response, at)
+
+
+def _opened(request: Request, sealed: bytes) -> bytes:
+    vault: Vault = request.app.state.vault
+    try:
+        return vault.unwrap(sealed)
+    except VaultError as error:
+        raise Conflict(
+            "This was done, but its answer cannot be read any more: look at what it made",
+            code="answer_unreadable",
+        ) from error
 
 
 async def _answered(request: Request, original: Handler) -> Response:
@@ -226,31 +242,34 @@ async def _answered(request: Request, original: Handler) -> Response:
         return answer
 
 
-async def _kept(database: Database, response: Response, at: Mapping[str, str]) -> Response:
+async def _kept(request: Request, response: Response, at: Mapping[str, str]) -> Response:
+    database: Database = request.app.state.database
     if isinstance(response, Streamed):
         pieces = cast(AsyncGenerator[str, None], response.body_iterator)
-        response.body_iterator = _recorded(database, response, pieces, at)
+        response.body_iterator = _recorded(request, response, pieces, at)
         return response
     async with database.transaction() as session:
         if response.status_code >= 500 or response.status_code in _NOT_KEPT:
             await drop(session, **at)
         else:
-            await keep(session, answer=_answer(response, bytes(response.body)), **at)
+            await keep(session, answer=_sealed(request, response, bytes(response.body)), **at)
     return response
 
 
-def _answer(response: Response, body: bytes) -> Kept:
+def _sealed(request: Request, response: Response, body: bytes) -> Kept:
+    vault: Vault = request.app.state.vault
     headers = {k: v for k, v in response.headers.items() if k not in _OWN_HEADERS}
-    return Kept(response.status_code, headers, body)
+    return Kept(response.status_code, headers, vault.wrap(body))
 
 
 async def _recorded(
-    database: Database,
+    request: Request,
     response: Streamed,
     pieces: AsyncGenerator[str, None],
     at: Mapping[str, str],
 ) -> AsyncGenerator[str, None]:
     """The stream as it is, kept when it is whole; the claim holds off a second one until then."""
+    database: Database = request.app.state.database
     told: list[str] = []
     try:
         async with aclosing(pieces) as all_pieces:
@@ -260,7 +279,7 @@ async def _recorded(
     finally:
         async with database.transaction() as session:
             if response.whole:
-                answer = _answer(response, "".join(told).encode())
+                answer = _sealed(request, response, "".join(told).encode())
                 await keep(session, answer=answer, **at)
             else:
                 await drop(session, **at)

@@ -1,6 +1,7 @@
-"""Secrets of others at rest: merchants' outbound keys and signing secrets, sealed with one key.
+"""Secrets at rest: merchants' outbound keys, signing secrets, kept answers; sealed with one key.
 
-Our own keys are never here: they are stored as hashes and shown once.
+Our own keys are stored as hashes and shown once; only an answer that showed one is here, until a
+repeat of its request can no longer ask for it.
 """
 
 import base64
@@ -37,7 +38,10 @@ class Vault:
         return cls(key)
 
     def seal(self, secret: str) -> str:
-        return self._fernet.encrypt(secret.encode()).decode()
+        return self.wrap(secret.encode()).decode()
+
+    def wrap(self, secret: bytes) -> bytes:
+        return self._fernet.encrypt(secret)
 
     def sign(self, text: str) -> str:
         """`text` with its signature, for what a browser keeps for us."""
@@ -68,8 +72,12 @@ class Vault:
 
     def open(self, sealed: str) -> str:
         """Raises `VaultError` when the value was sealed with another key."""
+        return self.unwrap(sealed.encode()).decode()
+
+    def unwrap(self, sealed: bytes) -> bytes:
+        """Raises `VaultError` when the value was sealed with another key."""
         try:
-            return self._fernet.decrypt(sealed.encode()).decode()
+            return self._fernet.decrypt(sealed)
         except InvalidToken as error:
             raise VaultError(
                 "A stored secret was sealed with another key: restore vault.key or set it again."
