@@ -110,15 +110,17 @@ class _Other(AppError):
     title = "This address does not take that"
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
-    log.error("unexpected_error", path=request.url.path, exc_info=error)
-    return answer(
-        AppError("Our mistake; it is in the log with this request's id"), request.url.path
-    )
+def _unexpected(error: Exception, path: str) -> Response:
+    log.error("unexpected_error", path=path, exc_info=error)
+    return answer(AppError("Our mistake; it is in the log with this request's id"), path)
 
 
 class RequestIds:
-    """Gives every answer an `x-request-id` and every log line of it the same one; counts it."""
+    """Gives every answer an `x-request-id` and every log line of it the same one; counts it.
+
+    So it is also where an error that nobody foresaw ends: further out the framework would answer
+    it without the id. One that broke an answer off is only logged, and the server cuts the line.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -127,11 +129,13 @@ class RequestIds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = new_id("req")
+        request_id, begun = new_id("req"), False
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 metrics.answered(scope["path"], message["status"])
                 message["headers"] = [
                     *message.get("headers", []),
@@ -141,6 +145,10 @@ class RequestIds:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001 (nobody is further out who could do better)
+            said = _unexpected(error, scope["path"])
+            if not begun:
+                await said(scope, receive, send_with_id)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
 
@@ -209,4 +217,3 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
