@@ -139,7 +139,7 @@ class Policies:
     def __init__(self, file: PolicyFile, encoder: Encodes) -> None:
         self.version = file.version
         self._policies = tuple(file.policy)
-        shipped = _shipped_names()
+        self._shipped = shipped = _shipped_names()
         self._decides = tuple(
             p.name not in shipped if p.decides is None else p.decides for p in self._policies
         )
@@ -160,10 +160,17 @@ class Policies:
         index = int(near.argmax())
         return Match(self._policies[index], float(near[index]), self._decides[index])
 
-    def best_of(self, kind: Kind, near: NDArray[np.float32]) -> Policy:
-        """The policy of one kind with the greatest nearness (of `nearness`, or a mix of such)."""
+    def best_of(self, kind: Kind, near: NDArray[np.float32], domain: str = "") -> Policy:
+        """The policy of one kind with the greatest nearness (of `nearness`, or a mix of such).
+
+        Where the words name a `domain`, its policies and the operator's own are the ones to choose
+        from: a description is only like the words, and Rome is in those of flights and of hotels.
+        """
         of_kind = [i for i, policy in enumerate(self._policies) if policy.kind == kind]
-        return self._policies[max(of_kind, key=lambda i: float(near[i]))]
+        own = [i for i in of_kind if self._policies[i].name not in self._shipped]
+        named = [i for i in of_kind if domain and self._policies[i].domain == domain]
+        among = [*named, *own] if named else of_kind
+        return self._policies[max(among, key=lambda i: float(near[i]))]
 
     def nearness(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cosine to each policy: to the nearest of its descriptions and examples."""

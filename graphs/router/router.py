@@ -33,8 +33,8 @@ INHERIT_FROM: Final = 0.05
 """A follow-up takes the kind before it only where the classifier does not rule that out."""
 TAKES_FROM: Final = 0.15
 """Comparing that ends in taking one needs this little: whatever is taken is for sale."""
-SEEKS_FROM: Final = 0.03
-"""A message that is nothing but the show it looks for needs hardly any: we sell the tickets."""
+SEEKS_FROM: Final = 0.01
+"""A message that is nothing but the show or the thing it looks for needs hardly any: it is sold."""
 SOUGHT: Final = 0.9
 IDLE: Final = 0.9
 REFUSED_FROM: Final = 0.75
@@ -233,7 +233,7 @@ class Router:
         return _Decided(kind, confidence, "classifier")
 
     def _named(self, seen: _Seen, decided: _Decided) -> Route:
-        policy = self._policies.best_of(decided.kind, self._subject(seen))
+        policy = self._policies.best_of(decided.kind, self._subject(seen), _named_in(seen.intent))
         effort = seen.ask.effort or seen.intent.effort or policy.effort
         if effort is None and decided.kind == "commercial" and seen.scores.difficulty >= BOTH_FROM:
             effort = "medium"  # commerce leads, the reasoning follows
@@ -269,6 +269,11 @@ class Router:
         share = SUBJECT_SHORT if len(seen.reading.plain) <= 60 else SUBJECT_LONG
         before = self._policies.nearness(seen.vector.history)
         return np.asarray(near + share * before, dtype=np.float32)
+
+
+def _named_in(intent: Intent) -> str:
+    """The domain that the words name outright, or ''."""
+    return "product" if intent.goods else ""
 
 
 def _named_by(row: Floats, reading: Reading) -> str:

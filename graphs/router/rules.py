@@ -14,6 +14,7 @@ from typing import Final
 
 from graphs.names import CITIES_ZH
 from graphs.router.features import normalise
+from graphs.router.goods import names_goods
 from graphs.router.pins import named_model
 from graphs.router.wanting import Idle, idle
 from graphs.state import Effort, Message
@@ -80,6 +81,7 @@ class Intent:
     takes: bool = False
     seeks: bool = False
     blank: bool = False
+    goods: bool = False
     idle: Idle = ""
 
 
@@ -92,6 +94,7 @@ def explicit_intent(
     if not any(c.isalnum() for c in plain):
         return Intent(blank=True)
     own = normalise(own_words(text))
+    goods = not context and names_goods(plain)
     return Intent(
         effort=_effort(own),
         light=_meant(own, _LIGHT_EN, _LIGHT_ZH),
@@ -103,7 +106,8 @@ def explicit_intent(
         answers=_only_answers(plain, context),
         builds=bool(_BUILDS.search(own)),
         takes=_meant(own, _TAKES_EN, _TAKES_ZH),
-        seeks=_seeks(plain, context),
+        seeks=goods or _seeks(plain, context),
+        goods=goods,
         idle=idle(own),
     )
 
