@@ -90,3 +90,15 @@ async def resolve(session: AsyncSession, kind: Kind, *, subject: str) -> None:
         )
         .values(resolved_at=func.now())
     )
+
+
+async def newest(
+    session: AsyncSession, *, limit: int, after: Incident | None = None
+) -> list[Incident]:
+    query = select(Incident).order_by(col(Incident.created_at).desc(), col(Incident.id))
+    if after is not None:
+        at, older = after.created_at, col(Incident.created_at) < after.created_at
+        query = query.where(
+            older | ((col(Incident.created_at) == at) & (col(Incident.id) > after.id))
+        )
+    return list((await session.execute(query.limit(limit))).scalars())

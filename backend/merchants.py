@@ -115,8 +115,15 @@ async def fetch(session: AsyncSession, merchant_id: str) -> Merchant:
     return row
 
 
-async def newest(session: AsyncSession, *, limit: int) -> list[Merchant]:
+async def newest(
+    session: AsyncSession, *, limit: int, after: Merchant | None = None
+) -> list[Merchant]:
     query = select(Merchant).order_by(col(Merchant.created_at).desc(), col(Merchant.id))
+    if after is not None:
+        at, older = after.created_at, col(Merchant.created_at) < after.created_at
+        query = query.where(
+            older | ((col(Merchant.created_at) == at) & (col(Merchant.id) > after.id))
+        )
     return list((await session.execute(query.limit(limit))).scalars())
 
 

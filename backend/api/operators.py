@@ -1,20 +1,22 @@
 """`/operator/v1`: set things up, read the books. Read-only keys read."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import auth, formats, ledger, legacy, merchants, reconciling, reports
+from backend import auth, formats, incidents, ledger, legacy, merchants, reconciling, reports
 from backend.api.strict import INT_MAX, Currency, Moment, Strict, TimeZone
 from backend.auth import UserAccount, operator_key
 from backend.database import Session
-from backend.errors import Conflict, Unprocessable
+from backend.errors import BadRequest, Conflict, Unprocessable
 from backend.idempotency import IdempotentRoute
 from backend.incidents import Incident
+from backend.merchants import Merchant
 from backend.turn import Chat
 
 router = APIRouter(
@@ -24,6 +26,18 @@ router = APIRouter(
     dependencies=[Depends(operator_key)],
 )
 Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[str | None, Query(max_length=100)]
+T = TypeVar("T", Incident, Merchant, UserAccount)
+
+
+async def _last(session: AsyncSession, table: type[T], cursor: str | None) -> T | None:
+    """The row that an earlier page ended with. Raises `BadRequest` for a cursor that none gave."""
+    if cursor is None:
+        return None
+    row = await session.get(table, cursor) if cursor.isprintable() else None
+    if row is None:
+        raise BadRequest("cursor: use the next_cursor of an earlier page")
+    return row
 
 
 class Commission(Strict):
@@ -93,9 +107,16 @@ async def create_merchant(body: NewMerchant, request: Request, session: Session)
 
 
 @router.get("/merchants")
-async def list_merchants(session: Session) -> dict[str, Any]:
-    rows = await merchants.newest(session, limit=1000)
-    return {"data": [merchants.document(row) for row in rows], "next_cursor": None}
+async def list_merchants(
+    session: Session,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+) -> dict[str, Any]:
+    """Newest first."""
+    last = await _last(session, Merchant, cursor)
+    rows = await merchants.newest(session, limit=limit + 1, after=last)
+    more = rows[limit - 1].id if len(rows) > limit else None
+    return {"data": [merchants.document(row) for row in rows[:limit]], "next_cursor": more}
 
 
 @router.patch("/merchants/{merchant_id}")
@@ -134,12 +155,10 @@ async def create_user(body: NewUser, request: Request, session: Session) -> dict
 
 
 @router.get("/users")
-async def list_users(
-    session: Session, cursor: str | None = None, limit: Limit = 50
-) -> dict[str, Any]:
+async def list_users(session: Session, cursor: Cursor = None, limit: Limit = 50) -> dict[str, Any]:
     query = select(UserAccount).where(col(UserAccount.deleted_at).is_(None))
-    if cursor:
-        query = query.where(col(UserAccount.id) > cursor)
+    if (last := await _last(session, UserAccount, cursor)) is not None:
+        query = query.where(col(UserAccount.id) > last.id)
     rows = (await session.execute(query.order_by(col(UserAccount.id)).limit(limit + 1))).scalars()
     found = list(rows)
     more = found[limit - 1].id if len(found) > limit else None
@@ -305,7 +324,11 @@ async def read_reconciliation(
 
 
 @router.get("/incidents")
-async def list_incidents(session: Session, limit: Limit = 100) -> dict[str, Any]:
-    newest = select(Incident).order_by(col(Incident.created_at).desc(), col(Incident.id))
-    rows = (await session.execute(newest.limit(limit))).scalars()
-    return {"data": [row.model_dump(mode="json") for row in rows], "next_cursor": None}
+async def list_incidents(
+    session: Session, cursor: Cursor = None, limit: Limit = 100
+) -> dict[str, Any]:
+    """Newest first."""
+    last = await _last(session, Incident, cursor)
+    rows = await incidents.newest(session, limit=limit + 1, after=last)
+    more = rows[limit - 1].id if len(rows) > limit else None
+    return {"data": [row.model_dump(mode="json") for row in rows[:limit]], "next_cursor": more}

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from backend import incidents
 from integrations.tls import roots
 from tests.journeys.conftest import Product
 from tests.journeys.runs import run
@@ -295,3 +296,32 @@ async def test_a_time_zone_that_the_database_does_not_know_is_refused(product: P
         refused = await http.put("/api/me/preferences", json={"timezone": zone})
         assert refused.status_code == 422
         assert (await http.get("/api/quota")).status_code == 200
+
+
+@pytest.mark.parametrize("of", ["users", "incidents", "merchants"])
+@pytest.mark.parametrize("junk", ["x", "usr_none", "-1", "", "\x00", "日"])
+async def test_an_operators_list_refuses_a_cursor_that_no_page_gave(
+    product: Product, of: str, junk: str
+):
+    async with product.client("operator") as http:
+        answer = await http.get(f"/operator/v1/{of}", params={"cursor": junk})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert "next_cursor" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("of", ["users", "incidents", "merchants"])
+async def test_an_operators_list_comes_whole_page_by_page(product: Product, of: str):
+    async with product.database.transaction() as session:
+        for nth in range(3):  # two of one moment
+            await incidents.report(session, "price_unknown", subject=f"paged-{nth}", detail="?")
+    async with product.client("operator") as http:
+        whole = (await http.get(f"/operator/v1/{of}", params={"limit": 200})).json()["data"]
+        paged, cursor = [], None
+        for _ in range(len(whole)):
+            more = {"cursor": cursor} if cursor else {}
+            page = (await http.get(f"/operator/v1/{of}", params={"limit": 2, **more})).json()
+            paged += page["data"]
+            if (cursor := page["next_cursor"]) is None:
+                break
+    assert len(whole) > 2
+    assert paged == whole
