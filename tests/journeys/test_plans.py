@@ -1,4 +1,4 @@
-"""Plans and packs for money, over HTTP: the page, the pay page, the events, the books."""
+"""Plans for money, over HTTP: the page, the pay page, the events, the books."""
 
 import asyncio
 import json
@@ -39,16 +39,6 @@ async def hooked(product: Product) -> AsyncIterator[None]:
     await hooks(product, **arriving(product))
     yield
     await hooks(product, **ENDED)
-
-
-@pytest.fixture
-async def kim(product: Product) -> AsyncIterator[httpx.AsyncClient]:
-    """A person on Free, with an account of their own."""
-    person = {"name": "Kim", "email": f"{secrets.token_hex(4)}@example.com"}
-    async with product.client("operator") as http:
-        made = (await http.post("/operator/v1/users", json=person)).json()
-    async with product.client(made["key"]) as http:
-        yield http
 
 
 async def test_a_plan_is_paid_for_on_the_linked_page_and_holds_when_the_money_is_there(
@@ -228,91 +218,6 @@ async def test_who_pays_for_a_plan_gets_it_back_after_an_operator_took_it_away(
     assert (await kim.post("/api/plan", json={"plan": "plus"})).json()["state"] == "resumed"
     assert await plan_of(kim) == "plus"
     assert dict(await booked(product, kim))["subscription"] == -2000
-
-
-async def test_a_pack_is_units_on_top_and_a_refund_takes_back_both(
-    product: Product, kim: httpx.AsyncClient
-):
-    asked = (await kim.post("/api/credits", json={"pack": "light_200"})).json()
-    assert (await pay(asked["url"])).status_code == 303
-
-    async def cap() -> int:
-        buckets = (await kim.get("/api/quota")).json()["buckets"]
-        return int(next(b["cap"] for b in buckets if b["name"] == "light"))
-
-    await eventually(cap, 210, within_s=10)
-    assert dict(await booked(product, kim))["user_credits"] == -300
-    [(payment,)] = await rows(
-        product, "SELECT id FROM billing_payment WHERE ref = :r", r=asked["id"]
-    )
-    async with httpx.AsyncClient(
-        verify=roots(), base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
-    ) as stripe:
-        given = {"payment_intent": payment}
-        (await stripe.post("/v1/refunds", data=given)).raise_for_status()
-    await eventually(cap, 10, within_s=10)
-    assert dict(await booked(product, kim))["user_credits"] == 0
-    assert await holds(product)
-
-
-async def test_half_a_packs_money_back_is_half_its_units_and_the_books_stay_even(
-    product: Product, kim: httpx.AsyncClient
-):
-    asked = (await kim.post("/api/credits", json={"pack": "light_200"})).json()
-    assert (await pay(asked["url"])).status_code == 303
-
-    async def cap() -> int:
-        buckets = (await kim.get("/api/quota")).json()["buckets"]
-        return int(next(b["cap"] for b in buckets if b["name"] == "light"))
-
-    await eventually(cap, 210, within_s=10)
-    [(payment,)] = await rows(
-        product, "SELECT id FROM billing_payment WHERE ref = :r", r=asked["id"]
-    )
-    async with product.database.transaction() as session:
-        used = "UPDATE quota_grant SET remaining = remaining - 50 WHERE id = :p"
-        await session.execute(text(used), {"p": payment})
-    await subscriptions.sweep(product.app.state.counter)
-    assert dict(await booked(product, kim))["subscription:credits"] == -75
-    async with httpx.AsyncClient(
-        base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
-    ) as stripe:
-        given = {"payment_intent": payment, "amount": "150"}
-        (await stripe.post("/v1/refunds", data=given)).raise_for_status()
-    await eventually(cap, 10 + 100 - 50, within_s=10)
-    for _ in range(2):
-        await subscriptions.sweep(product.app.state.counter)
-    made = dict(await booked(product, kim))
-    assert (made["user_credits"], made["subscription:credits"]) == (-75, -75)
-    async with product.database.transaction() as session:
-        await session.execute(
-            text("UPDATE quota_grant SET remaining = 0 WHERE id = :p"), {"p": payment}
-        )
-    await subscriptions.sweep(product.app.state.counter)
-    made = dict(await booked(product, kim))
-    assert (made["user_credits"], made["subscription:credits"]) == (0, -150)
-    assert await holds(product)
-
-
-async def test_used_answers_of_a_pack_are_earned_and_the_rest_is_owed(
-    product: Product, kim: httpx.AsyncClient
-):
-    asked = (await kim.post("/api/credits", json={"pack": "light_200"})).json()
-    await pay(asked["url"])
-    paid = "SELECT id FROM billing_payment WHERE ref = :r"
-
-    async def there() -> int:
-        return len(await rows(product, paid, r=asked["id"]))
-
-    await eventually(there, 1, within_s=10)
-    async with product.database.transaction() as session:
-        used = "UPDATE quota_grant SET remaining = remaining - 50 WHERE id = :p"
-        [(payment,)] = (await session.execute(text(paid), {"r": asked["id"]})).all()
-        await session.execute(text(used), {"p": payment})
-    for _ in range(3):
-        await subscriptions.sweep(product.app.state.counter)
-    made = dict(await booked(product, kim))
-    assert (made["user_credits"], made["subscription:credits"]) == (-225, -75)
 
 
 async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
