@@ -47,6 +47,7 @@ from backend.api import (
 )
 from backend.auth import UserAccount
 from backend.catalogue import Catalogue as Shelves
+from backend.chat import finish
 from backend.database import Database
 from backend.desk import PersonDesk
 from backend.hits import Hits
@@ -191,6 +192,16 @@ async def _build(
         clerk=Clerk(state.database.transaction, state.database.line),
         judge=_judge(catalogue, state.models, embedded=settings.embedded_model),
     )
+    stack.push_async_callback(finish, state.chat)
+    _build_counter(state, settings, plans)
+    state.chat.seats.restored = await _restored(state.database)
+    queue = _queue(state, hits)
+    for task in (jobs.worker(queue), *_followed(state)):
+        stack.push_async_callback(_stop, asyncio.create_task(task))
+
+
+def _build_counter(state: Any, settings: Settings, plans: Plans) -> None:
+    """Where plans, packs and cards are sold."""
     state.counter = Counter(
         database=state.database,
         billing=StripeBilling(state.payments),
@@ -201,10 +212,6 @@ async def _build(
     state.wallet = Wallet(
         state.database, state.counter.billing, StripeCards(state.payments), settings.url
     )
-    state.chat.seats.restored = await _restored(state.database)
-    queue = _queue(state, hits)
-    for task in (jobs.worker(queue), *_followed(state)):
-        stack.push_async_callback(_stop, asyncio.create_task(task))
 
 
 def _followed(state: Any) -> tuple[Coroutine[Any, Any, None], ...]:

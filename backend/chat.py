@@ -5,9 +5,10 @@ the turn (an answer, an error, a client that left), it is closed exactly once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -43,6 +44,8 @@ WAIT_MAX_S: Final = 3_600  # whatever a provider says
 
 # Tasks that end a turn whose reader has gone, or look after one; kept so as not to be collected.
 _endings: set[asyncio.Task[Any]] = set()
+_under_way: "set[UnderWay]" = set()
+Close = Callable[[], Coroutine[Any, Any, tuple[Closed, Exception | None]]]
 
 
 async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
@@ -60,19 +63,19 @@ async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
     tally = Tally(new_id("trn"))
     turn = await open_turn(chat, request, tally.turn_id)
     events: asyncio.Queue[Event | None] = asyncio.Queue()
-    pick = chat.routers.pick(request.user.id)
-    running = asyncio.create_task(_run(chat, request, turn, Noted(tally, pick), events))
+    noted = Noted(tally, chat.routers.pick(request.user.id))
+    running = asyncio.create_task(_run(chat, request, turn, noted, events))
+    under_way = UnderWay(chat, running, partial(_end, chat, request, turn, noted, running))
     try:
         yield Opened(tally.turn_id, request.thread.id if request.thread else None)
         while (event := await events.get()) is not None:
             yield event
     finally:
-        running.cancel()
-        closed, error = await asyncio.shield(
-            _kept(_end(chat, request, turn, Noted(tally, pick), running))
-        )
+        closed, error = await asyncio.shield(under_way.end())
     if error is not None:
         raise error
+    if under_way.stopped and running.cancelled():
+        raise Unavailable("The server is stopping; ask again shortly", headers={"Retry-After": "3"})
     yield closed
 
 
@@ -82,6 +85,45 @@ class Noted:
 
     tally: Tally
     pick: Pick
+
+
+class UnderWay:
+    """A turn that runs. Its reader may end it and so may a server that stops; it ends once."""
+
+    def __init__(self, chat: Chat, running: asyncio.Task[None], close: Close) -> None:
+        self.chat = chat
+        self.stopped = False
+        self._running = running
+        self._close = close
+        self._ending: asyncio.Task[tuple[Closed, Exception | None]] | None = None
+        _under_way.add(self)
+
+    def end(self) -> "asyncio.Task[tuple[Closed, Exception | None]]":
+        if self._ending is None:
+            self._running.cancel()
+            self._ending = _kept(self._close())
+            self._ending.add_done_callback(lambda _: _under_way.discard(self))
+        return self._ending
+
+
+async def finish(chat: Chat, *, within_s: float = 5.0) -> None:
+    """Before the database goes: every turn that runs is broken off and settled.
+
+    One that cannot be settled in time is left to the sweep of another process or the next start.
+    """
+    for one in [one for one in _under_way if one.chat is chat]:
+        one.stopped = True
+        one.end()
+    if not _endings:
+        return
+    ended, late = await asyncio.wait(set(_endings), timeout=within_s)
+    for task in ended:
+        if not task.cancelled() and task.exception() is not None:
+            log.error("turn_not_ended", exc_info=task.exception())
+    for task in late:
+        task.cancel()
+    if late:
+        log.warning("turns_left_unsettled", turns=len(late))
 
 
 def _kept(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":

@@ -119,7 +119,9 @@ async def _lead(settings: Settings, console: Console) -> None:
             steps.say("schema")
             await _migrate(parts.database_url)
             app = create_app(settings, parts, prepare=_prepared(settings, parts, steps))
-            await supervise.serve(app, listener, proxies=settings.trusted_proxies)
+            await supervise.serve(
+                app, listener, proxies=settings.trusted_proxies, break_off=breaking_off(app)
+            )
 
 
 def _application() -> CreateApp:
@@ -153,7 +155,19 @@ async def _join(settings: Settings, console: Console) -> None:
     with supervise.listening(settings) as listener:
         app = _application()(settings, await _others(settings))
         console.print(f"One more API process on {_address(listener)}", highlight=False)
-        await supervise.serve(app, listener)
+        await supervise.serve(app, listener, break_off=breaking_off(app))
+
+
+def breaking_off(app: FastAPI) -> Callable[[], Awaitable[None]]:
+    """Answers that stream when we are stopped: they are settled while there is a database."""
+
+    async def break_off() -> None:
+        from backend.chat import finish  # noqa: PLC0415 (with the application's code)
+
+        if (chat := getattr(app.state, "chat", None)) is not None:
+            await finish(chat)
+
+    return break_off
 
 
 def _address(listener: socket.socket) -> str:

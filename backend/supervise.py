@@ -10,7 +10,15 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -312,8 +320,16 @@ async def database(settings: Settings) -> AsyncIterator[str]:
                 await _stop_all(kept)
 
 
-async def serve(app: ASGIApp, listener: socket.socket, *, proxies: str = "") -> None:
+async def serve(
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    proxies: str = "",
+    break_off: Callable[[], Awaitable[None]] | None = None,
+) -> None:
     """Serves until cancelled, then lets running requests end within `REQUESTS_GRACE_S`.
+
+    `break_off` ends what would run for longer in good order; half of the grace is its own.
 
     `proxies`: the addresses, by commas, whose word on who a request is from is taken. Without any
     nobody's is: limits by address would otherwise be a header's to lift.
@@ -334,6 +350,10 @@ async def serve(app: ASGIApp, listener: socket.socket, *, proxies: str = "") -> 
         await asyncio.shield(serving)
     except asyncio.CancelledError:
         server.should_exit = True
+        if break_off is not None:
+            await asyncio.wait([serving], timeout=REQUESTS_GRACE_S / 2)
+            if not serving.done():
+                await break_off()
         await serving
         raise
     if not server.started:
