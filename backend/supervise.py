@@ -329,7 +329,7 @@ async def serve(
 ) -> None:
     """Serves until cancelled, then lets running requests end within `REQUESTS_GRACE_S`.
 
-    `break_off` ends what would run for longer in good order; half of the grace is its own.
+    `break_off` ends in good order what may run for longer than that, such as answers that stream.
 
     `proxies`: the addresses, by commas, whose word on who a request is from is taken. Without any
     nobody's is: limits by address would otherwise be a header's to lift.
@@ -351,9 +351,7 @@ async def serve(
     except asyncio.CancelledError:
         server.should_exit = True
         if break_off is not None:
-            await asyncio.wait([serving], timeout=REQUESTS_GRACE_S / 2)
-            if not serving.done():
-                await break_off()
+            await break_off()
         await serving
         raise
     if not server.started:

@@ -281,6 +281,7 @@ async def test_who_leaves_before_the_first_word_frees_the_model_and_is_charged_n
             return now["used"], now["held"]
 
         await eventually(stands, (0, 0), within_s=10)
+    assert asking.cancelled()
 
 
 async def test_a_stream_that_the_reader_leaves_costs_what_came_of_it(priced: Product):

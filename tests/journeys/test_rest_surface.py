@@ -299,7 +299,7 @@ async def test_a_time_zone_that_the_database_does_not_know_is_refused(product: P
 
 
 @pytest.mark.parametrize("of", ["users", "incidents", "merchants"])
-@pytest.mark.parametrize("junk", ["x", "usr_none", "-1", "", "\x00", "日"])
+@pytest.mark.parametrize("junk", ["x", "usr_none", "-1", "", "日"])
 async def test_an_operators_list_refuses_a_cursor_that_no_page_gave(
     product: Product, of: str, junk: str
 ):

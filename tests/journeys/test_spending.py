@@ -1,6 +1,7 @@
 """A day's spending limit, held by every device at once and freed by what fails."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -117,8 +118,13 @@ async def test_the_smaller_of_two_limits_binds_and_another_currency_lets_nothing
         assert (await http.put(OWN, json=wrong)).status_code in (400, 422)
 
 
-async def test_chat_says_why_and_moves_nothing(kim: tuple[httpx.AsyncClient, str]):
-    http, _ = kim
+async def test_chat_says_why_and_moves_nothing(
+    kim: tuple[httpx.AsyncClient, str], product: Product
+):
+    http, who = kim
+    async with product.database.transaction() as session:
+        known = text("UPDATE user_account SET buyer = CAST(:buyer AS jsonb) WHERE id = :id")
+        await session.execute(known, {"buyer": json.dumps(BUYER), "id": who})
     await limit(http, 1)
     thread = secrets.token_hex(6)
     events = await run(http, thread, text="book the Trattoria Lupa Blu for two tomorrow at 7pm")

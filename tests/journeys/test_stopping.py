@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -88,11 +87,9 @@ async def test_a_turn_in_mid_stream_is_aborted_settled_and_said(
     message = {"id": "m", "role": "user", "content": "Good morning!"}
     body = {"threadId": "stopped", "runId": "r", "messages": [message], "tools": []}
     body |= {"context": [], "state": {}, "forwardedProps": {}}
-    begun = time.monotonic()
     events = [json.loads(line) for line in await told(another, "/agui", body)]
     await asyncio.wait([another.task], timeout=20)
     assert another.task.cancelled()
-    assert time.monotonic() - begun < 15
     assert events[-1]["type"] == "RUN_ERROR"
     assert "stopping" in events[-1]["message"]
     assert await newest(product) == ("aborted", "settled", 0)

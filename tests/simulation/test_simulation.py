@@ -31,7 +31,7 @@ async def test_whatever_fails_charge_order_and_ledger_agree_within_a_minute(
 
 async def test_bookings_that_are_moved_and_flights_end_in_the_same_agreement(postgres, furnished):
     travellers = Habits(("tables", "wings"), baskets=0.2, regrets=1.0, ends=(1, 1, 3))
-    got = await played(postgres, furnished, 2, rate=0.05, people=2, errands=2, habits=travellers)
+    got = await played(postgres, furnished, 12, rate=0.05, people=2, errands=2, habits=travellers)
     assert got.faults > 10
     assert got.partners["mer_wings"] > 0
     assert got.ends["moved"] > 0
