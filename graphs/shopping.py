@@ -11,6 +11,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from graphs import acts, asides, sentences
+from graphs.asked import about
 from graphs.basket import fill, of_each
 from graphs.choices import Choice
 from graphs.errands import errands, next_question, together, turned_to
@@ -79,7 +80,7 @@ async def _errand(
 
 async def _answered(visit: Visit) -> Outcome:
     memory, reading = visit.memory, visit.reading
-    moved = await move(visit)
+    moved = await move(visit) or await about(visit)
     if moved is not None:
         return moved
     answering = memory.asked == "cancel" and reading.choice is not None

@@ -21,6 +21,7 @@ from graphs.router.features import SHAPE_NAMES, Language
 from graphs.router.policy import Match, Policies, load_policies
 from graphs.router.rules import Intent, explicit_intent, reads_back
 from graphs.router.signals import Reading, Vectors, read, vectors
+from graphs.router.subjects import asks_of_shown, buys_goods, named_domain, shows_offers
 from graphs.state import Ask, Kind, Role, Route
 
 COMMERCIAL_FROM: Final[Mapping[Language, float]] = {"en": 0.54, "zh": 0.39, "other": 0.5}
@@ -207,12 +208,20 @@ class Router:
             return False
         return float(self._classifier.alone(before)[_COMMERCIAL]) >= ANSWERED_FROM
 
+    def _asks_of_shown(self, seen: _Seen) -> bool:
+        """A question about offers is the agent's: it has their rows, a model would make it up."""
+        if not asks_of_shown(seen.reading.plain) or not shows_offers(seen.ask.context):
+            return False
+        return self._in_commerce(seen)
+
     def _by_scores(self, seen: _Seen) -> _Decided:
         scores, intent = seen.scores, seen.intent
         if intent.idle == "chat" or (intent.idle and not self._in_commerce(seen)):
             return _Decided(_quieter(scores), IDLE, intent.idle)
+        if self._asks_of_shown(seen):
+            return _Decided("commercial", max(scores.commercial, SOUGHT), "shown")
         needed = REFUSED_FROM if intent.no_purchase else COMMERCIAL_FROM[seen.reading.lang]
-        if intent.takes and not intent.no_purchase:
+        if (intent.takes or buys_goods(seen.reading.plain)) and not intent.no_purchase:
             needed = TAKES_FROM
         if intent.seeks and not intent.no_purchase:
             needed = min(needed, SEEKS_FROM)
@@ -233,7 +242,7 @@ class Router:
         return _Decided(kind, confidence, "classifier")
 
     def _named(self, seen: _Seen, decided: _Decided) -> Route:
-        policy = self._policies.best_of(decided.kind, self._subject(seen), _named_in(seen.intent))
+        policy = self._policies.best_of(decided.kind, self._subject(seen), _named_in(seen))
         effort = seen.ask.effort or seen.intent.effort or policy.effort
         if effort is None and decided.kind == "commercial" and seen.scores.difficulty >= BOTH_FROM:
             effort = "medium"  # commerce leads, the reasoning follows
@@ -271,9 +280,11 @@ class Router:
         return np.asarray(near + share * before, dtype=np.float32)
 
 
-def _named_in(intent: Intent) -> str:
+def _named_in(seen: _Seen) -> str:
     """The domain that the words name outright, or ''."""
-    return "product" if intent.goods else ""
+    if seen.intent.goods:
+        return "product"
+    return named_domain(seen.reading.plain, seen.ask.context)
 
 
 def _named_by(row: Floats, reading: Reading) -> str:
