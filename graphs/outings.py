@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from graphs.dates import days
-from graphs.names import place
+from graphs.names import CITIES_ZH, place
 from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page, number
 from graphs.quantities import party, pieces
 from graphs.state import Offer
@@ -46,9 +46,14 @@ _ROUTE = re.compile(
 )
 _HAN = r"[\u4e00-\u9fff]"
 _ROUTE_ZH = re.compile(
-    rf"(?:从)?(?P<a>(?![从订买张号日天点早晚的]){_HAN}{{2,4}}?)(?:直?飞往?|到|去|至)"
+    # A name does not begin with what runs into it: "找一张柏林", "我查柏林".
+    rf"(?:从)?(?P<a>(?![从订买张号日天点早晚的找帮给我请想要看]|查(?!尔)|来(?!宾)"
+    rf"|[一两二三四五六七八九十]张){_HAN}{{2,4}}?)(?:直?飞往?|到|去|至)"
     rf"(?P<b>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机|单程|往返|一?张|$|[,，。!！?？\s\x1f\d])"
     rf"|(?:飞往?|去|到)(?P<d>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机)"
+)
+_WAY_ZH = re.compile(
+    rf"({CITIES_ZH.pattern})\s*(?:[-–—→]+|直?飞往?|到|去|至|往|to)\s*({CITIES_ZH.pattern})"
 )
 _TICKETS = re.compile(
     rf"\b(?P<a>{NUMBER_EN})\s+(?:\w+\s+)?(?:tickets?|seats?)\b|(?P<b>{NUMBER_ZH})张", re.IGNORECASE
@@ -153,17 +158,36 @@ def suits(
             return _same(told["from"], origin) and _same(told.get("to", ""), place)
         title = offer.title
         return -1 < _find(title, origin) < _find(title, place)
+    if _turned(offer, origin=origin, place=place):
+        return False
     return all(not n or not _known(n, offer) or _find(_row(offer), n) >= 0 for n in (origin, place))
+
+
+def _turned(offer: Offer, *, origin: str, place: str) -> bool:
+    """Whether a flight begins where it was to end, or ends where it was to begin.
+
+    A row in two scripts tells its ends in one of them, its title in the other.
+    """
+    told = offer.attributes
+    titled = _WAY_ZH.search(offer.title) if "from" in told else None
+    ways = [(told.get("from", ""), told.get("to", "")), titled.groups() if titled else ("", "")]
+    return any(
+        name and _same(wrong, name) and not _same(right, name)
+        for begins, ends in ways
+        for name, right, wrong in ((origin, begins, ends), (place, ends, begins))
+    )
 
 
 def other_days(
     offers: Sequence[Offer], day: date | None, *, origin: str, place: str, words: str, fits: bool
 ) -> list[Offer]:
     """The same way or place on other days, the nearest day first. All of the kind where there is
-    none of that way, unless something `fits` already: who flies to London is not shown Tokyo."""
+    none of that way, unless something `fits` already: who flies to London is not shown Tokyo.
+    Of a way whose both ends are named only the way back is worth a word, and called so."""
     kind = [o for o in offers if suits(o, words=words)]
     same = [o for o in kind if suits(o, origin=origin, place=place)]
-    found = same if same or fits else kind
+    back = [o for o in kind if suits(o, origin=place, place=origin)]
+    found = same if same or fits else back if origin and place and flies(words) else kind
     return sorted(found, key=lambda o: _apart(o.attributes.get("date", ""), day)) if day else found
 
 

@@ -16,11 +16,12 @@ from graphs.basket import fill, of_each
 from graphs.choices import Choice
 from graphs.errands import errands, next_question, together, turned_to
 from graphs.fits import Plan, fitting, plan
+from graphs.headings import heading, no_flight, on_the_way
 from graphs.memory import Draft, Fact, Memory, Vertical, forget, recall, remember
 from graphs.moves import move
 from graphs.numerals import shortened
 from graphs.occasions import unsuited
-from graphs.outings import is_outing, other_days, suits
+from graphs.outings import other_days
 from graphs.proposing import propose, propose_picked, show_again
 from graphs.spans import EXAMPLES, SPAN_SCHEMA, with_spans
 from graphs.state import Admission, Called, Cards, Event, Offer, Route, Turn, TurnContext
@@ -358,17 +359,15 @@ def _show(
         way = {"origin": draft.origin, "place": draft.place, "words": draft.words}
         rest = other_days(rest, draft.day, **way, fits=bool(fit))
     ordered = [*fit, *rest][:SHOWN_MAX]
+    there = on_the_way(draft, ordered)
     if not ordered:
-        kept = remember((), draft=draft)
-        return Outcome(sentences.nothing(frozen.wish, visit.language), kept)
+        kept, none = remember((), draft=draft), sentences.nothing(frozen.wish, visit.language)
+        return Outcome(none if there else no_flight(draft, visit.language), kept)
+    if not there:  # "closest to what you asked for" is no word for the way back
+        ordered = [replace(offer, why="") for offer in ordered]
     visit.emit(Cards(activity(draft), tuple(ordered)))
     fact = _unmet(draft, visit)
-    head = sentences.found(len(ordered), frozen.wish, visit.language)
-    that_day = any(suits(o, day=draft.day, until=draft.until) for o in ordered)
-    if draft.vertical == "product" and draft.day and not that_day:
-        head = sentences.other_days(visit.language)
-    elif is_outing(draft.words) and not any(suits(o, place=draft.place) for o in ordered):
-        head = sentences.elsewhere(draft.place, visit.language)
+    head = heading(draft, frozen.wish, ordered, visit.language)
     listing = sentences.listing(ordered, visit.language)
     closing = _closing(visit, fact, fits=bool(fit), over=over)
     wanted = visit.reading.act == "acquire" and not draft.vague

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from graphs.outings import is_outing
+from graphs.outings import is_outing, suits
 from graphs.wishes import read
 from tests.graphs.fakes_shopping import Conversation, FakeShelf, product
 
@@ -21,6 +21,9 @@ TODAY = date(2026, 11, 26)  # a Thursday
         ("fly me to New York tomorrow", "11-27", None, ("", "New York"), None),
         ("从柏林飞里斯本的机票，12月12日", "12-12", None, ("柏林", "里斯本"), None),
         ("订一张12月5日从柏林到罗马的机票", "12-05", None, ("柏林", "罗马"), 1),
+        ("帮我找一张12月5日柏林到罗马的机票", "12-05", None, ("柏林", "罗马"), 1),
+        ("我找柏林到里斯本12月5日的机票", "12-05", None, ("柏林", "里斯本"), None),
+        ("12月5日，找一张宿务到巴拿马的机票", "12-05", None, ("宿务", "巴拿马"), 1),
         ("帮我订两张周末的音乐会门票", "11-28", "11-29", ("", ""), 2),
         ("a concert in Berlin this week", "11-26", "11-29", ("", "Berlin"), None),
         ("下周的音乐会", "11-30", "12-06", ("", ""), None),
@@ -119,6 +122,68 @@ async def test_a_new_day_finds_the_flight_of_that_day(airport: Conversation):
     await airport.say("Book a flight from Berlin to Rome on 4 December")
     answered = await airport.say("make it 27 November instead")
     assert answered.bought == [("f-Berlin-Rome-2026-11-27", 1)]
+
+
+def flown(day: str, *ways: tuple[str, str]) -> Conversation:
+    why = {"why": "closest to what you asked for"}
+    return Conversation(FakeShelf([flight(day, *way, **why) for way in ways]))
+
+
+@pytest.mark.parametrize("said", ["Find me", "book", "show me", "I need"])
+async def test_the_way_back_is_said_to_be_the_way_back(said: str):
+    shop = flown("2026-11-20", ("Lisbon", "Berlin"), ("Berlin", "Rome"))
+    answered = await shop.say(f"{said} a flight from Berlin to Lisbon tomorrow")
+    none, listed, *_ = answered.text.splitlines()
+    assert none == (
+        "I found no flight from Berlin to Lisbon. These go the other way, from Lisbon to Berlin:"
+    )
+    assert listed.startswith("1. Flight Lisbon to Berlin")
+    assert answered.cards is not None
+    assert [o.offer_id for o in answered.cards.offers] == ["f-Lisbon-Berlin-2026-11-20"]
+    assert "closest" not in answered.text
+    assert not answered.proposals
+
+
+async def test_the_way_back_is_said_to_be_the_way_back_in_chinese():
+    shop = flown("2026-11-20", ("里斯本", "柏林"), ("柏林", "罗马"))
+    answered = await shop.say("订一张明天从柏林到里斯本的机票")
+    none, listed, *_ = answered.text.splitlines()
+    assert none == "没有找到从柏林到里斯本的航班。以下是反方向的，从里斯本到柏林："
+    assert listed.startswith("1. Flight 里斯本 to 柏林")
+    assert "罗马" not in answered.text
+    assert not answered.proposals
+
+
+async def test_where_there_is_not_even_a_way_back_nothing_is_shown():
+    shop = flown("2026-11-20", ("Berlin", "Rome"))
+    answered = await shop.say("Find me a flight from Berlin to Lisbon tomorrow")
+    assert answered.text == "I found no flight from Berlin to Lisbon."
+    assert answered.cards is None
+
+
+async def test_beside_the_right_way_the_way_back_is_not_shown():
+    shop = flown("2026-11-20", ("Lisbon", "Berlin"), ("Berlin", "Lisbon"))
+    answered = await shop.say("book a flight from Berlin to Lisbon tomorrow")
+    assert answered.bought == [("f-Berlin-Lisbon-2026-11-20", 1)]
+
+
+@pytest.mark.parametrize(
+    ("title", "there"),
+    [
+        ("Flight Berlin to Lisbon", True),
+        ("Flight Lisbon to Berlin", False),
+        ("柏林—里斯本，直飞", True),
+        ("里斯本—柏林，直飞", False),
+        ("柏林飞里斯本，经马德里", True),
+        ("里斯本飞柏林", False),
+    ],
+)
+def test_a_flight_that_leaves_from_there_does_not_go_there(title: str, *, there: bool):
+    told = {"from": "Berlin", "to": "Lisbon"} if there else {"from": "Lisbon", "to": "Berlin"}
+    offer = product("f-1", title, 9900, attributes=told)
+    lisbon = "Lisbon" if title.isascii() else "里斯本"
+    assert suits(offer, place=lisbon) is there
+    assert suits(offer, origin=lisbon) is not there
 
 
 async def test_a_concert_is_no_flight_though_both_have_tickets():
