@@ -242,7 +242,8 @@ class Router:
         return _Decided(kind, confidence, "classifier")
 
     def _named(self, seen: _Seen, decided: _Decided) -> Route:
-        policy = self._policies.best_of(decided.kind, self._subject(seen), _named_in(seen))
+        named = _named_in(seen) if decided.kind == "commercial" else ""
+        policy = self._policies.best_of(decided.kind, self._subject(seen), named)
         effort = seen.ask.effort or seen.intent.effort or policy.effort
         if effort is None and decided.kind == "commercial" and seen.scores.difficulty >= BOTH_FROM:
             effort = "medium"  # commerce leads, the reasoning follows
