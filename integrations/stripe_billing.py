@@ -5,8 +5,9 @@ invoice's payment in its `payments`, and a subscription's plan on its price's me
 what a change in the portal moves. The SDK itself is named in `stripe_payments.py` only.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from integrations.billing import (
     Ware,
 )
 from integrations.money import Money, from_processor, to_processor
-from integrations.payments import Dispute, PaymentRefused
+from integrations.payments import Dispute, PaymentRefused, PaymentUnknown
 from integrations.stripe_charges import dispute_of
 from integrations.stripe_payments import StripePayments, translated
 
@@ -31,6 +32,23 @@ _STANDING: Mapping[str, Standing] = {
     "trialing": "active",
     "past_due": "past_due",
 }
+_LOOKS, _PAUSE_S = 20, 0.25
+
+
+async def _with_others(
+    create: Callable[..., Awaitable[Any]], params: Mapping[str, Any], key: str
+) -> Any:
+    """Made once under a key that several may use at the same moment: who comes second waits for
+    what becomes of the first. Raises as `translated` does."""
+    for _ in range(_LOOKS):
+        try:
+            async with translated():
+                return await create(params, {"idempotency_key": key})
+        except PaymentUnknown as error:
+            if error.code != "idempotency_key_in_use":
+                raise
+        await asyncio.sleep(_PAUSE_S)
+    raise PaymentUnknown("others are still at it", code="idempotency_key_in_use")
 
 
 class StripeBilling:
@@ -44,8 +62,7 @@ class StripeBilling:
         params: dict[str, Any] = {"metadata": {"user_id": user_id}}
         if email:
             params["email"] = email
-        async with translated():
-            made = await self._v1.customers.create_async(params, {"idempotency_key": key})
+        made = await _with_others(self._v1.customers.create_async, params, key)
         return str(made.id)
 
     async def subscribe(
@@ -212,19 +229,17 @@ class StripeBilling:
             return known
         async with translated():
             listed = await self._v1.prices.list_async({"lookup_keys": [look_up], "limit": 1})
-            found = listed.data[0] if listed.data else None
-            if found is None:
-                params = {
-                    "currency": currency,
-                    "unit_amount": to_processor(ware.price),
-                    "recurring": {"interval": "month"},
-                    "lookup_key": look_up,
-                    "metadata": {"plan": ware.name},
-                    "product_data": {"name": ware.title},
-                }
-                found = await self._v1.prices.create_async(
-                    params, {"idempotency_key": f"price:{look_up}"}
-                )
+        found = listed.data[0] if listed.data else None
+        if found is None:
+            params = {
+                "currency": currency,
+                "unit_amount": to_processor(ware.price),
+                "recurring": {"interval": "month"},
+                "lookup_key": look_up,
+                "metadata": {"plan": ware.name},
+                "product_data": {"name": ware.title},
+            }
+            found = await _with_others(self._v1.prices.create_async, params, f"price:{look_up}")
         self._prices[look_up] = (str(found.id), str(found.product))
         return self._prices[look_up]
 

@@ -314,8 +314,9 @@ async def translated() -> AsyncIterator[None]:
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         raise PaymentRefused("the processor does not accept our key", code="bad_key") from error
     except stripe.StripeError as error:
-        # 409 (the same key is still at work) and every 5xx.
-        raise PaymentUnknown(_said(error), code=error.code or "processor_failed") from error
+        # 409 (the same key is still at work) and every 5xx. Of these the SDK keeps the code apart.
+        said = error.code or (error.error.code if error.error is not None else None)
+        raise PaymentUnknown(_said(error), code=said or "processor_failed") from error
 
 
 def _said(error: stripe.StripeError) -> str:

@@ -72,9 +72,10 @@ async def told(another: Another, path: str, body: dict[str, Any]) -> list[str]:
 
 
 async def newest(product: Product) -> tuple[str, str, int]:
-    """How the newest turn ended, and its hold; how many turns are still open."""
+    """How the newest turn ended, and its hold; how many of that person's are still open."""
     query = """
-      SELECT t.state, h.state, (SELECT count(*) FROM turn WHERE state = 'open')
+      SELECT t.state, h.state, (SELECT count(*) FROM turn o
+        WHERE o.state = 'open' AND o.user_id = t.user_id)
       FROM turn t JOIN quota_hold h ON h.turn_id = t.id ORDER BY t.created_at DESC LIMIT 1
     """
     async with product.database.transaction() as session:
