@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from backend import auth, cards, checkout, income, orders, subscribers, threads
 from backend.auth import UserAccount
+from backend.queue import enqueue
 from backend.subscribers import BillingPayment
 from backend.threads import Thread, TurnRow
 
@@ -47,7 +48,8 @@ async def erase(session: AsyncSession, user_id: str) -> None:
     """One transaction; afterwards no key, session or row leads to the person."""
     await auth.revoke(session, user_id)
     await checkout.forget(session, user_id)
-    await cards.forget(session, user_id)
+    if await cards.forget(session, user_id):
+        await enqueue(session, cards.REFRESH, args={"user_id": user_id})
     await subscribers.close(session, user_id)
     await session.execute(
         update(TurnRow).where(col(TurnRow.user_id) == user_id).values(**threads.WORDLESS)

@@ -5,8 +5,8 @@ Two nets hold a purchase: the job that was enqueued with its confirmation, and t
 No task takes a queue lock: a dead worker's job would hold it, and the rows' leases do that work.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import procrastinate
 import structlog
@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from backend import idempotency, reconciling, release
+from backend.abreast import abreast
 from backend.cards import REFRESH
 from backend.checkout import MOVING, Checkout, expire_due
 from backend.purchase import DRIVE, drive
@@ -39,8 +40,8 @@ RERANK_CRON = "45 3 * * *"
 STALLED_AFTER_S = 30.0
 # Far more than one partner's lane holds: purchases at a partner that hangs leave room for others.
 CONCURRENCY = 32
-_AT_ONCE = 16
 _BATCH = 100
+_AT_ONCE = 16
 
 Sweep = Callable[[], Awaitable[object]]
 Task = Callable[[Till, str], Awaitable[None]]
@@ -160,8 +161,7 @@ async def worker(app: procrastinate.App, *, concurrency: int = CONCURRENCY) -> N
 async def redrive(till: Till) -> int:
     """Drive every purchase and refund whose time has come, a few at once. Returns how many."""
     work = [_guarded(task, till, row_id) for task, row_id in await due(till)]
-    await _in_turn(work)
-    return len(work)
+    return len(await abreast(work, at_once=_AT_ONCE))
 
 
 async def due(till: Till) -> list[tuple[Task, str]]:
@@ -182,13 +182,27 @@ async def due(till: Till) -> list[tuple[Task, str]]:
 
 
 async def sweep(till: Till, sweeps: Sequence[Sweep] = ()) -> None:
-    """End what is over, free what it held, forget old idempotency keys, run the others' sweeps."""
+    """End what is over, free what it held, forget old idempotency keys, run the others' sweeps.
+
+    Side by side: one that fails, or waits for a slow partner, keeps none of the others waiting.
+    """
+    all_of_them: list[Sweep] = [partial(_tidied, till), *sweeps]
+    await abreast([_swept(one) for one in all_of_them], at_once=_AT_ONCE)
+
+
+async def _tidied(till: Till) -> None:
     async with till.database.transaction() as session:
         await expire_due(session)
         await idempotency.forget_old(session)
-    await _in_turn([_guarded(release.release, till, row_id) for row_id in await release.due(till)])
-    for other in sweeps:
-        await other()
+    freed = [_guarded(release.release, till, row_id) for row_id in await release.due(till)]
+    await abreast(freed, at_once=_AT_ONCE)
+
+
+async def _swept(one: Sweep) -> None:
+    try:
+        await one()
+    except Exception:  # logged; the next sweep tries again
+        log.exception("sweep_failed")
 
 
 async def _guarded(task: Task, till: Till, row_id: str) -> None:
@@ -197,16 +211,6 @@ async def _guarded(task: Task, till: Till, row_id: str) -> None:
         await task(till, row_id)
     except Exception:  # logged with its row; the row stays due
         log.exception("drive_failed", row_id=row_id)
-
-
-async def _in_turn(work: Sequence[Awaitable[None]]) -> None:
-    room = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(item: Awaitable[None]) -> None:
-        async with room:
-            await item
-
-    await asyncio.gather(*(one(item) for item in work))
 
 
 async def retry_stalled(app: procrastinate.App) -> int:

@@ -5,7 +5,6 @@ A reading of the person mends each difference; that one was needed means that ev
 Who is about to be read anyhow is no difference yet, unless that has been so for an hour.
 """
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,13 +13,13 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from backend.abreast import abreast
 from backend.database import Database
 from backend.differences import Difference
 from backend.subscribers import BillingDispute, BillingPayment, Subscriber
 from integrations.billing import Account, Billing, Paid
 from integrations.payments import PaymentError
 
-_AT_ONCE = 8
 _COUNTED = "plans"
 _UNDECIDED = frozenset(("inquiry", "open"))
 
@@ -42,18 +41,16 @@ async def compare(
     """One answer for each person; None where the processor gave none."""
     async with database.transaction() as session:
         known = (await session.execute(_KNOWN, {"since": since, "most": most})).mappings().all()
-    room = asyncio.Semaphore(_AT_ONCE)
 
     async def one(row: Mapping[Any, Any]) -> list[Difference] | None:
-        async with room:
-            try:
-                account = await billing.read(row["customer_id"])
-            except PaymentError:
-                return None
-            async with database.transaction() as session:
-                return await _of(session, row, account, since, until)
+        try:
+            account = await billing.read(row["customer_id"])
+        except PaymentError:
+            return None
+        async with database.transaction() as session:
+            return await _of(session, row, account, since, until)
 
-    return await asyncio.gather(*(one(row) for row in known))
+    return await abreast([one(row) for row in known])
 
 
 async def _of(

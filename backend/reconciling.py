@@ -5,7 +5,6 @@ each one becomes an incident. Purchases still under way are counted apart, they 
 Who pays for plans and packs is compared too (`payers`), and read again when something differs.
 """
 
-import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backend import incidents, payers, subscribers
+from backend.abreast import abreast
 from backend.database import Database
 from backend.differences import Difference
 from integrations.billing import Billing
@@ -24,7 +24,6 @@ from integrations.payments import Dispute, PaymentError, Payments
 DAYS = 31
 NIGHTLY_DAYS = 3
 CHARGES_MAX = 2000
-_AT_ONCE = 8
 
 # An order has one booking of its capture (or accrual) with its own total and fee, and its refunds
 # are booked in full; a booking has an order.
@@ -168,8 +167,7 @@ async def reconcile(
     ]
     answers: list[list[Difference] | None] = []
     if payments is not None:
-        room = asyncio.Semaphore(_AT_ONCE)
-        answers = await asyncio.gather(*(_charge(payments, row, room) for row in charged))
+        answers = await abreast([_charge(payments, row) for row in charged])
     payer: list[list[Difference] | None] = []
     if billing is not None:
         payer = await payers.compare(database, billing, **period, most=CHARGES_MAX)
@@ -187,15 +185,14 @@ async def reconcile(
     )
 
 
-async def _charge(payments: Payments, row: Any, room: asyncio.Semaphore) -> list[Difference] | None:
+async def _charge(payments: Payments, row: Any) -> list[Difference] | None:
     """How the charge differs from its order; None when the processor gave no answer."""
-    async with room:
-        try:
-            payment = await payments.read(row["payment_id"])
-            asked = payment.disputed or row["lost"] or row["disputed"]
-            banks = await payments.disputes(row["payment_id"]) if asked else ()
-        except PaymentError:
-            return None
+    try:
+        payment = await payments.read(row["payment_id"])
+        asked = payment.disputed or row["lost"] or row["disputed"]
+        banks = await payments.disputes(row["payment_id"]) if asked else ()
+    except PaymentError:
+        return None
     of = (row["id"], row["merchant_id"])
     pairs = (
         ("charge_differs", row["total"], payment.captured),

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from backend import auth, chargebacks, customers, incidents, income, lookout, subscribers
+from backend.abreast import abreast
 from backend.auth import UserAccount
 from backend.customers import asked
 from backend.database import Database
@@ -363,8 +364,14 @@ async def sweep(counter: Counter) -> None:
     async with counter.database.transaction() as session:
         waiting = await subscribers.due(session)
         await income.recognise(session)
-    for user_id in waiting:
-        try:
-            await sync(counter, user_id)
-        except PaymentError as error:
-            log.warning("sync_failed", user_id=user_id, detail=error.detail)
+    await abreast([_tried(counter, user_id) for user_id in waiting])
+
+
+async def _tried(counter: Counter, user_id: str) -> None:
+    """One person who cannot be read must not keep the others waiting."""
+    try:
+        await sync(counter, user_id)
+    except PaymentError as error:
+        log.warning("sync_failed", user_id=user_id, detail=error.detail)
+    except Exception:  # logged with its person, who stays due
+        log.exception("sync_failed", user_id=user_id)

@@ -14,6 +14,7 @@ from sqlalchemy import and_, delete, func, or_, select, update
 from sqlmodel import col
 
 from backend import auth, cards, customers
+from backend.abreast import abreast
 from backend.cards import SavedCard
 from backend.database import Database
 from backend.errors import NotFound
@@ -87,8 +88,7 @@ async def sweep(wallet: Wallet) -> None:
     query = select(SavedCard).where(waiting).order_by(func.random()).limit(_BATCH)
     async with wallet.database.transaction() as session:
         rows = (await session.execute(query)).scalars().all()
-    for row in rows:
-        await _tried(wallet, row)
+    await abreast([_tried(wallet, row) for row in rows])
 
 
 async def _tried(wallet: Wallet, row: SavedCard) -> None:

@@ -101,3 +101,19 @@ async def test_the_sweep_runs_what_others_bring(world):
 
     await jobs.sweep(world.till, [quotas])
     assert ran == ["quotas"]
+
+
+async def test_a_sweep_that_fails_or_waits_keeps_no_other_waiting(world):
+    done = asyncio.Event()
+
+    async def broken() -> None:
+        raise RuntimeError("this one is broken")
+
+    async def waiting() -> None:
+        await done.wait()
+
+    async def last() -> None:
+        done.set()
+
+    async with asyncio.timeout(30):
+        await jobs.sweep(world.till, [broken, waiting, last])

@@ -169,6 +169,17 @@ async def test_a_silent_processor_leaves_the_reading_due(counter: Counter):
     assert await plan(counter) == "plus"
 
 
+async def test_a_person_who_cannot_be_read_keeps_no_other_waiting(counter: Counter):
+    async with counter.database.transaction() as session:
+        await subscribers.wake(session, "cus_1")
+        for number in range(3):  # the processor breaks over anybody but its one customer
+            await subscribers.ensure(session, f"usr_x{number}")
+            await subscribers.name(session, f"usr_x{number}", f"cus_x{number}")
+            await subscribers.wake(session, f"cus_x{number}")
+    await subscriptions.sweep(counter)
+    assert await plan(counter) == "plus"
+
+
 def test_a_pack_for_no_allowance_is_refused_with_its_place(tmp_path: Path):
     plans = Plans.load(ROOT / "quotas" / "plans.toml")
     file = tmp_path / "packs.toml"

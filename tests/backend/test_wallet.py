@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from backend import cards, subscribers, wallet
+from backend import cards, erasure, subscribers, wallet
 from backend.auth import UserAccount
 from backend.database import Database
 from backend.errors import NotFound, Unavailable
@@ -128,6 +128,19 @@ async def test_a_person_who_goes_while_their_card_is_read_keeps_none(
     await late
     assert await states(purse) == ["removing"]
     await wallet.sweep(purse)
+    assert (await states(purse), processor.cards) == ([], {})
+
+
+async def test_erasing_a_person_asks_at_once_for_their_cards_to_go(
+    purse: Wallet, processor: Processor
+):
+    page = await wallet.add(purse, "usr_1")
+    processor.finish(f"cs_{page['id']}")
+    async with purse.database.transaction() as session:
+        await erasure.erase(session, "usr_1")
+        jobs = text("SELECT args->>'user_id' FROM procrastinate_jobs WHERE task_name = :task")
+        assert (await session.execute(jobs, {"task": cards.REFRESH})).scalars().all() == ["usr_1"]
+    await wallet.refresh(purse, "usr_1")
     assert (await states(purse), processor.cards) == ([], {})
 
 
