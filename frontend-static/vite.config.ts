@@ -11,7 +11,7 @@ export default defineConfig({
       output: {
         // One file for the chat, since one compresses better than three; the rest comes when asked.
         codeSplitting: {
-          groups: [{ name: "chat", test: /node_modules|src[\\/](?!pages[\\/](?!chat)|i18n[\\/]zh|components[\\/](?:details|change|rows|columns)\.)/ }],
+          groups: [{ name: "chat", test: /node_modules|src[\\/](?!pages[\\/](?!chat)|i18n[\\/]zh|components[\\/](?:receipt|cancellation|details|change|rows|columns)\.)/ }],
         },
       },
     },

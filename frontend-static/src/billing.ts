@@ -15,6 +15,8 @@ export const settling = signal(false);
 /** The payment service tells us within a second or two; after this long it is late. */
 const PATIENCE_MS = { done: 30_000, changed: 30_000, portal: 10_000 } as const;
 type Way = keyof typeof PATIENCE_MS;
+/** What was asked for is here already: the page was behind. */
+const BEHIND = new Set(["plan_unchanged", "pack_arrived"]);
 const POLL_MS = 1_500;
 const STORED = "emptor.before_paying";
 
@@ -37,8 +39,7 @@ async function chosen(path: string, body: unknown): Promise<{ url: string; state
   try {
     return await call("POST", path, { body });
   } catch (error) {
-    // What was asked for holds already: the page was behind.
-    if (error instanceof Problem && error.code === "plan_unchanged") await look();
+    if (error instanceof Problem && BEHIND.has(error.code)) await look();
     throw error;
   }
 }
