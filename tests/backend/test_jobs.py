@@ -51,7 +51,7 @@ async def test_a_confirmation_and_its_job_are_one_transaction(world):
 async def test_a_worker_takes_the_job_and_ends_when_it_is_canceled(world):
     await confirmed(world)
     worker = asyncio.create_task(jobs.worker(jobs.build(world.till)))
-    await eventually(lambda: one(world, "SELECT state FROM checkout"), "completed", within_s=30)
+    await eventually(lambda: one(world, "SELECT state FROM checkout"), "completed", within_s=60)
     worker.cancel()
     ended = await asyncio.gather(worker, return_exceptions=True)
     assert isinstance(ended[0], asyncio.CancelledError)

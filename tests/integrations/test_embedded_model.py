@@ -129,9 +129,9 @@ async def test_a_client_that_leaves_stops_the_generation(url: str, text: str):
         async def admits() -> bool:
             return not (await health(url))["running"]
 
-        await eventually(busy, within_s=30)
+        await eventually(busy, within_s=60)
         asking.cancel()
-        await eventually(admits, within_s=1)
+        await eventually(admits, within_s=5)
         await eventually(idle, within_s=20)  # two batches at most, however slow this machine is
     with pytest.raises(asyncio.CancelledError):
         await asking
@@ -165,4 +165,4 @@ async def test_a_crashed_model_server_comes_back(url: str):
 
     await eventually(counted, within_s=60)
     assert (await chat(url, model="emptor-local-mini").ainvoke("Hi")).content
-    await until(lambda: not psutil.pid_exists(pid), within_s=5)
+    await until(lambda: not psutil.pid_exists(pid), within_s=10)

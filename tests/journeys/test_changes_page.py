@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.journeys.conftest import Product
-from tests.web.journey import PATIENCE_MS, ask, enter, sheet
+from tests.web.journey import ask, enter, sheet
 from tests.web.soundness import sound
 
 pytestmark = pytest.mark.browser
@@ -17,11 +17,9 @@ async def booked(page: Page, product: Product) -> None:
     await ask(page, BOOK)
     opened = await sheet(page)
     button = opened.get_by_role("button", name="Pay ")
-    await expect(button).to_have_attribute("aria-disabled", "false", timeout=PATIENCE_MS)
+    await expect(button).to_have_attribute("aria-disabled", "false")
     await button.click()
-    await expect(page.locator("section.receipt").last).to_contain_text(
-        "2 people", timeout=PATIENCE_MS
-    )
+    await expect(page.locator("section.receipt").last).to_contain_text("2 people")
 
 
 async def test_one_more_guest_is_paid_for_and_the_receipt_says_so(page: Page, product: Product):
@@ -35,9 +33,9 @@ async def test_one_more_guest_is_paid_for_and_the_receipt_says_so(page: Page, pr
     await expect(opened).to_contain_text("2 people to ")
     await expect(opened.get_by_role("row", name="Already paid")).to_be_visible()
     button = opened.get_by_role("button", name="Pay ")
-    await expect(button).to_have_attribute("aria-disabled", "false", timeout=PATIENCE_MS)
+    await expect(button).to_have_attribute("aria-disabled", "false")
     await button.click()
-    await expect(opened).to_be_hidden(timeout=PATIENCE_MS)
+    await expect(opened).to_be_hidden()
     await expect(receipt).to_contain_text("3 people")
     async with product.client() as http:
         extra, order = (await http.get("/api/orders")).json()["data"][:2]
@@ -52,9 +50,9 @@ async def test_by_chat_the_same_sheet_opens_and_nothing_is_charged_for_another_h
     opened = await sheet(page)
     await expect(opened).to_contain_text("20:00")
     button = opened.get_by_role("button", name="nothing to pay")
-    await expect(button).to_have_attribute("aria-disabled", "false", timeout=PATIENCE_MS)
+    await expect(button).to_have_attribute("aria-disabled", "false")
     await button.click()
-    await expect(opened).to_be_hidden(timeout=PATIENCE_MS)
+    await expect(opened).to_be_hidden()
     await expect(page.locator("section.receipt").first).to_contain_text("20:00")
 
 

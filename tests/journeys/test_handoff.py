@@ -53,7 +53,7 @@ async def completed(product: Product, made: dict[str, Any]) -> dict[str, Any]:
     async def state() -> Any:
         return (await shown(product, made["id"]))["state"]
 
-    await eventually(state, "completed", within_s=10)
+    await eventually(state, "completed", within_s=60)
     order_id = (await shown(product, made["id"]))["order_id"]
     async with product.client() as http:
         found: dict[str, Any] = (await http.get(f"/api/orders/{order_id}")).json()

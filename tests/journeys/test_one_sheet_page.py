@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 from tests.journeys.conftest import Product
 from tests.journeys.faults import troubled
 from tests.journeys.test_one_sheet import BOTH
-from tests.web.journey import PATIENCE_MS, armed, ask, enter, sheet
+from tests.web.journey import armed, ask, enter, sheet
 from tests.web.soundness import sound
 
 pytestmark = pytest.mark.browser
@@ -27,7 +27,7 @@ async def test_one_press_pays_both_merchants_and_leaves_two_receipts(page: Page,
     await sound(page)
     await button.click()
     receipts = page.locator("section.receipt")
-    await expect(receipts.get_by_text("Placed")).to_have_count(2, timeout=PATIENCE_MS)
+    await expect(receipts.get_by_text("Placed")).to_have_count(2)
     await expect(opened).to_be_hidden()
 
 
@@ -42,17 +42,13 @@ async def test_a_part_that_is_left_out_is_not_paid_and_can_be_confirmed_alone(
     button = await armed(opened)
     await expect(button).not_to_contain_text(SHOP)
     await button.click()
-    await expect(page.locator("section.receipt").get_by_text("Placed")).to_have_count(
-        1, timeout=PATIENCE_MS
-    )
+    await expect(page.locator("section.receipt").get_by_text("Placed")).to_have_count(1)
     await expect(opened.locator(".state.paid")).to_have_text("Paid")
     await shop.get_by_label("Confirm this part").check()
     button = await armed(opened)
     await expect(button).to_contain_text(f"to {SHOP}")
     await button.click()
-    await expect(page.locator("section.receipt").get_by_text("Placed")).to_have_count(
-        2, timeout=PATIENCE_MS
-    )
+    await expect(page.locator("section.receipt").get_by_text("Placed")).to_have_count(2)
     await expect(opened).to_be_hidden()
 
 
@@ -65,7 +61,7 @@ async def test_a_price_that_moved_stops_its_own_part_alone(page: Page, product: 
     await troubled(product.world.shop, fault)
     try:
         await button.click()
-        await expect(opened.locator(".state.paid")).to_have_text("Paid", timeout=PATIENCE_MS)
+        await expect(opened.locator(".state.paid")).to_have_text("Paid")
     finally:
         await troubled(product.world.shop)
     shop = opened.get_by_role("region", name=SHOP)
@@ -82,9 +78,7 @@ async def test_the_link_of_an_outside_client_opens_the_same_sheet(page: Page, pr
     await enter(page, product.url, product.keys["plus"])
     await page.goto(links[0])
     button = page.get_by_role("button", name="Pay ")
-    await expect(button).to_have_attribute("aria-disabled", "false", timeout=PATIENCE_MS)
+    await expect(button).to_have_attribute("aria-disabled", "false")
     await expect(button).to_contain_text("to 2 merchants")
     await button.click()
-    await expect(page.locator("section.receipt").get_by_text("Placed")).to_have_count(
-        2, timeout=PATIENCE_MS
-    )
+    await expect(page.locator("section.receipt").get_by_text("Placed")).to_have_count(2)

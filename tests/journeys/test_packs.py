@@ -39,7 +39,7 @@ async def test_a_pack_is_units_on_top_and_a_refund_takes_back_both(
         buckets = (await kim.get("/api/quota")).json()["buckets"]
         return int(next(b["cap"] for b in buckets if b["name"] == "light"))
 
-    await eventually(cap, 210, within_s=10)
+    await eventually(cap, 210, within_s=60)
     assert dict(await booked(product, kim))["user_credits"] == -300
     [(payment,)] = await rows(
         product, "SELECT id FROM billing_payment WHERE ref = :r", r=asked["id"]
@@ -49,7 +49,7 @@ async def test_a_pack_is_units_on_top_and_a_refund_takes_back_both(
     ) as stripe:
         given = {"payment_intent": payment}
         (await stripe.post("/v1/refunds", data=given)).raise_for_status()
-    await eventually(cap, 10, within_s=10)
+    await eventually(cap, 10, within_s=60)
     assert dict(await booked(product, kim))["user_credits"] == 0
     assert await holds(product)
 
@@ -64,7 +64,7 @@ async def test_half_a_packs_money_back_is_half_its_units_and_the_books_stay_even
         buckets = (await kim.get("/api/quota")).json()["buckets"]
         return int(next(b["cap"] for b in buckets if b["name"] == "light"))
 
-    await eventually(cap, 210, within_s=10)
+    await eventually(cap, 210, within_s=60)
     [(payment,)] = await rows(
         product, "SELECT id FROM billing_payment WHERE ref = :r", r=asked["id"]
     )
@@ -78,7 +78,7 @@ async def test_half_a_packs_money_back_is_half_its_units_and_the_books_stay_even
     ) as stripe:
         given = {"payment_intent": payment, "amount": "150"}
         (await stripe.post("/v1/refunds", data=given)).raise_for_status()
-    await eventually(cap, 10 + 100 - 50, within_s=10)
+    await eventually(cap, 10 + 100 - 50, within_s=60)
     for _ in range(2):
         await subscriptions.sweep(product.app.state.counter)
     made = dict(await booked(product, kim))
@@ -103,7 +103,7 @@ async def test_used_answers_of_a_pack_are_earned_and_the_rest_is_owed(
     async def there() -> int:
         return len(await rows(product, paid, r=asked["id"]))
 
-    await eventually(there, 1, within_s=10)
+    await eventually(there, 1, within_s=60)
     async with product.database.transaction() as session:
         used = "UPDATE quota_grant SET remaining = remaining - 50 WHERE id = :p"
         [(payment,)] = (await session.execute(text(paid), {"r": asked["id"]})).all()

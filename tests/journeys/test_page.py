@@ -55,7 +55,7 @@ async def test_a_person_buys_a_tent_and_the_receipt_names_the_order(page: Page, 
     opened = await sheet(page)
     await expect(opened).to_contain_text("Fernweh Outdoor & Home")
     await confirm(page, opened)
-    await expect(page.get_by_text("ord_").first).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("ord_").first).to_be_visible()
     async with product.client() as http:
         newest = (await http.get("/api/orders")).json()["data"][0]
     await expect(page.get_by_text(newest["id"]).first).to_be_visible()
@@ -84,7 +84,7 @@ async def test_a_person_books_a_table_in_chinese(page: Page, product: Product):
     await ask(page, "订一张明天晚上七点的两人桌")
     opened = await sheet(page)
     await confirm(page, opened)
-    await expect(page.get_by_text("ord_").first).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("ord_").first).to_be_visible()
     async with product.client() as http:
         newest = (await http.get("/api/orders")).json()["data"][0]
     assert newest["merchant"]["id"] == "mer_demo_tables"

@@ -49,7 +49,7 @@ async def test_a_plan_is_paid_for_on_the_linked_page_and_holds_when_the_money_is
     assert await plan_of(kim) == "free"
     paid = await pay(asked.json()["url"])
     assert paid.headers["location"] == f"{product.url}/?billing=done"
-    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+    await eventually(lambda: plan_of(kim), "plus", within_s=60)
     me = (await kim.get("/api/me")).json()
     assert (me["subscription"]["plan"], me["subscription"]["status"]) == ("plus", "active")
     quota = (await kim.get("/api/quota")).json()
@@ -70,7 +70,7 @@ async def test_a_declined_card_buys_nothing_and_the_page_stays_open(
     assert (declined.status_code, "declined" in declined.text) == (402, True)
     assert await plan_of(kim) == "free"
     assert (await pay(url)).status_code == 303
-    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+    await eventually(lambda: plan_of(kim), "plus", within_s=60)
 
 
 async def test_events_may_come_five_times_and_backwards_and_are_booked_once(
@@ -81,10 +81,10 @@ async def test_events_may_come_five_times_and_backwards_and_are_booked_once(
     row = await row_of(product, kim)
     await passes(product, row["subscription_id"], "renew")
     done = ("SELECT count(*) FROM billing_payment WHERE user_id = :u", row["user_id"])
-    await eventually(lambda: rows(product, done[0], u=done[1]), [(2,)], within_s=10)
+    await eventually(lambda: rows(product, done[0], u=done[1]), [(2,)], within_s=60)
     seen = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'sync_subscriber'"
     await eventually(lambda: rows(product, seen + " AND status IN ('todo', 'doing')"), [(0,)],
-                     within_s=10)  # fmt: skip
+                     within_s=60)  # fmt: skip
     assert dict(await booked(product, kim))["subscription"] == -4000
     assert await holds(product)
 
@@ -128,7 +128,7 @@ async def test_a_failed_renewal_is_told_and_ends_in_free_when_the_grace_is_over(
     async def told() -> list[str]:
         return [n["code"] for n in (await kim.get("/api/me")).json()["notices"]]
 
-    await eventually(told, ["payment_failed"], within_s=10)
+    await eventually(told, ["payment_failed"], within_s=60)
     assert await plan_of(kim) == "plus"
     before = await booked(product, kim)
     async with product.database.transaction() as session:
@@ -136,7 +136,7 @@ async def test_a_failed_renewal_is_told_and_ends_in_free_when_the_grace_is_over(
         late += " next_sync_at = now(), version = version + 1 WHERE user_id = :u"
         await session.execute(text(late), {"u": row["user_id"]})
     await subscriptions.sweep(product.app.state.counter)
-    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    await eventually(lambda: plan_of(kim), "free", within_s=60)
     assert await told() == []
     at_stripe = await product.app.state.counter.billing.read(row["customer_id"])
     assert [s.standing for s in at_stripe.subscriptions] == ["over"]
@@ -154,14 +154,14 @@ async def test_the_processor_giving_up_ends_the_plan_and_a_new_card_in_time_save
     async def standing() -> str:
         return str((await row_of(product, kim))["standing"])
 
-    await eventually(standing, "past_due", within_s=10)
+    await eventually(standing, "past_due", within_s=60)
     page = (await kim.post("/api/portal")).json()["url"]
     assert (await pay(page, "card", name="choice")).status_code == 303
-    await eventually(standing, "active", within_s=10)
+    await eventually(standing, "active", within_s=60)
     assert dict(await booked(product, kim))["subscription"] == -4000
     await passes(product, row["subscription_id"], "renew", payment_method=card)
     await passes(product, row["subscription_id"], "give_up")
-    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    await eventually(lambda: plan_of(kim), "free", within_s=60)
 
 
 async def test_a_subscriber_sees_the_proration_before_paying_it(
@@ -172,11 +172,11 @@ async def test_a_subscriber_sees_the_proration_before_paying_it(
     assert asked["state"] == "confirm"
     assert await plan_of(kim) == "plus"
     assert (await pay(asked["url"], "confirm", name="choice")).status_code == 303
-    await eventually(lambda: plan_of(kim), "pro", within_s=10)
+    await eventually(lambda: plan_of(kim), "pro", within_s=60)
     assert dict(await booked(product, kim))["subscription"] in (-20_000, -19_999)
     down = (await kim.post("/api/plan", json={"plan": "plus"})).json()
     await pay(down["url"], "confirm", name="choice")
-    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+    await eventually(lambda: plan_of(kim), "plus", within_s=60)
     assert dict(await booked(product, kim))["subscription"] in (-20_000, -19_999)
 
 
@@ -192,7 +192,7 @@ async def test_free_begins_when_what_was_paid_for_is_over_and_one_may_stay(
     assert (await kim.get("/api/me")).json()["notices"] == []
     await kim.post("/api/plan", json={"plan": "free"})
     await passes(product, (await row_of(product, kim))["subscription_id"], "renew")
-    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    await eventually(lambda: plan_of(kim), "free", within_s=60)
     assert dict(await booked(product, kim))["subscription"] == -2000
 
 
@@ -233,7 +233,7 @@ async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
             given = {"payment_intent": payment, "amount": part}
             (await stripe.post("/v1/refunds", data=given)).raise_for_status()
     back = "SELECT refunded FROM billing_payment WHERE id = :p"
-    await eventually(lambda: rows(product, back, p=payment), [(1200,)], within_s=10)
+    await eventually(lambda: rows(product, back, p=payment), [(1200,)], within_s=60)
     for _ in range(2):
         await subscriptions.sync(product.app.state.counter, me)
     assert await rows(product, back, p=payment) == [(1200,)]
@@ -247,7 +247,7 @@ async def test_a_plan_refunded_by_the_operator_takes_its_revenue_back_once(
         me_now = (await kim.get("/api/me")).json()["plan"]
         return me_now, await rows(product, back, p=payment)
 
-    await eventually(standing, ("free", [(2000,)]), within_s=10)
+    await eventually(standing, ("free", [(2000,)]), within_s=60)
     assert await holds(product)
 
 
@@ -257,7 +257,7 @@ async def test_an_upgrade_that_is_refunded_whole_leaves_nobody_up_there(
     await subscribe(kim)
     page = (await kim.post("/api/plan", json={"plan": "pro"})).json()["url"]
     assert (await pay(page, "confirm", name="choice")).status_code == 303
-    await eventually(lambda: plan_of(kim), "pro", within_s=10)
+    await eventually(lambda: plan_of(kim), "pro", within_s=60)
     me = (await row_of(product, kim))["user_id"]
     newest = "SELECT id FROM billing_payment WHERE user_id = :u ORDER BY amount DESC LIMIT 1"
     [(payment,)] = await rows(product, newest, u=me)
@@ -265,7 +265,7 @@ async def test_an_upgrade_that_is_refunded_whole_leaves_nobody_up_there(
         verify=roots(), base_url=product.world.stripe, headers={"authorization": "Bearer sk_test_1"}
     ) as stripe:
         (await stripe.post("/v1/refunds", data={"payment_intent": payment})).raise_for_status()
-    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    await eventually(lambda: plan_of(kim), "free", within_s=60)
     told = "SELECT count(*) FROM incident WHERE subject = :u AND kind = 'plan_ended_early'"
     assert await rows(product, told, u=me) == [(1,)]
     assert dict(await booked(product, kim))["subscription"] == -2000
@@ -280,7 +280,7 @@ async def test_who_is_erased_pays_no_more(product: Product, kim: httpx.AsyncClie
     async def standing() -> list[str]:
         return [s.standing for s in (await billing.read(row["customer_id"])).subscriptions]
 
-    await eventually(standing, ["over"], within_s=10)
+    await eventually(standing, ["over"], within_s=60)
 
 
 async def test_what_cannot_be_bought_is_said(product: Product, kim: httpx.AsyncClient):
@@ -303,7 +303,7 @@ async def test_who_presses_six_times_gets_pages_of_which_one_can_be_paid(
         shown = [await browser.get(one.json()["url"]) for one in asked]
     [url] = [one.json()["url"] for one, page in zip(asked, shown, strict=True) if page.is_success]
     assert (await pay(url)).status_code == 303
-    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+    await eventually(lambda: plan_of(kim), "plus", within_s=60)
 
 
 async def test_a_second_page_closes_the_first_and_a_repeat_is_the_same_page(
@@ -318,4 +318,4 @@ async def test_a_second_page_closes_the_first_and_a_repeat_is_the_same_page(
         closed = await browser.post(first.json()["url"], data={"payment_method": VISA})
         assert closed.status_code == 410
     await pay(second["url"])
-    await eventually(lambda: plan_of(kim), "pro", within_s=10)
+    await eventually(lambda: plan_of(kim), "pro", within_s=60)

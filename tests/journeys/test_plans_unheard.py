@@ -43,7 +43,7 @@ async def test_who_paid_gets_the_plan_and_the_pack_without_an_event(
     assert (await pay(url)).status_code == 303
     assert await plan_of(kim) == "free"
     await looked(product, kim, after="1 minute")
-    await eventually(lambda: plan_of(kim), "plus", within_s=10)
+    await eventually(lambda: plan_of(kim), "plus", within_s=60)
     before = await light(kim)
     asked = (await kim.post("/api/credits", json={"pack": "light_200"})).json()
     assert (await pay(asked["url"])).status_code == 303
@@ -52,7 +52,7 @@ async def test_who_paid_gets_the_plan_and_the_pack_without_an_event(
     async def more() -> int:
         return await light(kim) - before
 
-    await eventually(more, 200, within_s=10)
+    await eventually(more, 200, within_s=60)
     assert dict(await booked(product, kim))["subscription"] == -2000
     assert await holds(product)
 
@@ -64,7 +64,7 @@ async def test_a_subscription_that_ended_unheard_ends_within_a_day(
     await passes(product, (await row_of(product, kim))["subscription_id"], "give_up")
     assert await plan_of(kim) == "plus"
     await looked(product, kim, after="1 day")
-    await eventually(lambda: plan_of(kim), "free", within_s=10)
+    await eventually(lambda: plan_of(kim), "free", within_s=60)
 
 
 async def test_what_changed_in_the_portal_is_found_without_an_event(
@@ -78,7 +78,7 @@ async def test_what_changed_in_the_portal_is_found_without_an_event(
     async def ends() -> bool:
         return bool((await row_of(product, kim))["ends"])
 
-    await eventually(ends, True, within_s=10)
+    await eventually(ends, True, within_s=60)
 
 
 async def test_reconciliation_names_a_lost_payment_and_the_next_look_books_it(
@@ -103,7 +103,7 @@ async def test_reconciliation_names_a_lost_payment_and_the_next_look_books_it(
     told = "SELECT kind, resolved_at IS NULL FROM incident WHERE subject = :s"
     assert await rows(product, told, s=found["subject"]) == [("books_differ", True)]
     await subscriptions.sweep(state.counter)
-    await eventually(lambda: light(kim), 210, within_s=10)
+    await eventually(lambda: light(kim), 210, within_s=60)
     assert await mine() == []
     assert await rows(product, told, s=found["subject"]) == [("books_differ", False)]
 
@@ -144,7 +144,7 @@ async def test_a_pack_that_was_paid_for_is_told_before_another_is_sold(
     second = await kim.post("/api/credits", json=pack)
     assert (await pay(second.json()["url"])).status_code == 303
     await looked(product, kim, after="1 minute")
-    await eventually(lambda: light(kim), 410, within_s=10)
+    await eventually(lambda: light(kim), 410, within_s=60)
 
 
 async def test_of_two_pages_for_a_pack_only_the_newer_can_be_paid(
@@ -176,4 +176,4 @@ async def subscribe_unheard(product: Product, http: httpx.AsyncClient) -> None:
     url = (await http.post("/api/plan", json={"plan": "plus"})).json()["url"]
     assert (await pay(url)).status_code == 303
     await looked(product, http, after="1 minute")
-    await eventually(lambda: plan_of(http), "plus", within_s=10)
+    await eventually(lambda: plan_of(http), "plus", within_s=60)

@@ -115,7 +115,7 @@ async def edited(postgres: str, template: str, tmp_path: Path) -> AsyncIterator[
 async def test_a_new_policy_works_at_once_and_says_itself_why(edited: Edited):
     assert (await edited.route())["domain"] != "legal"
     edited.edit(LEGAL)
-    await eventually(edited.cause, "policy:contracts", within_s=20)
+    await eventually(edited.cause, "policy:contracts", within_s=60)
     route = await edited.route()
     assert (route["kind"], route["role"], route["effort"]) == ("complex", "reasoning", "high")
     assert (route["domain"], route["action"]) == ("legal", "contract-review")
@@ -129,7 +129,7 @@ async def test_an_edit_is_obeyed_after_a_trained_version_has_taken_over(edited: 
     base = edited.app.state.routers.plan.base
     trained = await edited.roll_out(WEIGHTS.read_bytes() + b" ")
     edited.edit(LEGAL)
-    await eventually(edited.cause, "policy:contracts", within_s=20)
+    await eventually(edited.cause, "policy:contracts", within_s=60)
     async with edited.app.state.database.transaction() as session:
         held = await versions.current(session)
         serving_now = await versions.version(session, held.serving)
@@ -148,4 +148,4 @@ async def test_a_mistake_in_the_file_changes_nothing_until_it_is_mended(edited: 
     edited.edit(LEGAL.replace('kind = "complex"', 'kind = "difficult"'))
     assert (await edited.route())["policy_version"] == serving_now
     edited.edit(LEGAL)
-    await eventually(edited.cause, "policy:contracts", within_s=20)
+    await eventually(edited.cause, "policy:contracts", within_s=60)

@@ -297,7 +297,7 @@ async def test_a_second_process_follows_without_a_restart(routed):
     async def followed() -> str | None:
         return routed.app.state.routers.plan.candidate
 
-    await eventually(followed, version, within_s=10)
+    await eventually(followed, version, within_s=60)
 
 
 async def test_an_untested_version_may_only_be_a_shadow(routed):

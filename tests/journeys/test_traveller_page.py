@@ -6,7 +6,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.integrations.fakes_duffel import Duffel
 from tests.journeys.conftest import Product
 from tests.journeys.test_flights import TRAVELLER, duffel  # noqa: F401  (fixture)
-from tests.web.journey import PATIENCE_MS, armed, enter
+from tests.web.journey import armed, enter
 from tests.web.soundness import sound
 
 pytestmark = pytest.mark.browser
@@ -29,7 +29,7 @@ async def test_who_flies_is_asked_checked_and_paid_for(
     await enter(page, product.url, product.keys["plus"])
     await page.goto(await checkout(product))
     form = page.get_by_role("group", name="Who is flying?")
-    await expect(form).to_be_visible(timeout=PATIENCE_MS)
+    await expect(form).to_be_visible()
     await sound(page)
     await form.get_by_label("First name").fill("艾达")
     await form.get_by_label("Last name").fill(TRAVELLER["last_name"])
@@ -50,9 +50,7 @@ async def test_who_flies_is_asked_checked_and_paid_for(
     await form.get_by_label("Date of birth").fill(TRAVELLER["born_on"])
     await send.click()
     await (await armed(page.locator("main"))).click()
-    await expect(page.locator("section.receipt").get_by_text("Placed")).to_be_visible(
-        timeout=PATIENCE_MS
-    )
+    await expect(page.locator("section.receipt").get_by_text("Placed")).to_be_visible()
     assert len(duffel.orders) == 1
 
 
@@ -72,7 +70,7 @@ async def test_the_form_speaks_chinese(
     )
     await page.goto(await checkout(product))
     form = page.get_by_role("group", name="谁乘坐？")
-    await expect(form.get_by_label("出生日期")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(form.get_by_label("出生日期")).to_be_visible()
     await form.get_by_label("名", exact=True).fill("Ada")
     await page.get_by_role("button", name="显示最终价格").click()
     wrong = "e => [...e.querySelectorAll(':invalid')].map(f => f.validationMessage)"

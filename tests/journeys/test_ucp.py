@@ -115,7 +115,7 @@ async def test_the_houses_signed_events_move_the_order(product: Product):
         async with product.client() as http:
             return (await http.get(f"/api/orders/{order['id']}")).json()["state"]
 
-    await eventually(state, "fulfilled", within_s=10)
+    await eventually(state, "fulfilled", within_s=60)
     async with product.client() as http:
         events = (await http.get(f"/api/orders/{order['id']}")).json()["events"]
     assert [e["type"] for e in events].count("fulfilled") == 1
@@ -138,7 +138,7 @@ async def test_a_cancellation_that_we_asked_for_is_no_incident(product: Product)
         seen = [e["detail"].get("status") for e in events if e["type"] == "merchant_update"]
         return "canceled" in seen
 
-    await eventually(told, True, within_s=10)
+    await eventually(told, True, within_s=60)
     async with product.client("operator") as http:
         incidents = (await http.get("/operator/v1/incidents")).json()["data"]
     assert not [i for i in incidents if i["subject"] == order["id"]]

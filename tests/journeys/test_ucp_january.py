@@ -65,7 +65,7 @@ async def test_tickets_are_bought_and_the_old_way_of_signing_moves_the_order(
         url = f"{product.world.tickets}/_sim/orders/{order['merchant_order_id']}"
         headers = {"Authorization": f"Bearer {MERCHANT_KEY}"}
         await http.post(url, headers=headers, json={"status": "delivered"})
-    await eventually(lambda: state(product, order), "fulfilled", within_s=10)
+    await eventually(lambda: state(product, order), "fulfilled", within_s=60)
 
 
 def event(order: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:

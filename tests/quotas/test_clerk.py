@@ -176,7 +176,7 @@ async def test_a_knot_of_locks_is_undone_and_each_turn_is_still_decided_once(off
         await other.execute(lock, {"name": "light"})
         asks = [Ask(f"t{n}", by, ("light", "reasoning")[n % 2]) for n in range(10)]
         decided = asyncio.gather(*(office.clerk.reserve(ask) for ask in asks))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (await other.execute(stuck)).scalar_one():
                 pass
         await other.execute(lock, {"name": "reasoning"})  # the batch has this one, and is given up

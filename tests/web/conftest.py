@@ -59,13 +59,13 @@ def base_url(stand_in: StandIn) -> Iterator[str]:
     listening = listen("127.0.0.1", 0)
     thread = threading.Thread(target=lambda: asyncio.run(_serve(server, listening)))
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not server.started and time.monotonic() < deadline:
         threading.Event().wait(0.01)
     yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     server.should_exit = True
     server.force_exit = True
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     listening.close()
     assert not thread.is_alive(), "the stand-in did not stop"
 

@@ -2,7 +2,8 @@
 
 from playwright.async_api import Locator, Page, expect
 
-PATIENCE_MS = 15_000
+# For every expectation: how slow a machine may be, not how slow the page.
+expect.set_options(timeout=60_000)
 
 
 async def enter(page: Page, base_url: str, key: str | None = None) -> None:
@@ -14,18 +15,16 @@ async def enter(page: Page, base_url: str, key: str | None = None) -> None:
         await page.get_by_text("Sign in with a key").click()
         await page.get_by_label("Your key").fill(key)
         await page.get_by_role("button", name="Sign in", exact=True).click()
-    await expect(page.get_by_label("Your message")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.get_by_label("Your message")).to_be_visible()
 
 
-async def ask(
-    page: Page, text: str, *, patience_ms: float = PATIENCE_MS, label: str = "Your message"
-) -> Locator:
+async def ask(page: Page, text: str, *, label: str = "Your message") -> Locator:
     """Types, presses Enter and waits until the answer is complete. Gives back the turn."""
     before = await page.locator("article.turn").count()
     await page.get_by_label(label).fill(text)
     await page.get_by_label(label).press("Enter")
     turn = page.locator("article.turn").nth(before)
-    await expect(turn).to_have_attribute("aria-busy", "false", timeout=patience_ms)
+    await expect(turn).to_have_attribute("aria-busy", "false")
     return turn
 
 
@@ -37,7 +36,7 @@ async def choose(page: Page, title: str) -> Locator:
 
 async def sheet(page: Page) -> Locator:
     opened = page.get_by_role("dialog", name="Check and confirm")
-    await expect(opened).to_be_visible(timeout=PATIENCE_MS)
+    await expect(opened).to_be_visible()
     return opened
 
 
@@ -52,7 +51,7 @@ async def give_details(opened: Locator) -> None:
         "City": "Berlin",
         "Country (two letters)": "de",
     }
-    await expect(opened.get_by_label("First name")).to_be_visible(timeout=PATIENCE_MS)
+    await expect(opened.get_by_label("First name")).to_be_visible()
     for label, value in answers.items():
         field = opened.get_by_label(label, exact=True)
         if await field.count():
@@ -67,13 +66,13 @@ def pay_button(opened: Locator) -> Locator:
 async def armed(opened: Locator) -> Locator:
     """The pay button, once it may be pressed."""
     button = pay_button(opened)
-    await expect(button).to_have_attribute("aria-disabled", "false", timeout=PATIENCE_MS)
+    await expect(button).to_have_attribute("aria-disabled", "false")
     return button
 
 
-async def confirm(page: Page, opened: Locator, *, patience_ms: float = PATIENCE_MS) -> Locator:
+async def confirm(page: Page, opened: Locator) -> Locator:
     """Pays what the sheet shows. Gives back the newest receipt in the conversation."""
     await (await armed(opened)).click()
     receipt = page.locator("section.receipt").last
-    await expect(receipt.get_by_text("Placed")).to_be_visible(timeout=patience_ms)
+    await expect(receipt.get_by_text("Placed")).to_be_visible()
     return receipt
