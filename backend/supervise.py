@@ -329,7 +329,8 @@ async def serve(
 ) -> None:
     """Serves until cancelled, then lets running requests end within `REQUESTS_GRACE_S`.
 
-    `break_off` ends in good order what may run for longer than that, such as answers that stream.
+    `break_off` first ends in good order what may run for longer than that, such as answers that
+    stream; it has an end of its own.
 
     `proxies`: the addresses, by commas, whose word on who a request is from is taken. Without any
     nobody's is: limits by address would otherwise be a header's to lift.
@@ -341,7 +342,7 @@ async def serve(
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies or None,
-        timeout_graceful_shutdown=REQUESTS_GRACE_S,
+        timeout_graceful_shutdown=REQUESTS_GRACE_S if break_off is None else None,
     )
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
@@ -352,10 +353,20 @@ async def serve(
         server.should_exit = True
         if break_off is not None:
             await break_off()
+            await _let_end(server, serving)
         await serving
         raise
     if not server.started:
         raise StartFailed("The application did not start: see the lines above.")
+
+
+async def _let_end(server: uvicorn.Server, serving: "asyncio.Task[None]") -> None:
+    """uvicorn's own limit would count from the signal on, and cut what is still being settled."""
+    _, late = await asyncio.wait({serving}, timeout=REQUESTS_GRACE_S)
+    for request in list(server.server_state.tasks) if late else ():
+        request.cancel()
+    _, late = await asyncio.wait({serving}, timeout=REQUESTS_GRACE_S)
+    server.force_exit = bool(late)
 
 
 def until_stopped(work: Coroutine[Any, Any, None]) -> None:

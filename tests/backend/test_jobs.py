@@ -117,3 +117,4 @@ async def test_a_sweep_that_fails_or_waits_keeps_no_other_waiting(world):
 
     async with asyncio.timeout(30):
         await jobs.sweep(world.till, [broken, waiting, last])
+    assert done.is_set()

@@ -56,6 +56,8 @@ async def catalogued(product: Product, tmp_path: Path) -> AsyncIterator[Catalogu
     yield Catalogued(product, tmp_path)
     product.app.state.chat.seats.catalogue = Catalogue.read(SHIPPED)
     product.app.state.models.catalogue = Catalogue.read(SHIPPED)
+    async with product.database.transaction() as session:
+        await session.execute(text("DELETE FROM restored_model"))  # or it is read from there again
     product.app.state.chat.seats.restored = frozenset()
     product.app.state.models.health.pulses.clear()
 
