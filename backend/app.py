@@ -47,7 +47,7 @@ from backend.api import (
 )
 from backend.auth import UserAccount
 from backend.catalogue import Catalogue as Shelves
-from backend.chat import finish
+from backend.chat import finish, stay
 from backend.database import Database
 from backend.desk import PersonDesk
 from backend.hits import Hits
@@ -196,7 +196,7 @@ async def _build(
     _build_counter(state, settings, plans)
     state.chat.seats.restored = await _restored(state.database)
     queue = _queue(state, hits)
-    for task in (jobs.worker(queue), *_followed(state)):
+    for task in (jobs.worker(queue), stay(state.chat), *_followed(state)):
         stack.push_async_callback(_stop, asyncio.create_task(task))
 
 

@@ -65,7 +65,8 @@ async def play(chat: Chat, request: Request) -> AsyncGenerator[TurnEvent, None]:
     events: asyncio.Queue[Event | None] = asyncio.Queue()
     noted = Noted(tally, chat.routers.pick(request.user.id))
     running = asyncio.create_task(_run(chat, request, turn, noted, events))
-    under_way = UnderWay(chat, running, partial(_end, chat, request, turn, noted, running))
+    close = partial(_end, chat, request, turn, noted, running)
+    under_way = UnderWay(chat, tally.turn_id, running, close)
     try:
         yield Opened(tally.turn_id, request.thread.id if request.thread else None)
         while (event := await events.get()) is not None:
@@ -90,8 +91,9 @@ class Noted:
 class UnderWay:
     """A turn that runs. Its reader may end it and so may a server that stops; it ends once."""
 
-    def __init__(self, chat: Chat, running: asyncio.Task[None], close: Close) -> None:
+    def __init__(self, chat: Chat, turn_id: str, running: asyncio.Task[None], close: Close) -> None:
         self.chat = chat
+        self.turn_id = turn_id
         self.stopped = False
         self._running = running
         self._close = close
@@ -104,6 +106,18 @@ class UnderWay:
             self._ending = _kept(self._close())
             self._ending.add_done_callback(lambda _: _under_way.discard(self))
         return self._ending
+
+
+async def stay(chat: Chat) -> None:
+    """The threads of turns that run here stay theirs, however long an answer takes. For ever."""
+    while True:
+        await asyncio.sleep(threads.LEASE.total_seconds() / 5)
+        running = [one.turn_id for one in _under_way if one.chat is chat]
+        try:
+            async with chat.database.transaction() as session:
+                await threads.hold(session, running)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("threads_not_held", turns=len(running), detail=type(error).__name__)
 
 
 async def finish(chat: Chat, *, within_s: float = 5.0) -> None:
@@ -287,11 +301,13 @@ async def _write(
 ) -> None:
     for call, price in bill.calls:
         session.add(_call_row(tally.turn_id, call, price))
-    await session.execute(
-        update(TurnRow)
-        .where(col(TurnRow.id) == tally.turn_id, col(TurnRow.state) == "open")
-        .values(state=state, quota=quota, **_written(tally, bill, quota))
-    )
+    figures = _figures(tally, bill, quota) | {"state": state, "quota": quota}
+    ours = (col(TurnRow.id) == tally.turn_id, col(TurnRow.state) == "open")
+    heard = update(TurnRow).where(*ours, ~col(TurnRow.forgotten)).returning(col(TurnRow.id))
+    written = await session.execute(heard.values(**figures, **_words(tally)))
+    if written.scalar_one_or_none() is None:
+        # Meanwhile the person had the conversation deleted, or themselves.
+        await session.execute(update(TurnRow).where(*ours).values(**figures))
     if request.thread is not None:
         await threads.leave(session, request.thread.id, tally.turn_id)
 
@@ -315,13 +331,18 @@ def _owed(request: Request, tally: Tally) -> bool:
     return next(role for role in ROLES if role in (given, owed)) == given
 
 
-def _written(tally: Tally, bill: Bill, quota: dict[str, Any]) -> dict[str, Any]:
-    usage = bill.usage
+def _words(tally: Tally) -> dict[str, Any]:
     return {
         "answer": mask_cards("".join(tally.text)),
         "memory": tally.memory,
         "cards": tally.cards,
         "interrupts": tally.interrupts,
+    }
+
+
+def _figures(tally: Tally, bill: Bill, quota: dict[str, Any]) -> dict[str, Any]:
+    usage = bill.usage
+    return {
         "charged": quota.get("charged", {}),
         "cost_usd_micros": bill.usd_micros,
         "price_version": bill.price_version,

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import auth, cards, checkout, income, orders, subscribers, threads
+from backend import auth, cards, checkout, idempotency, income, orders, subscribers, threads
 from backend.auth import UserAccount
 from backend.queue import enqueue
 from backend.subscribers import BillingPayment
@@ -48,6 +48,7 @@ async def erase(session: AsyncSession, user_id: str) -> None:
     """One transaction; afterwards no key, session or row leads to the person."""
     await auth.revoke(session, user_id)
     await checkout.forget(session, user_id)
+    await idempotency.forget(session, user_id)
     if await cards.forget(session, user_id):
         await enqueue(session, cards.REFRESH, args={"user_id": user_id})
     await subscribers.close(session, user_id)

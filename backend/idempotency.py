@@ -6,6 +6,7 @@ a lease that runs out. Money does not rely on this table: purchases and refunds 
 their own rows. This spares the caller a second answer, not a second charge.
 """
 
+import asyncio
 import hashlib
 import json
 import secrets
@@ -16,10 +17,12 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast
 
 import rfc8785
+import structlog
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy import LargeBinary, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
 
@@ -37,11 +40,17 @@ from backend.errors import (
 from backend.streams import Streamed
 from backend.vault import Vault, VaultError
 
+log = structlog.get_logger()
+# Tasks that nobody else holds.
+_tasks: set[asyncio.Task[None]] = set()
+
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(hours=48)
 KEY_MAX = 255
 RETRY_AFTER_S = 2
-# Answers about who is asking or how often say nothing about the request itself.
+LONGEST = timedelta(minutes=30)  # no request takes longer
+_RENEWALS = 3  # in each lease
+# Answers about who is asking or how often, or "not now", say nothing about the request itself.
 _NOT_KEPT = frozenset({401, 403, 429})
 _OWN_HEADERS = frozenset({"content-length", "x-request-id", "set-cookie", "date", "server"})
 _BYTES: Any = LargeBinary()
@@ -131,6 +140,20 @@ async def _earlier(session: AsyncSession, *, scope: str, key: str, request_hash:
     return Kept(row.status, row.headers, row.body)
 
 
+async def renew(session: AsyncSession, *, scope: str, key: str, token: str) -> None:
+    """The request still runs: its claim holds on."""
+    await session.execute(
+        update(IdempotencyRow)
+        .where(
+            col(IdempotencyRow.scope) == scope,
+            col(IdempotencyRow.key) == key,
+            col(IdempotencyRow.claim) == token,
+            col(IdempotencyRow.status).is_(None),
+        )
+        .values(lease_until=func.now() + LEASE)
+    )
+
+
 async def keep(session: AsyncSession, *, scope: str, key: str, token: str, answer: Kept) -> None:
     """Store the answer under a claim that is still ours."""
     await session.execute(
@@ -156,11 +179,58 @@ async def drop(session: AsyncSession, *, scope: str, key: str, token: str) -> No
     )
 
 
+async def forget(session: AsyncSession, caller: str) -> None:
+    """All that was ever answered to this caller."""
+    theirs = col(IdempotencyRow.scope).startswith(f"{caller} ", autoescape=True)
+    await session.execute(delete(IdempotencyRow).where(theirs))
+
+
 async def forget_old(session: AsyncSession) -> None:
     """Keys are kept for two days; the contract promises one."""
     await session.execute(
         delete(IdempotencyRow).where(col(IdempotencyRow.created_at) < func.now() - KEPT)
     )
+
+
+class Held:
+    """A claim whose request runs here: it stays ours until the answer is kept or given up.
+
+    Only a process that died lets it run out, or a request that takes longer than any may.
+    """
+
+    def __init__(self, database: Database, at: Mapping[str, str]) -> None:
+        self._database = database
+        self._at = at
+        self._renewing = _task(self._renew())
+
+    async def end(self, answer: Kept | None) -> None:
+        """Keep this answer; None gives the claim up. It happens although the caller is cancelled:
+        a web server cancels at each await once a reader has left."""
+        self._renewing.cancel()
+        await asyncio.shield(_task(self._write(answer)))
+
+    async def _write(self, answer: Kept | None) -> None:
+        async with self._database.transaction() as session:
+            if answer is None:
+                await drop(session, **self._at)
+            else:
+                await keep(session, answer=answer, **self._at)
+
+    async def _renew(self) -> None:
+        for _ in range(LONGEST // LEASE * _RENEWALS):
+            await asyncio.sleep(LEASE.total_seconds() / _RENEWALS)
+            try:
+                async with self._database.transaction() as session:
+                    await renew(session, **self._at)
+            except (SQLAlchemyError, OSError) as error:  # two more come before it runs out
+                log.warning("claim_not_renewed", detail=type(error).__name__)
+
+
+def _task(work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    task = asyncio.create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
 
 
 class IdempotentRoute(APIRoute):
@@ -205,14 +275,13 @@ async def _once(request: Request, original: Handler, key: str) -> Response:
     if isinstance(claimed, Kept):
         headers = dict(claimed.headers) | {"Idempotent-Replayed": "true"}
         return Response(_opened(request, claimed.body), claimed.status, headers)
-    at["token"] = claimed
+    held = Held(database, {**at, "token": claimed})
     try:
         response = await _answered(request, original)
     except BaseException:
-        async with database.transaction() as session:
-            await drop(session, **at)
+        await held.end(None)
         raise
-    return await _kept(request, response, at)
+    return await _kept(request, response, held)
 
 
 def _opened(request: Request, sealed: bytes) -> bytes:
@@ -231,7 +300,7 @@ async def _answered(request: Request, original: Handler) -> Response:
     try:
         return await original(request)
     except AppError as error:
-        if error.status >= 500 or error.status in _NOT_KEPT:
+        if error.status >= 500 or error.status in _NOT_KEPT or "Retry-After" in error.headers:
             raise
         handlers, _ = request.scope["starlette.exception_handlers"]
         found = (handlers[kind] for kind in type(error).__mro__ if kind in handlers)
@@ -242,17 +311,21 @@ async def _answered(request: Request, original: Handler) -> Response:
         return answer
 
 
-async def _kept(request: Request, response: Response, at: Mapping[str, str]) -> Response:
-    database: Database = request.app.state.database
+async def _kept(request: Request, response: Response, held: Held) -> Response:
     if isinstance(response, Streamed):
+        told: list[str] = []
         pieces = cast(AsyncGenerator[str, None], response.body_iterator)
-        response.body_iterator = _recorded(request, response, pieces, at)
+        response.body_iterator = _noted(pieces, told)
+
+        async def ended() -> None:
+            whole = "".join(told).encode() if response.whole else None
+            await held.end(None if whole is None else _sealed(request, response, whole))
+
+        response.ended = ended
         return response
-    async with database.transaction() as session:
-        if response.status_code >= 500 or response.status_code in _NOT_KEPT:
-            await drop(session, **at)
-        else:
-            await keep(session, answer=_sealed(request, response, bytes(response.body)), **at)
+    passes = response.status_code >= 500 or response.status_code in _NOT_KEPT
+    answer = None if passes else _sealed(request, response, bytes(response.body))
+    await held.end(answer)
     return response
 
 
@@ -262,24 +335,8 @@ def _sealed(request: Request, response: Response, body: bytes) -> Kept:
     return Kept(response.status_code, headers, vault.wrap(body))
 
 
-async def _recorded(
-    request: Request,
-    response: Streamed,
-    pieces: AsyncGenerator[str, None],
-    at: Mapping[str, str],
-) -> AsyncGenerator[str, None]:
-    """The stream as it is, kept when it is whole; the claim holds off a second one until then."""
-    database: Database = request.app.state.database
-    told: list[str] = []
-    try:
-        async with aclosing(pieces) as all_pieces:
-            async for piece in all_pieces:
-                told.append(piece)
-                yield piece
-    finally:
-        async with database.transaction() as session:
-            if response.whole:
-                answer = _sealed(request, response, "".join(told).encode())
-                await keep(session, answer=answer, **at)
-            else:
-                await drop(session, **at)
+async def _noted(pieces: AsyncGenerator[str, None], told: list[str]) -> AsyncGenerator[str, None]:
+    async with aclosing(pieces) as all_pieces:
+        async for piece in all_pieces:
+            told.append(piece)
+            yield piece

@@ -139,7 +139,7 @@ async def later(
     `wait_s`: how long the other side wants to be left alone at least.
     """
     attempts = work.attempts + 1
-    delay = max(wait_s, min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S))
+    delay = max(wait_s, min(_FIRST_DELAY_S * 2 ** min(work.attempts, 16), _LAST_DELAY_S))
     inline = delay <= _INLINE_DELAY_S
     timing = (
         _renewed()

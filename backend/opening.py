@@ -28,8 +28,9 @@ async def open_turn(chat: Chat, request: Request, turn_id: str) -> Turn:
     async with chat.database.transaction() as session:
         past: list[TurnRow] = []
         if request.thread is not None:
-            past = await threads.history(session, request.thread.id)
+            # First: whoever had it until now has written what was said.
             await threads.occupy(session, request.thread, turn_id)
+            past = await threads.history(session, request.thread.id)
             await _check_owed(session, request)
             if not request.thread.title:
                 await session.execute(

@@ -78,7 +78,7 @@ async def _intend(till: Till, work: OrderRefund, **known: Any) -> OrderRefund | 
 async def _later(till: Till, work: OrderRefund, *, wait_s: float = 0.0) -> OrderRefund | None:
     """Try again after a growing pause, and not before the other side wants to be asked."""
     attempts = work.attempts + 1
-    delay = max(wait_s, min(_FIRST_DELAY_S * 2**work.attempts, _LAST_DELAY_S))
+    delay = max(wait_s, min(_FIRST_DELAY_S * 2 ** min(work.attempts, 16), _LAST_DELAY_S))
     inline = delay <= _INLINE_DELAY_S
     due = func.now() + timedelta(seconds=delay)
     standing = {} if inline else {"lease": None, "lease_until": None, "next_drive_at": due}

@@ -162,9 +162,10 @@ class Seats:
     ) -> list[Mapping[str, Any]]:
         """The newest messages that the largest window holds. The newest one always stays."""
         largest = max(self.window(name) for name in self.listed())
-        kept: list[Mapping[str, Any]] = []
+        needed, first = conversation_bound([], tools) + ANSWER_ROOM, len(messages)
         for message in reversed(messages):
-            if kept and conversation_bound([message, *kept], tools) + ANSWER_ROOM > largest:
+            needed += conversation_bound([message])
+            if needed > largest and first < len(messages):
                 break
-            kept.insert(0, message)
-        return kept
+            first -= 1
+        return list(messages[first:])

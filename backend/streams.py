@@ -1,6 +1,6 @@
 """A response that is sent piece by piece, and knows whether all of it was."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import cast
 
@@ -13,11 +13,16 @@ class Streamed(StreamingResponse):
     when the garbage is collected, and the model would go on until then.
 
     `whole` is set by its generator when it has told all there is, and nothing went wrong: only then
-    may the answer be given again.
+    may the answer be given again. `ended` is called however it ended, even before its first piece.
     """
 
     whole = False
+    ended: Callable[[], Awaitable[None]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(cast(AsyncGenerator[str, None], self.body_iterator)):
-            await super().__call__(scope, receive, send)
+        try:
+            async with aclosing(cast(AsyncGenerator[str, None], self.body_iterator)):
+                await super().__call__(scope, receive, send)
+        finally:
+            if self.ended is not None:
+                await self.ended()

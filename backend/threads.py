@@ -5,6 +5,7 @@ turn at a time runs in a thread; a crashed one gives the thread back when its le
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
     and_,
     exists,
+    false,
     func,
     literal_column,
     or_,
@@ -24,7 +26,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, SQLModel, col
@@ -59,7 +61,10 @@ Index("thread_client", col(Thread.user_id), col(Thread.client_id), unique=True)
 
 
 class TurnRow(SQLModel, table=True):
-    """`state`: open → done | failed | aborted. `memory` is the agent's note to itself."""
+    """`state`: open → done | failed | aborted. `memory` is the agent's note to itself.
+
+    `forgotten`: its words went while it may still have been answered; none are written any more.
+    """
 
     __tablename__ = "turn"
     __table_args__ = (
@@ -112,6 +117,7 @@ class TurnRow(SQLModel, table=True):
     rating: str | None = None
     wrong_route: bool = False
     preferred: str | None = None
+    forgotten: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     created_at: datetime = Field(default_factory=func.now, sa_type=MOMENT)
     closed_at: datetime | None = Field(default=None, sa_type=MOMENT)
     flagged_at: list[datetime] = Field(
@@ -125,6 +131,7 @@ WORDLESS: Mapping[str, Any] = {
     "answer": "",
     "memory": "",
     "interrupts": [],
+    "forgotten": True,
     "cards": literal_column(
         "(SELECT COALESCE(jsonb_agg(jsonb_build_object('activity', c.shown -> 'activity', 'items',"
         " jsonb_build_array())), '[]') FROM jsonb_array_elements(cards) AS c(shown))"
@@ -167,13 +174,14 @@ async def thread(session: AsyncSession, user_id: str, thread_id: str) -> Thread:
 
 async def thread_for_client(session: AsyncSession, user_id: str, client_id: str) -> Thread:
     """The thread an AG-UI client means, made on its first run."""
-    try:
+    with suppress(NotFound):
         return await thread(session, user_id, client_id)
-    except NotFound:
-        made = Thread(user_id=user_id, client_id=client_id)
-        session.add(made)
-        await session.flush()
-        return made
+    made = insert(Thread).values(
+        id=new_id("thr"), user_id=user_id, client_id=client_id, title="",
+        created_at=func.now(), updated_at=func.now(),
+    )  # fmt: skip
+    await session.execute(made.on_conflict_do_nothing())  # by another run at the same moment
+    return await thread(session, user_id, client_id)
 
 
 async def threads(
@@ -301,6 +309,15 @@ async def occupy(session: AsyncSession, of: Thread, turn_id: str) -> None:
             code="turn_in_flight",
             headers={"Retry-After": "2"},
         )
+
+
+async def hold(session: AsyncSession, turn_ids: Sequence[str]) -> None:
+    """The process that answers these turns lives: their threads stay taken."""
+    await session.execute(
+        update(Thread)
+        .where(col(Thread.running_turn_id).in_(turn_ids))
+        .values(running_until=func.now() + LEASE)
+    )
 
 
 async def leave(session: AsyncSession, thread_id: str, turn_id: str) -> None:

@@ -26,6 +26,7 @@ from backend.turn import Chat
 router = APIRouter(tags=["AG-UI"], route_class=IdempotentRoute)
 
 DECISIONS_MAX = 20
+ID_MAX = 255
 
 
 @router.post(
@@ -40,6 +41,10 @@ async def run_agent(body: RunAgentInput, request: Request, who: UserKey) -> Resp
         check_json([body.thread_id, body.run_id, *(entry.payload for entry in body.resume or ())])
     except ValueError as error:
         raise BadRequest(str(error)) from error
+    if max(len(body.thread_id), len(body.run_id)) > ID_MAX:
+        raise Unprocessable(
+            f"threadId, runId: at most {ID_MAX} characters each", code="invalid_request"
+        )
     if body.resume:
         resolved = [resuming.Resume(e.interrupt_id, e.status, e.payload) for e in body.resume]
         if len(resolved) > DECISIONS_MAX:

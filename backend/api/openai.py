@@ -26,7 +26,7 @@ from backend.chat import play
 from backend.errors import AppError, ModelFailed
 from backend.streams import Streamed
 from backend.turn import Chat, Closed, Opened, TurnEvent
-from graphs.state import Routed, TextDelta, ToolCallDelta
+from graphs.state import Called, Routed, TextDelta, ToolCallDelta
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"description": "OpenAI's error object", "content": {"application/json": {}}}
@@ -110,7 +110,7 @@ class Answer:
                 self.id = "chatcmpl-" + event.turn_id.removeprefix("trn_")
             elif isinstance(event, Routed):
                 self.routed = event
-            else:
+            elif not isinstance(event, Called):  # a judge was called, say: that is no answer yet
                 self.first = event
                 return
         raise ModelFailed("The model ended without an answer; nothing was charged")

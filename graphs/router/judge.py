@@ -92,7 +92,7 @@ class Judge:
             self._model, _messages(ask), _SCHEMA, max_tokens=12, timeout_s=left
         )
         kind = (filled or {}).get("kind")
-        if kind not in _ROLES:
+        if not isinstance(kind, str) or kind not in _ROLES:
             self._rest()
             return careful(route), Called(self._model, usage, by="judge")
         self._rest_s = REST_S

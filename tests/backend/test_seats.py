@@ -1,11 +1,15 @@
 """Any conversation gets a model that holds it, or is refused: no window is ever too small."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.seats import ANSWER_ROOM, ContextTooLong, Seat, Seats
 from integrations.models import ROLES, Catalogue, Model
 from integrations.models import Seat as Chair
+from integrations.tokens import conversation_bound
 
 WINDOWS = st.integers(512, 9_000)
 
@@ -59,3 +63,35 @@ def test_a_pinned_stand_in_spends_its_own_roles_allowance():
     assert room.role_of("light", "light") == "light"
     assert room.role_of("light_mini", "reasoning") == "light_mini"
     assert room.role_of("spare", "agent") == "light"  # it has no role of its own
+
+
+@given(
+    st.lists(st.text(max_size=400), min_size=1, max_size=30),
+    st.integers(1_024, 9_000),
+)
+def test_the_newest_messages_that_fit_are_kept_and_the_newest_one_always(
+    said: list[str], window: int
+):
+    messages = [{"role": "user", "content": text} for text in said]
+    kept = seats([window] * 5).trim(messages, [])
+    assert kept == messages[-len(kept) :] != []
+    fits = [n for n in range(1, len(said) + 1) if _needed(messages[-n:]) <= window]
+    assert len(kept) == max(fits, default=1)
+
+
+def _needed(messages: Sequence[Mapping[str, Any]]) -> int:
+    return conversation_bound(messages) + ANSWER_ROOM
+
+
+def test_a_long_history_is_read_once_and_not_once_a_message():
+    messages = [{"role": "user", "content": "word " * 400} for _ in range(200)]
+    reads = 0
+
+    class Counted(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            nonlocal reads
+            reads += 1
+            return super().get(key, default)
+
+    assert len(seats([2_000_000] * 5).trim([Counted(m) for m in messages], [])) == 200
+    assert reads == 200
