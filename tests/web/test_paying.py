@@ -1,7 +1,7 @@
 """Buying and booking on the page, in a real browser: what pays, and what must not."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.web import journey
 from tests.web.soundness import sound
@@ -24,6 +24,24 @@ async def test_a_purchase_from_card_to_receipt(
     receipt = await journey.confirm(page, opened)
     await expect(receipt).to_contain_text("FW-2041")
     assert [paid["amount"] for paid in stand_in.payments] == [13_400]
+
+
+async def test_a_receipt_that_could_not_be_fetched_is_fetched_again(
+    page: Page, base_url: str, stand_in: StandIn
+) -> None:
+    asked: list[str] = []
+
+    async def first_in_a_tunnel(route: Route) -> None:
+        asked.append(route.request.url)
+        await (route.abort() if len(asked) == 1 else route.continue_())
+
+    await page.route("**/assets/receipt-*.js", first_in_a_tunnel)
+    await journey.enter(page, base_url)
+    await journey.ask(page, "I need a tent")
+    opened = await journey.choose(page, "Trail Nest 2 tent")
+    await journey.give_details(opened)
+    await expect(await journey.confirm(page, opened)).to_contain_text("FW-2041")
+    assert len(asked) > 1
 
 
 async def test_the_price_so_far_is_named_before_the_shop_knows_where_it_goes(
