@@ -101,7 +101,7 @@ async def test_a_verdict_cannot_lead_into_commerce_against_the_classifier() -> N
     assert made.kind == "casual"
 
 
-@pytest.mark.parametrize("answer", [None, "banking", 7])
+@pytest.mark.parametrize("answer", [None, "banking", 7, ["complex"], {}])
 async def test_nonsense_goes_up_in_quality_and_buys_nothing(answer: object) -> None:
     hard = route(alternatives=("complex", "commercial"))
     made, _ = await Judge("light").settle(ASK, hard, SmallModel(answer))

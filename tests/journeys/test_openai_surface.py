@@ -1,11 +1,14 @@
 """`/v1` as an outside client meets it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from graphs.state import Called
+from integrations.models import Usage
 from tests.journeys.conftest import Product
 from tests.servers import eventually, until
 
@@ -159,6 +162,42 @@ async def test_a_failing_model_is_a_502_and_costs_nothing(product):
         assert answer.status_code == 502
         assert answer.json()["error"]["code"] == "model_failed"
         assert _used((await http.get("/api/quota")).json()) == before
+
+
+class AlwaysJudged:
+    """Every turn is looked at by a small model first."""
+
+    async def settle(self, _ask: Any, route: Any, _models: Any) -> tuple[Any, Called]:
+        return route, Called("gpt-5-nano", Usage(10, 0, 5, 0), by="judge")
+
+
+@pytest.fixture
+def judged(product):
+    chat = product.app.state.chat
+    product.app.state.chat = replace(chat, judge=AlwaysJudged())
+    product.app.state.models.health.pulses.clear()
+    yield
+    product.app.state.chat = chat
+    product.app.state.models.health.pulses.clear()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_after_a_judge_too_the_model_that_answered_is_named(product, judged, stream):
+    product.model.failing = {"gpt-5-mini": 503}
+    async with product.client("pro") as http:
+        answer = await http.post("/v1/chat/completions", json={**HELLO, "stream": stream})
+    first = answer.text.split("\n")[0].removeprefix("data: ")
+    said = json.loads(first if stream else answer.text)
+    assert answer.headers["x-emptor-model"] == said["model"] == said["route"]["model"]
+    assert product.model.asked[-1]["model"] == said["model"] != "gpt-5-mini"
+    assert said["route"]["instead_of"] == "gpt-5-mini"
+
+
+async def test_after_a_judge_too_a_failure_has_its_status(product, judged):
+    product.model.fail_status = 503
+    async with product.client("pro") as http:
+        answer = await http.post("/v1/chat/completions", json={**HELLO, "stream": True})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "model_unavailable")
 
 
 async def _light(http: httpx.AsyncClient) -> tuple[int, int]:
