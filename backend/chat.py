@@ -230,10 +230,11 @@ async def _watched(chat: Chat) -> None:
 def _model_failed(error: ModelUnavailable) -> AppError:
     """Busy or still loading passes (503), a request that no model takes is its sender's (400);
     anything else is the model's failure (502)."""
-    said = error.detail.rstrip(".")
+    said = error.told.rstrip(".")
     if not error.passing:
         code = "context_length_exceeded" if decisions.too_long(error) else "invalid_request"
-        return BadRequest(f"The model refused the request: {said}. Nothing was charged", code=code)
+        why = error.detail.rstrip(".")  # only the provider can say what is wrong with the request
+        return BadRequest(f"The model refused the request: {why}. Nothing was charged", code=code)
     if error.status in (429, 503):
         return Unavailable(
             f"The model cannot answer now: {said}. Nothing was charged; try again shortly",

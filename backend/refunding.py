@@ -217,10 +217,11 @@ async def _not_paid_back(
 async def _finish(till: Till, work: OrderRefund) -> OrderRefund | None:
     """Refund, order, events and ledger in one transaction."""
     async with till.database.transaction() as session:
-        if await _stop(session, work, state="completed") is None:
-            return None
+        # The order first, as whoever begins a refund does: two orders of locks would be a knot.
         query = select(PurchaseOrder).where(col(PurchaseOrder.id) == work.order_id)
         order = (await session.execute(query.with_for_update())).scalar_one()
+        if await _stop(session, work, state="completed") is None:
+            return None
         back = work.money
         if order.settlement != "platform":  # the merchant may have told it before
             back = min(back, order.remaining)

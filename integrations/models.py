@@ -62,13 +62,20 @@ _PASSING = frozenset({401, 403, 404, 408, 409, 425, 429})  # a key, a name, a qu
 
 class ModelUnavailable(Exception):
     """The model did not answer or broke off. `status` is its HTTP status where there was one, and
-    `retry_after_s` what a busy one asked for."""
+    `retry_after_s` what a busy one asked for. `detail` may be the provider's own words, in which
+    some repeat the key; `told` is what others than the operator may read."""
 
     def __init__(
-        self, detail: str, *, status: int | None = None, retry_after_s: int | None = None
+        self,
+        detail: str,
+        *,
+        told: str | None = None,
+        status: int | None = None,
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.told = told or detail
         self.status = status
         self.retry_after_s = retry_after_s
 
@@ -213,6 +220,7 @@ class ChatModels:
             wait = error.response.headers.get("retry-after", "")
             refused = ModelUnavailable(
                 error.message,
+                told=f"it answered with status {error.status_code}",
                 status=error.status_code,
                 retry_after_s=int(wait) if wait.isdecimal() else None,
             )
@@ -221,7 +229,8 @@ class ChatModels:
             raise refused from error
         except (openai.APIError, httpx.HTTPError) as error:
             self.health.failed(name, type(error).__name__)
-            raise ModelUnavailable(str(error) or type(error).__name__) from error
+            detail = str(error) or type(error).__name__
+            raise ModelUnavailable(detail, told="the connection to it failed") from error
         except _UNREADABLE as error:  # a page of HTML, half a line of JSON, numbers that are none
             if ended is not None:  # all was said, and only what it used cannot be read
                 return

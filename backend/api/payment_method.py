@@ -2,19 +2,30 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from backend.api.strict import Strict
 from backend.errors import Unprocessable
+from backend.masking import mask_cards
 from backend.till import Till
 from integrations.payments import Method
+
+
+def _no_number(token: str) -> str:
+    if mask_cards(token) != token:
+        raise ValueError("a card number is never sent here")
+    return token
 
 
 class Card(Strict):
     """`token` is a payment method id of the processor. A card number is never sent here."""
 
     type: Literal["card"]
-    token: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_]+$")]
+    token: Annotated[
+        str,
+        Field(min_length=1, max_length=200, pattern=r"^[A-Za-z]+_[A-Za-z0-9_]+$"),
+        AfterValidator(_no_number),
+    ]
 
 
 class Saved(Strict):

@@ -293,6 +293,8 @@ async def test_half_a_surrogate_pair_is_refused(place):
     [
         {"type": "card"},
         {"type": "card", "token": "4242 4242 4242 4242"},
+        {"type": "card", "token": "4242424242424242"},
+        {"type": "card", "token": "pm_4242424242424242"},
         {"type": "card", "token": "pm_1", "amount": 1},
         {"type": "cash", "token": "pm_1"},
         {"type": "saved"},
@@ -302,6 +304,7 @@ async def test_half_a_surrogate_pair_is_refused(place):
 async def test_a_payment_method_of_another_shape_is_refused(place, method):
     answer = await place.confirm(await place.quoted(), method=method)
     assert answer.status_code == 422
+    assert "4242" not in answer.text
     assert place.world.payments.charges == {}
 
 

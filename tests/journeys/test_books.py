@@ -1,5 +1,6 @@
 """Statements and reconciliation: what merchants and operators read agrees with what happened."""
 
+import asyncio
 import csv
 import io
 import secrets
@@ -132,3 +133,20 @@ async def test_an_order_that_was_tampered_with_is_named_and_becomes_an_incident(
             await session.execute(bend, {"by": -7, "id": order["id"]})
             await incidents.resolve(session, "books_differ", subject=order["id"])
     assert (await reconciled(product))["ok"] is True
+
+
+async def test_refunds_of_one_order_at_once_never_stand_in_each_others_way(product: Product):
+    order = await bought(product)
+
+    async def refund(http: httpx.AsyncClient) -> int:
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        path = f"/merchant/v1/orders/{order['id']}/refund"
+        return (await http.post(path, json={"amount": 10}, headers=key)).status_code
+
+    said = []
+    async with merchant(product, "mer_demo_tickets") as http:
+        for _ in range(6):
+            said += await asyncio.gather(*(refund(http) for _ in range(12)))
+        shown = (await http.get(f"/merchant/v1/orders/{order['id']}")).json()
+    assert set(said) <= {200, 409}
+    assert shown["refunded"] == 10 * said.count(200) > 0
