@@ -242,10 +242,13 @@ async def newest(session: AsyncSession, *, user_id: str, limit: int) -> Sequence
 
 
 async def forget(session: AsyncSession, user_id: str) -> None:
-    """Erasure: names, addresses and evidence go; amounts and hashes stay, as the books must."""
+    """Erasure: names, addresses and evidence go; amounts and hashes stay, as the books must.
+
+    What is being paid or placed just now keeps what its next step needs, and loses it at its end.
+    """
     await session.execute(
         update(Checkout)
-        .where(col(Checkout.user_id) == user_id)
+        .where(col(Checkout.user_id) == user_id, col(Checkout.state).not_in(MOVING))
         .values(
             buyer=None,
             address=None,

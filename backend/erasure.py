@@ -47,17 +47,7 @@ async def export(session: AsyncSession, user_id: str) -> dict[str, Any]:
 async def erase(session: AsyncSession, user_id: str) -> None:
     """One transaction; afterwards no key, session or row leads to the person."""
     await auth.revoke(session, user_id)
-    await checkout.forget(session, user_id)
-    await idempotency.forget(session, user_id)
-    if await cards.forget(session, user_id):
-        await enqueue(session, cards.REFRESH, args={"user_id": user_id})
-    await subscribers.close(session, user_id)
-    await session.execute(
-        update(TurnRow).where(col(TurnRow.user_id) == user_id).values(**threads.WORDLESS)
-    )
-    await session.execute(
-        update(Thread).where(col(Thread.user_id) == user_id).values(title="", client_id=None)
-    )
+    # Before the checkouts: one that ends at this moment sees it, or is seen.
     await session.execute(
         update(UserAccount)
         .where(col(UserAccount.id) == user_id)
@@ -70,4 +60,15 @@ async def erase(session: AsyncSession, user_id: str) -> None:
             payment_token=None,
             deleted_at=func.now(),
         )
+    )
+    await checkout.forget(session, user_id)
+    await idempotency.forget(session, user_id)
+    if await cards.forget(session, user_id):
+        await enqueue(session, cards.REFRESH, args={"user_id": user_id})
+    await subscribers.close(session, user_id)
+    await session.execute(
+        update(TurnRow).where(col(TurnRow.user_id) == user_id).values(**threads.WORDLESS)
+    )
+    await session.execute(
+        update(Thread).where(col(Thread.user_id) == user_id).values(title="", client_id=None)
     )

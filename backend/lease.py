@@ -14,7 +14,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from backend import effects, incidents
+from backend import checkout, effects, incidents
+from backend.auth import UserAccount
 from backend.checkout import MOVING, Checkout, move
 from backend.database import RETURNED
 from backend.effects import Effect, Intent, Outcome, PurchaseEffect
@@ -122,7 +123,17 @@ async def give_up(
 async def stop(session: AsyncSession, work: Checkout, **changes: Any) -> Checkout | None:
     """The end or a pause: the row is nobody's. `next_drive_at` in `changes` says when to look."""
     standing = {"lease": None, "lease_until": None, "next_drive_at": None, "attempts": 0}
-    return await move(session, work, **(standing | changes))
+    moved = await move(session, work, **(standing | changes))
+    if moved is not None and moved.state not in MOVING:
+        await _forget_if_gone(session, moved)
+    return moved
+
+
+async def _forget_if_gone(session: AsyncSession, work: Checkout) -> None:
+    """Whoever was erased meanwhile: the lock makes this wait for an erasure under way."""
+    gone = select(col(UserAccount.deleted_at)).where(col(UserAccount.id) == work.user_id)
+    if (await session.execute(gone.with_for_update(read=True))).scalar_one_or_none() is not None:
+        await checkout.forget(session, work.user_id)
 
 
 async def later(

@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    case,
+    exists,
+    func,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
@@ -160,6 +171,10 @@ async def enter(
     postings = _postings(order, payment)
     if postings:
         await ledger.post(session, kind="captured", ref=work.id, entries=postings)
+    cost = payment.processor_fee if payment is not None else None
+    if cost is not None and cost.amount and cost.currency != order.currency:
+        entries = fees.processor_cost(of=f"merchant:{order.merchant_id}", fee=cost)
+        await ledger.post(session, kind="processor_cost", ref=work.id, entries=entries)
 
 
 def _postings(order: PurchaseOrder, payment: Payment | None) -> list[fees.Posting]:
@@ -310,14 +325,20 @@ def fact(row: PurchaseOrder) -> OrderFact:
 
 
 async def fulfil(session: AsyncSession, order_id: str, *, ref: str) -> None:
-    """The merchant says that it was handed over: what is left of the fee is earned.
+    """The merchant says that it was handed over: what is left of the fee is earned, once.
 
-    Only a placed order can be fulfilled; refunded and canceled ones stay what they are.
+    Refunded and canceled orders stay what they are. One of which a part came back is handed over
+    as well; it keeps saying that.
     """
+    told = exists().where(
+        col(OrderEvent.order_id) == col(PurchaseOrder.id), col(OrderEvent.type) == "fulfilled"
+    )
+    stands = col(PurchaseOrder.state).in_(("placed", "partially_refunded"))
+    after = case((col(PurchaseOrder.state) == "placed", "fulfilled"), else_="partially_refunded")
     query = (
         update(PurchaseOrder)
-        .where(col(PurchaseOrder.id) == order_id, col(PurchaseOrder.state) == "placed")
-        .values(state="fulfilled", updated_at=func.now())
+        .where(col(PurchaseOrder.id) == order_id, stands, ~told)
+        .values(state=after, updated_at=func.now())
         .returning(PurchaseOrder)
         .execution_options(**RETURNED)
     )

@@ -237,6 +237,8 @@ async def sync(counter: Counter, user_id: str) -> Account | None:
             row = await subscribers.of(session, user_id)
         if row is None or row.customer_id is None:
             return None
+        if row.closing:
+            await _shut(counter, row.customer_id)
         account = await counter.billing.read(row.customer_id)
         live = [s for s in account.subscriptions if s.standing != "over"]
         if row.closing and live:
@@ -257,6 +259,12 @@ async def sync(counter: Counter, user_id: str) -> Account | None:
     async with counter.database.transaction() as session:
         await enqueue(session, SYNC, args={"user_id": user_id})
     return None
+
+
+async def _shut(counter: Counter, customer: str) -> None:
+    """Whoever was erased may not pay on a page that still stands open."""
+    for pack in (None, *counter.packs):
+        await counter.billing.close_pages(customer, pack=pack)
 
 
 async def _apply(
@@ -296,6 +304,8 @@ async def _apply(
     if not await subscribers.write(session, row, values):
         return None
     await _book(session, counter, row, account)
+    if row.closing:
+        await _report_late(session, row, account)
     if granted != row.granted:
         await _follow(session, row, granted)
         await incidents.resolve(session, "books_differ", subject=row.user_id)
@@ -351,6 +361,16 @@ async def _give(session: AsyncSession, user_id: str, plan: str) -> None:
     await session.execute(
         update(UserAccount).where(col(UserAccount.id) == user_id).values(plan=plan)
     )
+
+
+async def _report_late(session: AsyncSession, row: Subscriber, account: Account) -> None:
+    """Money that came after its owner was erased buys nothing: somebody must give it back."""
+    query = select(col(UserAccount.deleted_at)).where(col(UserAccount.id) == row.user_id)
+    gone = (await session.execute(query)).scalar_one_or_none()
+    for paid in account.payments:
+        if gone is not None and paid.at > gone and paid.left:
+            words = f"{paid.amount} was paid after its owner was erased; give it back"
+            await incidents.report(session, "payment_unknown", subject=paid.id, detail=words)
 
 
 async def _report(

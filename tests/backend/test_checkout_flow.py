@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlmodel import select
 
-from backend import consent, jobs
+from backend import consent, jobs, ledger, orders, refunds
 from backend.errors import (
     AuthenticationRequired,
     OfferChanged,
@@ -14,6 +14,8 @@ from backend.errors import (
 )
 from backend.incidents import Incident
 from backend.purchase import drive
+from backend.refunding import drive_refund
+from integrations.money import Money
 from integrations.partner import PartnerRefused, PartnerUnreachable
 from integrations.payments import Method
 from tests.backend.buying import (
@@ -237,3 +239,39 @@ async def test_an_erased_person_leaves_amounts_and_no_name(world):
     assert "Lovelace" not in left
     assert "198.51.100.7" not in left
     assert "pm_card" not in left
+
+
+async def test_a_fee_that_the_processor_takes_in_its_own_currency_is_booked_in_that(world):
+    view = world.payments._view
+    cost = Money(120, "USD")
+    world.payments._view = lambda c: replace(view(c), processor_fee=cost if c.captured else None)
+    await driven(world, await quoted(world))
+    async with world.database.transaction() as session:
+        dollars = {
+            a.account: a.balance for a in await ledger.accounts(session) if a.currency == "USD"
+        }
+    assert dollars == {"processor_fee:merchant:mer_shop": 120, "cash:stripe_pending": -120}
+
+
+async def test_an_order_of_which_a_part_came_back_is_handed_over_once_and_its_fee_is_earned(world):
+    row = await driven(world, await quoted(world))
+    async with world.database.transaction() as session:
+        order = await orders.fetch(session, row.order_id, user_id="usr_ada")
+    back = await refunds.refund(
+        world.till,
+        merchant_id="mer_shop",
+        order_id=order.id,
+        amount=100,
+        reason="",
+        request_key="k",
+    )
+    await drive_refund(world.till, back.id)
+    for ref in ("first", "again"):
+        async with world.database.transaction() as session:
+            await orders.fulfil(session, order.id, ref=ref)
+    async with world.database.transaction() as session:
+        order = await orders.fetch(session, order.id, user_id="usr_ada")
+    found = await books(world)
+    assert order.state == "partially_refunded"
+    assert found["fee_recognised:merchant:mer_shop"] == -(order.fee - order.fee_refunded) < 0
+    assert sum(found.values()) == 0

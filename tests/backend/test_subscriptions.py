@@ -2,13 +2,13 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from backend import subscribers, subscriptions
+from backend import erasure, subscribers, subscriptions
 from backend.auth import UserAccount
 from backend.settings import ROOT
 from backend.subscriptions import Counter
@@ -167,6 +167,23 @@ async def test_a_silent_processor_leaves_the_reading_due(counter: Counter):
     counter.billing.down = False
     await subscriptions.sweep(counter)
     assert await plan(counter) == "plus"
+
+
+async def test_who_was_erased_can_pay_on_no_page_and_what_was_paid_is_for_a_person(
+    counter: Counter,
+):
+    counter.billing.account = Account((), (payment(),))
+    await subscriptions.sync(counter, "usr_1")
+    async with counter.database.transaction() as session:
+        await erasure.erase(session, "usr_1")
+    await subscriptions.sync(counter, "usr_1")
+    assert counter.billing.closed == [None, *counter.packs]
+    late = replace(payment(), id="pi_late", at=datetime.now(UTC) + timedelta(minutes=1))
+    counter.billing.account = Account((subscription(),), (payment(), late))
+    await subscriptions.sync(counter, "usr_1")
+    async with counter.database.transaction() as session:
+        seen = await session.execute(text("SELECT kind, subject FROM incident"))
+        assert [tuple(row) for row in seen] == [("payment_unknown", "pi_late")]
 
 
 async def test_a_person_who_cannot_be_read_keeps_no_other_waiting(counter: Counter):
