@@ -97,7 +97,9 @@ SELECT id, merchant_id, payment_id, total, refunded, currency,
   (SELECT COALESCE(sum(amount), 0) FROM order_dispute d
     WHERE d.order_id = purchase_order.id AND d.state IN ('inquiry', 'open')) AS disputed
 FROM purchase_order
-WHERE placed_at >= :since AND placed_at < :until AND payment_id IS NOT NULL
+WHERE payment_id IS NOT NULL AND (placed_at >= :since AND placed_at < :until
+  OR payment_id = ANY(CAST(:touched AS text[]))
+  OR id IN (SELECT order_id FROM order_dispute WHERE state IN ('inquiry', 'open')))
 ORDER BY placed_at DESC, id LIMIT :most
 """)
 _COUNTS = text("""
@@ -153,13 +155,18 @@ async def reconcile(
     days: int = DAYS,
 ) -> Reconciliation:
     """The last `days` days, up to now. Without `payments` only orders and books are compared,
-    without `billing` nobody's plans and packs."""
+    without `billing` nobody's plans and packs.
+
+    A bank asks weeks after a sale: orders of any age are compared whose payment the processor says
+    was given back or disputed in those days, and those that are disputed still.
+    """
     until = datetime.now(UTC)
     period: dict[str, Any] = {"since": until - timedelta(days=days), "until": until}
+    touched = await _touched(payments, period["since"])
     async with database.transaction() as session:
         counts = (await session.execute(_COUNTS, period)).mappings().one()
         books = (await session.execute(_BOOKS, period)).mappings().all()
-        asked = {**period, "most": CHARGES_MAX if payments else 0}
+        asked = {**period, "most": CHARGES_MAX if payments else 0, "touched": list(touched or ())}
         charged = (await session.execute(_CHARGED, asked)).mappings().all()
     found = [
         Difference(**{**row, "expected": int(row["expected"]), "found": int(row["found"])})
@@ -178,11 +185,19 @@ async def reconcile(
         bookings=counts["bookings"],
         charges=len(answers),
         customers=len(payer),
-        unanswered=sum(answer is None for answer in (*answers, *payer)),
+        unanswered=sum(answer is None for answer in (touched, *answers, *payer)),
         under_way=counts["under_way"],
         open_incidents=counts["open_incidents"],
         differences=tuple(found),
     )
+
+
+async def _touched(payments: Payments | None, since: datetime) -> frozenset[str] | None:
+    """None when the processor gave no answer."""
+    try:
+        return await payments.touched(since) if payments is not None else frozenset()
+    except PaymentError:
+        return None
 
 
 async def _charge(payments: Payments, row: Any) -> list[Difference] | None:

@@ -182,6 +182,10 @@ class Payments(Protocol):
         """All that there were of this charge, as they stand now."""
         ...
 
+    async def touched(self, since: datetime) -> frozenset[str]:
+        """The payments of which something was given back, or asked by a bank, from then on."""
+        ...
+
     def event(self, body: bytes, signature: str) -> PaymentEvent:
         """Verify a webhook on its raw bytes. Raises `PaymentRefused` (`bad_signature`)."""
         ...

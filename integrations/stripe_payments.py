@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -208,6 +209,16 @@ class StripePayments:
             )
         read = (dispute_of(one.to_dict()) for one in found.data)
         return [one for one in read if one is not None]
+
+    async def touched(self, since: datetime) -> frozenset[str]:
+        params: Any = {"limit": 100, "created": {"gte": int(since.timestamp())}}
+        found: set[str] = set()
+        async with translated():
+            for kind in (self.client.v1.refunds, self.client.v1.disputes):
+                listed: Any = await kind.list_async(params)
+                async for one in listed.auto_paging_iter():
+                    found.add(str(one.payment_intent))
+        return frozenset(found)
 
     def event(self, body: bytes, signature: str) -> PaymentEvent:
         try:

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from integrations.money import Money
@@ -184,6 +185,11 @@ class FakePayments:
 
     async def disputes(self, payment_id: str) -> list[Dispute]:
         return [one for one in self.banks.values() if self.disputed[one.id] == payment_id]
+
+    async def touched(self, since: datetime) -> frozenset[str]:
+        assert since <= datetime.now(UTC)
+        returned = {payment_id for payment_id, *_ in self.refunds}
+        return frozenset(returned | set(self.disputed.values()))
 
     async def ready(self) -> bool:
         return True

@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import select
 
 from backend import ledger, reconciling, refunds
@@ -234,3 +235,43 @@ async def test_a_dispute_that_we_were_never_told_of_is_noticed_at_night(place):
         ("charge_loss_differs", order["id"], 0, 3240)
     ]
     assert await open_incidents(place) == ["books_differ"]
+
+
+async def two_months_pass(place: Place) -> None:
+    passed = "UPDATE purchase_order SET placed_at = now() - interval '60 days'"
+    async with place.world.database.transaction() as session:
+        await session.execute(text(passed))
+
+
+@pytest.mark.parametrize("returned", [True, False])
+async def test_what_happened_at_the_processor_to_an_old_order_is_noticed_at_night(place, returned):
+    order = await place.bought()
+    await two_months_pass(place)
+    nightly = (place.world.database, place.world.payments)
+    quiet = await reconciling.nightly(*nightly)
+    assert (quiet.ok, quiet.charges) == (True, 0)
+    if returned:  # by hand, on the processor's own page
+        await place.world.payments.refund("pi_1", eur(500), with_fee=False, key="by hand")
+    else:
+        place.world.payments.banks["dp_1"] = Dispute("dp_1", "lost", eur(3240))
+        place.world.payments.disputed["dp_1"] = "pi_1"
+    found = await reconciling.nightly(*nightly)
+    kind = "charge_refund_differs" if returned else "charge_loss_differs"
+    assert [(one.kind, one.subject) for one in found.differences] == [(kind, order["id"])]
+
+
+async def test_an_order_disputed_long_ago_is_asked_about_until_the_bank_decides(place):
+    await place.bought()
+    await told(place, "open")
+    async with place.world.database.transaction() as session:
+        await session.execute(
+            text("UPDATE purchase_order SET placed_at = now() - interval '60 days'")
+        )
+    place.world.payments.banks["dp_1"] = Dispute("dp_1", "lost", eur(3240), eur(2000))
+
+    async def nothing_new(_since: object) -> frozenset[str]:
+        return frozenset()
+
+    place.world.payments.touched = nothing_new
+    found = await reconciling.nightly(place.world.database, place.world.payments)
+    assert "charge_loss_differs" in {one.kind for one in found.differences}

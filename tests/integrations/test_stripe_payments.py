@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -174,6 +175,18 @@ async def test_a_refund_may_keep_the_fee(payments, merchant, purchase):
         blocked.id, Money(USD, "USD"), with_fee=False, key=f"{purchase}:refund"
     )
     assert (after.refunded.amount, after.fee_refunded) == (USD, Money(0, "USD"))
+
+
+async def test_what_was_given_back_lately_is_told_by_the_processor(payments, purchase):
+    began = datetime.now(UTC) - timedelta(seconds=1)
+    sold = [await authorise(payments, f"{purchase}{n}") for n in range(2)]
+    for one in sold:
+        await payments.capture(one.id, key=f"{one.id}:capture")
+    back = Money(1, "USD")
+    await payments.refund(sold[0].id, back, with_fee=False, key=f"{purchase}:refund")
+    touched = await payments.touched(began)
+    assert (sold[0].id in touched, sold[1].id in touched) == (True, False)
+    assert await payments.touched(began + timedelta(days=1)) == frozenset()
 
 
 async def test_more_than_was_paid_is_never_refunded(payments, purchase):
