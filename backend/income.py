@@ -140,12 +140,15 @@ async def undo(session: AsyncSession, row: BillingPayment, amount: Money) -> Mon
     return Money(earned, row.currency)
 
 
+# What is due is compared before the limit: packs that nobody uses must not hide the others.
 _EARNED = text("""
-SELECT p.id, p.currency, p.recognised, LEAST(p.amount - p.refunded - p.lost,
-  CASE WHEN g.expires_at <= now() OR g.revoked_at IS NOT NULL THEN p.amount
-  ELSE (p.amount - p.refunded - p.lost) * (g.units - g.remaining) / g.units END) AS due
-FROM billing_payment p JOIN quota_grant g ON g.id = p.id
-WHERE p.kind = 'credits' AND p.recognised < p.amount - p.refunded - p.lost
+SELECT p.id, p.currency, p.recognised, d.due
+FROM billing_payment p JOIN quota_grant g ON g.id = p.id CROSS JOIN LATERAL (
+  SELECT LEAST(p.amount - p.refunded - p.lost,
+    CASE WHEN g.expires_at <= now() OR g.revoked_at IS NOT NULL THEN p.amount
+    ELSE (p.amount - p.refunded - p.lost) * (g.units - g.remaining) / g.units END) AS due
+) d
+WHERE p.kind = 'credits' AND p.recognised < p.amount - p.refunded - p.lost AND d.due > p.recognised
 ORDER BY p.id FOR UPDATE OF p SKIP LOCKED LIMIT 200
 """)
 
@@ -154,8 +157,7 @@ async def recognise(session: AsyncSession) -> int:
     """Earn what of sold packs has been used or has lapsed. Returns how many were booked."""
     count = 0
     for row in (await session.execute(_EARNED)).all():
-        if (step := int(row.due) - row.recognised) <= 0:
-            continue
+        step = int(row.due) - row.recognised
         await session.execute(
             update(BillingPayment)
             .where(col(BillingPayment.id) == row.id)
