@@ -79,9 +79,8 @@ async def _lost(session: AsyncSession, paid: BillingPayment, row: BillingDispute
     left = paid.amount - paid.refunded - paid.lost
     part = Money(min(row.amount, left) if row.currency == paid.currency else 0, row.currency)
     if paid.kind == "plan":
-        whole, tax = Money(paid.amount, row.currency), Money(paid.tax, row.currency)
-        share = fees.share(of=tax, part=part, whole=whole)
-        entries = fees.subscription_lost(amount=row.money, part=part, tax_part=share)
+        tax = income.tax_in(paid, part) if part.amount else part
+        entries = fees.subscription_lost(amount=row.money, part=part, tax_part=tax)
         what = "a plan ends when nothing is left of its newest payment"
     else:
         earned = await income.undo(session, paid, part) if part.amount else part

@@ -96,6 +96,16 @@ def share(*, of: Money, part: Money, whole: Money) -> Money:
     return Money(divide_half_even(of.amount * part.amount, whole.amount), of.currency)
 
 
+def tax_step(*, tax: Money, whole: Money, before: Money, part: Money) -> Money:
+    """What of `tax` goes back with `part` of `whole`, of which `before` has gone back already.
+
+    From the running total as in `fee_refund`, so any sequence that reaches `whole` ends exact.
+    """
+    _same(tax, whole, before, part)
+    until = share(of=tax, part=before + part, whole=whole)
+    return until - share(of=tax, part=before, whole=whole)
+
+
 # --- what each event books ----------------------------------------------------------------------
 
 

@@ -117,14 +117,23 @@ async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> Non
         return
     amount = refund.amount
     if paid.bought == "plan":
-        tax = fees.share(of=paid.tax, part=amount, whole=paid.amount)
-        entries = fees.subscription_refunded(refund=amount, tax_part=tax)
+        entries = fees.subscription_refunded(refund=amount, tax_part=tax_in(row, amount))
     else:
         entries = fees.credits_refunded(refund=amount, earned=await undo(session, row, amount))
     row.refunded += amount.amount
     session.add(row)
     await ledger.post(session, kind=kind, ref=ref, entries=entries, effective_at=refund.at)
     await incidents.resolve(session, "books_differ", subject=paid.id)
+
+
+def tax_in(row: BillingPayment, part: Money) -> Money:
+    """The tax in `part` of a plan's payment, which goes back next."""
+    return fees.tax_step(
+        tax=Money(row.tax, row.currency),
+        whole=Money(row.amount, row.currency),
+        before=Money(row.refunded + row.lost, row.currency),
+        part=part,
+    )
 
 
 async def undo(session: AsyncSession, row: BillingPayment, amount: Money) -> Money:

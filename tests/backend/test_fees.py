@@ -134,6 +134,26 @@ def test_seven_refunds_of_a_seventh_each_end_exact(amount: int, currency: str):
     assert (refunded, already) == (captured, due)
 
 
+@st.composite
+def taxed(draw: st.DrawFn) -> tuple[int, list[int]]:
+    """A tax, and the parts that a payment went back in."""
+    parts = draw(st.lists(st.integers(1, 10**6), min_size=1, max_size=12))
+    return draw(st.integers(0, sum(parts))), parts
+
+
+@given(taxed(), CURRENCIES)
+def test_tax_that_goes_back_in_any_parts_ends_exact_and_is_always_within_its_part(
+    case: tuple[int, list[int]], currency: str
+):
+    tax, whole = Money(case[0], currency), Money(sum(case[1]), currency)
+    before = given = Money.zero(currency)
+    for part in (Money(one, currency) for one in case[1]):
+        step = fees.tax_step(tax=tax, whole=whole, before=before, part=part)
+        assert 0 <= step.amount <= part.amount
+        before, given = before + part, given + step
+    assert (before, given) == (whole, tax)
+
+
 def test_a_refund_of_nothing_returns_no_fee_even_of_a_free_order():
     none = usd(0)
     assert fees.fee_refund(fee=none, captured=none, refunded_total=none, already=none) == none
