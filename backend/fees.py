@@ -8,7 +8,7 @@ Fees are accrued when money is captured (or the merchant confirms) and recognise
 fulfilled or its return window has passed. The processor keeps its own fee on refunds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -310,6 +310,16 @@ def credits_refunded(*, refund: Money, earned: Money) -> list[Posting]:
         ("subscription:credits", earned),
         ("cash:stripe_pending", -refund),
     )
+
+
+def refunded_beyond(*, of: str, amount: Money) -> list[Posting]:
+    """More of a plan or a pack was paid back than a lost dispute had left of it: a loss."""
+    return _balanced((f"dispute_loss:{of}", amount), ("cash:stripe_pending", -amount))
+
+
+def undone(postings: Sequence[Posting]) -> list[Posting]:
+    """The same event the other way round: what was booked did not last."""
+    return [(account, -money) for account, money in postings]
 
 
 def processor_cost(*, of: str, fee: Money) -> list[Posting]:

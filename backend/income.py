@@ -38,8 +38,7 @@ async def book(
     if await _first(session, user_id, paid, item):
         await _book(session, user_id, paid, packs.get(item))
         await incidents.resolve(session, "books_differ", subject=paid.id)
-    for refund in paid.refunds:
-        await _take_back(session, paid, refund)
+    await _refunds(session, paid, packs.get(item))
     return True
 
 
@@ -107,23 +106,86 @@ async def _hand_over(session: AsyncSession, user_id: str, paid: Paid, pack: Pack
     )
 
 
-async def _take_back(session: AsyncSession, paid: Paid, refund: Refunded) -> None:
-    known = text("SELECT 1 FROM ledger_transaction WHERE kind = :kind AND ref = :ref")
-    kind = "subscription_refunded" if paid.bought == "plan" else "credits_refunded"
-    ref = f"{paid.id}:{refund.id}"
-    found = await session.execute(known, {"kind": kind, "ref": ref})
+# What of each refund of a payment is booked now. One that failed is booked back, and one that is
+# told of again is booked again: `times` counts both and numbers the next.
+_BACK = text("""
+SELECT split_part(t.ref, ':', 2) AS id, count(DISTINCT t.id) AS times,
+  -sum(e.amount) FILTER (WHERE e.account = 'cash:stripe_pending') AS back,
+  COALESCE(sum(e.amount) FILTER (WHERE e.account LIKE 'dispute_loss:%'), 0) AS beyond
+FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+WHERE t.kind IN ('subscription_refunded', 'subscription_refund_failed',
+  'credits_refunded', 'credits_refund_failed') AND split_part(t.ref, ':', 1) = :id
+GROUP BY 1
+""")
+
+
+async def _refunds(session: AsyncSession, paid: Paid, pack: Pack | None) -> None:
+    """Every refund as it stands. A bank can send one back days after it went out: then it is read
+    no longer, and what was booked of it must not stay booked."""
     row = await session.get(BillingPayment, paid.id, populate_existing=True, with_for_update=True)
-    if found.scalar_one_or_none() is not None or row is None:
+    if row is None or not (paid.refunds or row.refunded or row.lost):
         return
-    amount = refund.amount
-    if paid.bought == "plan":
-        entries = fees.subscription_refunded(refund=amount, tax_part=tax_in(row, amount))
+    booked = {one.id: one for one in (await session.execute(_BACK, {"id": row.id})).all()}
+    told = {refund.id for refund in paid.refunds}
+    for one in booked.values():  # first, so that there is room for what was paid back instead
+        if one.back and one.id not in told:
+            await _failed(session, row, one, pack)
+    for refund in paid.refunds:
+        known = booked.get(refund.id)
+        if known is None or not known.back:
+            await _take_back(session, row, refund, times=known.times if known else 0)
+
+
+def _ref(row: BillingPayment, refund_id: str, times: int) -> str:
+    """Reports find the payment by what stands before the colon."""
+    return f"{row.id}:{refund_id}:{times}" if times else f"{row.id}:{refund_id}"
+
+
+def _of(row: BillingPayment) -> str:
+    return "subscription" if row.kind == "plan" else "credits"
+
+
+async def _take_back(
+    session: AsyncSession, row: BillingPayment, refund: Refunded, *, times: int
+) -> None:
+    part = Money(min(refund.amount.amount, row.amount - row.refunded - row.lost), row.currency)
+    beyond = refund.amount - part
+    if row.kind == "plan":
+        entries = fees.subscription_refunded(refund=part, tax_part=tax_in(row, part))
     else:
-        entries = fees.credits_refunded(refund=amount, earned=await undo(session, row, amount))
-    row.refunded += amount.amount
+        earned = await undo(session, row, part) if part.amount else part
+        entries = fees.credits_refunded(refund=part, earned=earned)
+    entries += fees.refunded_beyond(of=_of(row), amount=beyond)
+    row.refunded += part.amount
     session.add(row)
+    kind, ref = f"{_of(row)}_refunded", _ref(row, refund.id, times)
     await ledger.post(session, kind=kind, ref=ref, entries=entries, effective_at=refund.at)
-    await incidents.resolve(session, "books_differ", subject=paid.id)
+    await incidents.resolve(session, "books_differ", subject=row.id)
+    if beyond.amount:
+        detail = f"refund {refund.id} is {beyond} more than was left; it is booked as a loss"
+        await incidents.report(session, "payment_mismatch", subject=row.id, detail=detail)
+
+
+async def _failed(session: AsyncSession, row: BillingPayment, one: Any, pack: Pack | None) -> None:
+    """The money is with us again, and owed: a person must bring it to its owner another way."""
+    back, beyond = Money(int(one.back), row.currency), Money(int(one.beyond), row.currency)
+    part, nothing_left = back - beyond, row.refunded + row.lost == row.amount
+    row.refunded -= part.amount
+    session.add(row)
+    if row.kind == "plan":
+        entries = fees.subscription_refunded(refund=part, tax_part=tax_in(row, part))
+    else:  # owed as a whole; what was used of it is earned with the next `recognise`
+        entries = fees.credits_refunded(refund=part, earned=Money.zero(row.currency))
+    entries = fees.undone(entries + fees.refunded_beyond(of=_of(row), amount=beyond))
+    kind, ref = f"{_of(row)}_refund_failed", _ref(row, one.id, one.times)
+    await ledger.post(session, kind=kind, ref=ref, entries=entries)
+    if pack is not None and part.amount:
+        left = row.amount - row.refunded - row.lost
+        units = -(-pack.units * left // row.amount)  # up, as `grants.cut` takes them down
+        await grants.restore(session, id=row.id, units=units, revoked=nothing_left)
+    await incidents.resolve(session, "books_differ", subject=row.id)
+    detail = f"refund {one.id} of {back} to {row.user_id} failed: it is booked as not made"
+    await incidents.report(session, "refund_failed", subject=row.id, detail=detail)
 
 
 def tax_in(row: BillingPayment, part: Money) -> Money:
@@ -174,7 +236,8 @@ async def recognise(session: AsyncSession) -> int:
         )
         entries = fees.credits_recognised(amount=Money(step, row.currency))
         moment = (await session.execute(select(func.clock_timestamp()))).scalar_one()
-        ref = f"{row.id}:{int(row.due)}:{int(moment.timestamp())}"
+        # In microseconds: what was earned, taken back and earned again is booked each time.
+        ref = f"{row.id}:{int(row.due)}:{int(moment.timestamp() * 1_000_000)}"
         await ledger.post(session, kind="credits_recognised", ref=ref, entries=entries)
         count += 1
     return count

@@ -104,6 +104,12 @@ CUT = text(f"""
 UPDATE quota_grant SET units = {_KEPT}, remaining = {_KEPT} - (units - remaining)
 WHERE id = :id AND revoked_at IS NULL
 """)  # noqa: S608 - built from a constant; every value is bound
+# One that was revoked comes back only where the caller knows why it was.
+RESTORE = text("""
+UPDATE quota_grant SET units = GREATEST(1, units - remaining, :units),
+  remaining = GREATEST(1, units - remaining, :units) - (units - remaining), revoked_at = NULL
+WHERE id = :id AND (:revoked OR revoked_at IS NULL)
+""")
 
 HAND_OVER = text("UPDATE quota_grant SET subject = :to WHERE subject = :of AND rollover")
 
@@ -164,6 +170,14 @@ async def cut(session: AsyncSession, *, id: str, part: int, whole: int) -> None:
     if not 0 <= part <= whole or not whole:
         raise ValueError("a part lies between nothing and the whole")
     await session.execute(CUT, {"id": id, "part": part, "whole": whole})
+
+
+async def restore(session: AsyncSession, *, id: str, units: int, revoked: bool) -> None:
+    """A grant has `units` again, less what was burnt: its price was not refunded after all.
+
+    `revoked`: it was revoked for that refund, and is no more.
+    """
+    await session.execute(RESTORE, {"id": id, "units": units, "revoked": revoked})
 
 
 async def hand_over(session: AsyncSession, *, of: str, to: str) -> None:
