@@ -286,10 +286,12 @@ class StripeBilling:
     async def _refunds(self, charge: Mapping[str, Any]) -> tuple[Refunded, ...]:
         if not charge["amount_refunded"]:
             return ()
+        # Every page: one that is not told of counts as failed.
         listed = await self._v1.refunds.list_async({"charge": charge["id"], "limit": _PAGE})
+        found = [_dict(one) async for one in listed.auto_paging_iter()]
         return tuple(
             Refunded(r["id"], from_processor(r["amount"], r["currency"]), _moment(r["created"]))
-            for r in map(_dict, listed.data)
+            for r in found
             if r["status"] == "succeeded"
         )
 

@@ -6,6 +6,7 @@ import json
 import httpx
 import pytest
 
+from integrations import stripe_billing
 from integrations.billing import Ware
 from integrations.money import Money
 from integrations.payments import PaymentRefused
@@ -148,6 +149,18 @@ async def test_a_month_is_paid_and_its_fee_known(billing, customer):
     [paid] = (await billing.read(customer)).payments
     assert (found.plan, found.standing, found.ends) == ("plus", "active", False)
     assert (paid.bought, paid.amount, paid.fee) == ("plan", Money(2000, "USD"), Money(88, "USD"))
+
+
+async def test_refunds_on_a_second_page_are_told_too(simulator, billing, customer, monkeypatch):
+    await subscribed(billing, customer)
+    [paid] = (await billing.read(customer)).payments
+    async with httpx.AsyncClient(verify=roots(), base_url=simulator.url, headers=AUTH) as http:
+        for _ in range(3):
+            given = {"payment_intent": paid.id, "amount": "100"}
+            (await http.post("/v1/refunds", data=given)).raise_for_status()
+    monkeypatch.setattr(stripe_billing, "_PAGE", 2)
+    [paid] = (await billing.read(customer)).payments
+    assert [one.amount.amount for one in paid.refunds] == [100, 100, 100]
 
 
 async def test_a_change_is_shown_and_only_then_prorated(simulator, billing, customer):
