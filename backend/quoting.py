@@ -28,7 +28,7 @@ from backend.errors import (
 )
 from backend.ids import new_id
 from backend.till import Item, Language, Seller, Till
-from integrations.money import CurrencyMismatch, Money
+from integrations.money import CurrencyMismatch, Money, processable
 from integrations.partner import (
     BookingDetails,
     Note,
@@ -292,9 +292,10 @@ def _unfinished(answer: Quote, noted: Sequence[Note]) -> dict[str, Any]:
 
 
 def _commission(seller: Seller, total: Money) -> int:
-    """Our fee in the order's currency. Terms with a fixed part in another one cannot be applied."""
+    """Our fee in the order's currency, as much of it as a processor can move. Terms with a fixed
+    part in another one cannot be applied."""
     try:
-        return fees.fee(seller.commission, total).amount
+        return processable(fees.fee(seller.commission, total)).amount
     except CurrencyMismatch as error:
         raise MerchantFailed(
             f"{seller.name} has agreed no terms for sales in {total.currency}"

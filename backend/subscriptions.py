@@ -304,8 +304,6 @@ async def _apply(
     if not await subscribers.write(session, row, values):
         return None
     await _book(session, counter, row, account)
-    if row.closing:
-        await _report_late(session, row, account)
     if granted != row.granted:
         await _follow(session, row, granted)
         await incidents.resolve(session, "books_differ", subject=row.user_id)
@@ -343,6 +341,8 @@ async def _book(session: AsyncSession, counter: Counter, row: Subscriber, accoun
     for paid in account.payments:
         if await income.book(session, row.user_id, paid, plan=plan, packs=counter.packs):
             await chargebacks.book(session, paid)
+    if row.closing:
+        await _report_late(session, row, account)
 
 
 async def _follow(session: AsyncSession, row: Subscriber, granted: str) -> None:

@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from babel.numbers import get_currency_precision
-
 from graphs.currencies import AFTER, BEFORE, END, code_of
 from graphs.numerals import NUMBER_ZH, WORDS_EN, Page, number
-from integrations.money import Money, MoneyError
+from integrations.money import Money, MoneyError, exponent
 
 Per = Literal["total", "unit", "night", "person"]
 
@@ -37,7 +35,7 @@ class Budget:
         """The limit as money, for `times` units; None without a currency or with odd decimals."""
         if self.currency is None:
             return None
-        scaled = (self.amount * times).scaleb(get_currency_precision(self.currency))
+        scaled = (self.amount * times).scaleb(exponent(self.currency))
         if scaled != scaled.to_integral_value():
             return None
         try:

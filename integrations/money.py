@@ -1,7 +1,8 @@
 """Money: integer minor units plus an ISO 4217 code. No float ever touches an amount.
 
-Two exponent tables exist on purpose: what people read (ISO 4217, by Babel) and what the card
-processor expects. They differ for ISK, UGX and MGA, and that difference has cost others money.
+Two exponent tables exist on purpose: ISO 4217's, by which merchants count and people read, and
+what the card processor expects. They differ for ISK, UGX and MGA, and that difference has cost
+others money.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,11 @@ BPS = 10_000
 AMOUNT_MAX = 2**53 - 1
 
 _KNOWN = frozenset(list_currencies())
+# Babel counts the decimals of price tags, where some currencies have none in daily use.
+_BESIDE_PRICE_TAGS = {
+    "IQD": 3,
+    **dict.fromkeys("AFN ALL IRR KPW LAK LBP MGA MMK RSD SLL SOS SYP YER".split(), 2),  # noqa: SIM905
+}
 # Stripe: "zero-decimal currencies" and "special cases". ISK and UGX stay two-decimal in the API
 # although ISO counts none, and their last two digits must be zero.
 _PROCESSOR_ZERO = frozenset(
@@ -57,10 +63,10 @@ class Money:
     @classmethod
     def from_decimal(cls, text: str, currency: str) -> Self:
         """'12.34' in major units, as Duffel and people write it. Excess digits are an error."""
-        exponent = get_currency_precision(currency) if currency in _KNOWN else 2
-        scaled = Decimal(text).scaleb(exponent)
+        decimals = exponent(currency) if currency in _KNOWN else 2
+        scaled = Decimal(text).scaleb(decimals)
         if scaled != scaled.to_integral_value():
-            raise MoneyError(f"{text} has more decimals than {currency} allows ({exponent})")
+            raise MoneyError(f"{text} has more decimals than {currency} allows ({decimals})")
         return cls(int(scaled), currency)
 
     def _same(self, other: "Money") -> None:
@@ -113,11 +119,18 @@ class Money:
     @property
     def decimal(self) -> Decimal:
         """In major units, for display and for partners that speak decimals."""
-        return Decimal(self.amount).scaleb(-get_currency_precision(self.currency))
+        return Decimal(self.amount).scaleb(-exponent(self.currency))
 
     def text(self, locale: str = "en") -> str:
         """As a person reads it: '€134.00', 'JP¥1,200'. Never parsed back."""
-        return format_currency(self.decimal, self.currency, locale=locale)
+        whole = exponent(self.currency) == get_currency_precision(self.currency)
+        return format_currency(
+            self.decimal,
+            self.currency,
+            locale=locale,
+            currency_digits=whole,
+            decimal_quantization=whole,  # else nothing that is charged would be left unsaid
+        )
 
     def __str__(self) -> str:
         return f"{self.decimal} {self.currency}"
@@ -130,6 +143,11 @@ def divide_half_even(numerator: int, denominator: int) -> int:
     if twice > denominator or (twice == denominator and quotient % 2):
         return quotient + 1
     return quotient
+
+
+def exponent(currency: str) -> int:
+    """Decimals of a known currency. Source: ISO 4217, "minor unit"."""
+    return _BESIDE_PRICE_TAGS.get(currency, get_currency_precision(currency))
 
 
 def processor_exponent(currency: str) -> int:
@@ -148,7 +166,7 @@ def to_processor(money: Money) -> int:
     Raises `MoneyError` where the processor would refuse: a third decimal that is not zero
     (KWD and friends) or a fraction of a krona or shilling (ISK, UGX).
     """
-    shift = processor_exponent(money.currency) - get_currency_precision(money.currency)
+    shift = processor_exponent(money.currency) - exponent(money.currency)
     amount: int
     if shift >= 0:
         amount = money.amount * 10**shift
@@ -163,10 +181,19 @@ def to_processor(money: Money) -> int:
     return amount
 
 
+def processable(money: Money) -> Money:
+    """The most of this amount that `to_processor` takes: rounded towards zero to its step."""
+    step = 10 ** max(exponent(money.currency) - processor_exponent(money.currency), 0)
+    if money.currency in _PROCESSOR_THREE:
+        step = 10
+    sign = -1 if money.amount < 0 else 1
+    return Money(sign * (abs(money.amount) // step * step), money.currency)
+
+
 def from_processor(amount: int, currency: str) -> Money:
     """The inverse of `to_processor`. `currency` in either case, as the processor writes it."""
     code = currency.upper()
-    shift = get_currency_precision(code) - processor_exponent(code)
+    shift = exponent(code) - processor_exponent(code)
     if shift >= 0:
         return Money(amount * 10**shift, code)
     whole, rest = divmod(amount, 10**-shift)

@@ -46,13 +46,8 @@ _STATUS: Mapping[str, PaymentStatus] = {
 }
 # When one purchase has several attempts, the one that holds money is the answer.
 _PREFERENCE: Sequence[PaymentStatus] = (
-    "captured",
-    "authorised",
-    "processing",
-    "requires_action",
-    "voided",
-    "declined",
-)
+    "captured", "authorised", "processing", "requires_action", "voided", "declined",
+)  # fmt: skip
 
 # Otherwise the SDK writes an id into the user's home folder and reports latencies.
 stripe.enable_telemetry = False
@@ -212,12 +207,11 @@ class StripePayments:
 
     async def touched(self, since: datetime) -> frozenset[str]:
         params: Any = {"limit": 100, "created": {"gte": int(since.timestamp())}}
-        found: set[str] = set()
+        found = set()
         async with translated():
             for kind in (self.client.v1.refunds, self.client.v1.disputes):
                 listed: Any = await kind.list_async(params)
-                async for one in listed.auto_paging_iter():
-                    found.add(str(one.payment_intent))
+                found |= {str(one.payment_intent) async for one in listed.auto_paging_iter()}
         return frozenset(found)
 
     def event(self, body: bytes, signature: str) -> PaymentEvent:

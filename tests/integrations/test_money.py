@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import pytest
+from babel.numbers import list_currencies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,9 @@ from integrations.money import (
     Money,
     MoneyError,
     divide_half_even,
+    exponent,
     from_processor,
+    processable,
     processor_exponent,
     to_processor,
 )
@@ -121,3 +124,46 @@ def test_more_decimals_than_the_currency_has_are_an_error_not_a_rounding():
 def test_people_read_their_own_format():
     assert Money(13400, "EUR").text("en") == "€134.00"
     assert "134.00" in Money(13400, "CNY").text("zh_Hans_CN")
+
+
+# ISO 4217: all that do not count hundredths. Historic currencies are left out.
+NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+THREE = "BHD IQD JOD KWD LYD OMR TND"
+HISTORIC = "ADP BYR ESP ITL LUF MGF MRO STD TMM TRL ZMK ZWD"
+
+
+def test_decimals_are_those_that_merchants_count_by():
+    iso = dict.fromkeys(NONE.split(), 0) | dict.fromkeys(THREE.split(), 3) | {"CLF": 4, "UYW": 4}
+    current = set(list_currencies()) - set(HISTORIC.split())
+    assert {c: exponent(c) for c in current if exponent(c) != 2} == iso
+
+
+@pytest.mark.parametrize(
+    ("money", "wire", "text"),
+    [
+        (Money(12345, "RSD"), 12345, "RSD123.45"),
+        (Money(12300, "LBP"), 12300, "LBP123.00"),
+        (Money(12340, "IQD"), 1234, "IQD12.340"),
+        (Money(12300, "MGA"), 123, "MGA123.00"),
+        (Money(123400, "JPY"), 123400, "¥123,400"),
+        (Money(12340, "KWD"), 12340, "KWD12.340"),
+    ],
+)
+def test_what_is_counted_shown_and_charged_is_the_same_sum(money, wire, text):
+    assert to_processor(money) == wire
+    assert from_processor(wire, money.currency.lower()) == money
+    assert money.text() == text
+    assert Money.from_decimal(str(money.decimal), money.currency) == money
+
+
+@given(amounts, st.sampled_from(["EUR", "JPY", "KWD", "MGA", "IQD", "ISK"]))
+def test_what_can_be_charged_of_an_amount_is_the_most_that_can(amount, currency):
+    money = Money(amount, currency)
+    most = processable(money)
+    if currency != "ISK":
+        to_processor(most)
+    assert abs(most.amount) <= abs(amount)
+    assert abs(amount) - abs(most.amount) < 100
+    if most != money:
+        with pytest.raises(MoneyError):
+            to_processor(money)
