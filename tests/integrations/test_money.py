@@ -143,7 +143,7 @@ def test_decimals_are_those_that_merchants_count_by():
     [
         (Money(12345, "RSD"), 12345, "RSD123.45"),
         (Money(12300, "LBP"), 12300, "LBP123.00"),
-        (Money(12340, "IQD"), 1234, "IQD12.340"),
+        (Money(12340, "IQD"), 1234, "IQD12.34"),
         (Money(12300, "MGA"), 123, "MGA123.00"),
         (Money(123400, "JPY"), 123400, "¥123,400"),
         (Money(12340, "KWD"), 12340, "KWD12.340"),
