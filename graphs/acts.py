@@ -115,6 +115,10 @@ _QUESTION = _re(
     r"|will"
     r"|tell me (?:more )?about|describe|more (?:info|details|about))\b|吗|呢|多少|怎么样|什么|介绍"
 )
+# Of an offer that was pointed at, a question may stand anywhere: 'the first, is it good? tell me'
+_ASKS_OF_PICKED = _re(
+    r"[?？]|\b(?:is|does|has|can|will) it\b|\btell me\b|说说|讲讲|详细|([好行])不\1"
+)
 _WH_I = _re(
     r"\b(?:where|how|what|when|which|should|can|could|may|do|does|if) (?:\w+ )?(?:can |do |could "
     r"|should "
@@ -240,7 +244,8 @@ def _about_shown(text: str, *, picked: bool) -> Act | None:
     if picked:
         wanting = _ACQUIRE.search(text) and not _WH_I.search(text)
         buying = _TAKING.search(text) or wanting
-        return "details" if _QUESTION.search(text) and not buying else "acquire"
+        asking = _QUESTION.search(text) or _ASKS_OF_PICKED.search(text)
+        return "details" if asking and not buying else "acquire"
     if _MORE.search(text):
         return "more"
     if _CHEAPER.search(text):
