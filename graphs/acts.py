@@ -28,6 +28,8 @@ def _re(pattern: str) -> re.Pattern[str]:
 
 _ORDER = r"(?:orders?|packages?|parcels?|purchases?|deliver(?:y|ies)|shipments?)"
 _KEPT = rf"(?:{_ORDER}|bookings?|reservations?)"
+_ONE_KEPT = r"(?:order|booking|reservation|confirmation)"
+_KEPT_ZH = r"(?:订单|预订|预定|订位|订座|确认)"
 _STATUS = _re(
     rf"\b(?:where(?:'s|s| is| are)|track|status of|what happened (?:to|with)|any news on"
     rf"|check (?:on )?"
@@ -43,7 +45,26 @@ _STATUS = _re(
     r"|(?:查|看)(?:一下|看|查)?(?:我的)?(?:订单|物流|预订记录)|物流(?:信息|到哪)|发货了(?:吗|没)"
     r"|我的(?:订单|预订|快递|包裹)(?:呢|[??]|$|怎么)|我(?:都)?(?:买|订)(?:过|了)(?:什么|哪些)"
     r"|我.{0,6}(?:订|买)(?:成功|好)了吗|预订成功了吗"
+    rf"|\b(?:my|our|the) (?:\w+ )?{_ONE_KEPT} (?:number|id|code|reference)\b(?! ?#?\d)"
+    rf"|{_KEPT_ZH}(?:编?号|号码)(?:是|呢|多少|[?？]|$)"
+    rf"|(?:我的?|给|把|什么|告诉|查).{{0,4}}{_KEPT_ZH}(?:编?号|号码)"
 )
+# Money on its way back, heard before 'I want a refund' is: 'did I get my refund yet?'.
+_COMING_BACK = _re(
+    r"\b(?:has|have|did|is|when (?:will|does|is)) (?:my|the|our) (?:\w+ )?(?:refund|money)"
+    r"(?: been| be| already| finally)* (?:c[oa]me|gone|go(?:ing)? through|arriv"
+    r"|back\b(?! guarantee)|return|refunded|processed|issued|sent|paid (?:back|out)|on its way|done"
+    r"|through)(?!.*\bif\b)"
+    r"|\bwhere(?:'s|s| is) (?:my|the|our) (?:refund|money)\b(?! (?:in|from|box)\b)"
+    r"|\b(?:did|have|when (?:do|will|can)) (?:i|we) (?:already |ever )?(?:get|got|gotten|receive"
+    r"|received?) (?:my|the|our) (?:refund|money)\b(?!.*\bif\b)"
+    r"|(?:status of|any news (?:on|of|about)) (?:my|the|our) refund|\brefund status\b"
+    r"|(?:钱|退款|款)(?:都|已经?|给我)*(?:退|返|到)(?:回|还|到)?(?:来|账|给我)*了(?:吗|没|么|[?？])"
+    r"|(?:钱|退款|款)(?:要|得|大概)*(?:什么时候|多久|几天|啥时候)(?:能|会|才|可以)*(?:退|返|到|收)"
+    r"|(?:钱|退款)(?:到哪|怎么还没|还没[退到])"
+)
+_HELD = rf"(?:{_KEPT}|tables?|rooms?)"
+_MEAL = r"(?:dinner|lunch|brunch|breakfast|stay)"
 _CANCEL = _re(
     rf"\bcancel (?:(?:my|the|that|this|our|it|them|last) ?(?:\w+ ){{0,3}}{_KEPT}?|{_KEPT})"
     rf"|\b(?:want|get|need|like|have|request|ask for)\b.{{0,20}}\b(?:a )?(?:refund|money back)\b"
@@ -51,8 +72,14 @@ _CANCEL = _re(
     r"|\bsend it back\b"
     r"|\b(?:change|move|reschedule) (?:my|the|our) (?:existing |confirmed )?order\b"
     r"|取消(?!政策)(?:我的|这个|那个|订单|预订|预定|刚才|昨天|掉|一下|$)|(?:我要|我想|申请|帮我"
-    r"|怎么|能)退[款货订单掉]"
+    r"|怎么|能)退[款货单掉]"
     r"|^(?:退款|退货|退单|取消)"
+    rf"|\b(?:undo|get (?:me |us )?out of) (?:my|the|our|this|that) (?:[\w'-]+ ){{0,4}}?{_KEPT}\b"
+    rf"|\bcall(?:ing)? off (?:my|the|our|this|that) (?:[\w'-]+ ){{0,4}}?(?:{_HELD}|{_MEAL})\b"
+    rf"|\bcall(?:ing)? (?:my|the|our|this|that) (?:[\w'-]+ ){{0,3}}?(?:{_HELD}|{_MEAL}) off\b"
+    rf"|(?:我|帮|想|要|把)[^,。?!]{{0,14}}cancel(?! ?(?:policy|的|政策))"
+    r"|把[^,。?!]{1,14}(?:退|取消)(?:了|掉|订)"
+    r"|(?<!免费)(?<!随时)退订(?!政策|规则|的|费|.{0,4}(?:邮件|短信|会员|通知|推送|课|服务))"
 )
 # A no that goes on ('no, get me three', 'no, the other one') is a change, not a refusal.
 _GOES_ON = (
@@ -213,6 +240,8 @@ def act(text: str, *, booking: bool, shown: bool, picked: bool, open_proposal: b
     stand in the conversation; `picked`: it names one of them."""
     if _BARE_CANCEL.match(text):
         return "decline" if open_proposal or shown else "cancel"
+    if _COMING_BACK.search(text):
+        return "status"
     if _CANCEL.search(text):
         return "cancel"
     if _STATUS.search(text):

@@ -1,5 +1,6 @@
 """What is answered from rows alone, without a search: orders, a no, a comparison."""
 
+import re
 from collections.abc import Sequence
 
 from graphs import orders, sentences
@@ -23,13 +24,17 @@ _COMMON = frozenset(
     {"cancel", "my", "the", "order", "booking", "please", "a", "for", "at", "取消", "订单", "预订"}
     | {"change", "move", "to", "make", "it", "people", "person", "reservation", "table", "room"}
 )
+_NOT_SOLD = re.compile(  # kept elsewhere: the only order here is not what is meant
+    r"\b(?:memberships?|subscriptions?|accounts?|contracts?|alarms?)\b|会员|订阅|账[号户]|闹钟",
+    re.I,
+)
 CANCELABLE = frozenset({"placed", "fulfilled", "partially_refunded"})
 
 
 async def cancel(visit: Visit) -> Outcome | None:
     """The merchant's quote for canceling the order that is meant, or the question which one."""
     rows = [row for row in await visit.context.desk.orders() if row.state in CANCELABLE]
-    if not rows:
+    if not rows or _NOT_SOLD.search(visit.turn.ask.text):
         return Outcome(orders.nothing_to_cancel(visit.language), kept(visit))
     one = meant(visit, rows)
     shown = (one,) if one else tuple(rows)

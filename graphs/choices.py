@@ -59,7 +59,7 @@ _CHEAPER_ONE = re.compile(
 _DEARER_ONE = re.compile(
     r"\b(?:the )?(?:more expensive|pricier|dearer) one\b|贵的(?:那)?[个家间款]", re.I
 )
-# What turns a pick into its opposite: right before it ('not', 'anything but', '除了'), or behind it.
+# What turns a pick into its opposite: before it ('not', 'anything but', '除了'), or behind it.
 _AGAINST = re.compile(
     r"(?:(?<!why )\bnot(?! only)(?: (?:for|about|interested in|keen on|going (?:with|for)|into))?"
     r"|\bn(?:either|or)|n't (?:want|like|need|take|get|buy|book|order|fancy|love|think|care for"

@@ -54,3 +54,71 @@ async def test_nothing_open_and_no_terms_are_said_plainly():
     assert desk.canceling == []
     talk, desk = person(TENT, strict=frozenset({"Fernweh"}))
     assert "nothing was changed" in (await talk.say("cancel my order")).text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "我那个 table 能 cancel 吗? 会退多少钱",
+        "请退订12月5号的桌子",
+        "我12月5号去不了了，帮我把位子退了",
+        "can I get out of the Osteria Lume booking?",
+        "undo my booking",
+        "call off the dinner on December 5",
+        "call the dinner off",
+    ],
+)
+async def test_other_words_for_canceling_are_heard(said: str):
+    talk, desk = person(TABLE)
+    answered = await talk.say(said)
+    assert desk.canceling == ["ord_table"]
+    assert not answered.proposals
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cancel my gym membership",
+        "undo my git commit",
+        "undo the last change in the table",
+        "drop the table in SQL",
+        "call off the search",
+        "get out of the room",
+        "免费退订的酒店",
+        "怎么退订邮件",
+        "我想要一个可以免费 cancel 的酒店",
+    ],
+)
+async def test_what_is_no_order_of_ours_is_not_canceled(said: str):
+    talk, desk = person(TABLE)
+    await talk.say(said)
+    assert desk.canceling == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "has the money come back yet",
+        "has my refund gone through?",
+        "did I get my refund yet?",
+        "钱退回来了吗?",
+        "退款什么时候到",
+        "what is my order number?",
+        "give me the order number",
+        "我的预订号是多少?",
+    ],
+)
+async def test_a_question_for_the_refund_or_the_number_is_answered_by_the_rows(said: str):
+    talk, desk = person(OLD)
+    answered = await talk.say(said)
+    assert "ord_old" in answered.text
+    assert "refunded" in answered.text or "退款" in answered.text
+    assert desk.canceling == []
+
+
+@pytest.mark.parametrize(
+    "said", ["order number 2", "the order number 3 please", "is the money refundable?"]
+)
+async def test_a_number_that_picks_and_terms_that_are_asked_for_are_no_status(said: str):
+    talk, _ = person(OLD)
+    assert "ord_old" not in (await talk.say(said)).text
