@@ -86,10 +86,18 @@ _GOES_ON = (
     r"(?!.*\b(?:ones?|cheaper|another|instead|but|others?|show|make|i|we|it|is|does|book|get|find|give"
     r"|change|rather|for|\d+)\b)"
 )
+_LEAD = r"^(?:(?:ok(?:ay)?|actually|hm+|wait|oh|well|sorry|nah|on second thoughts?)[\s,.]+)*"
+_TAIL = (
+    r"(?:[\s,.!]*(?:please|then|thanks?(?: you)?|now|anymore|any more|after all|sorry))*[\s.!]*$"
+)
 _NO = _re(
-    rf"^(?:no|nope|nah|not now|leave it)\b{_GOES_ON}"
-    r"|^(?:no,? thanks?(?: you)?|never ?mind|forget (?:it|about it)|stop|maybe later|not interested"
-    r"|i(?:'ve| have)? changed my mind)\b(?!.*\b(?:show|find|book|get|instead|cheaper|another)\b)"
+    rf"{_LEAD}(?:no|nope|nah|not now|leave it)\b{_GOES_ON}"
+    rf"|{_LEAD}(?:scrap|drop|skip|forget|leave) (?:it|that|this){_TAIL}|{_LEAD}i give up{_TAIL}"
+    rf"|{_LEAD}i (?:do not|don't|dont) (?:want|need) (?:it|this|that|them|any(?: of them)?){_TAIL}"
+    r"|^(?:那就?|还是|我们?|嗯+|唉|哦|,|\s)*(?:放弃(?!第|这|那)|算了|不想[要买订]了|不[要买订]了|不用了)"
+    r"|^(?:nvm|no,? thanks?(?: you)?|never ?mind|forget (?:it|about it)|stop|maybe later"
+    r"|not interested|i(?:'ve| have)? changed my mind)\b"
+    r"(?!.*\b(?:show|find|book|get|instead|cheaper|another)\b)"
     r"|\b(?:do not|don't|dont) (?:buy|book|order|reserve|purchase|pay|do it|confirm)\b"
     r"|^(?:不用了?|算了|不要了|不买了?|不订了?|先不(?:用|买|订)了?|不必了?|别[买订]了?|取消吧"
     r"|再说吧|不需要)"

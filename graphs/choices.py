@@ -62,9 +62,9 @@ _DEARER_ONE = re.compile(
 # What turns a pick into its opposite: before it ('not', 'anything but', '除了'), or behind it.
 _AGAINST = re.compile(
     r"(?:(?<!why )\bnot(?! only)(?: (?:for|about|interested in|keen on|going (?:with|for)|into))?"
-    r"|\bn(?:either|or)|n't (?:want|like|need|take|get|buy|book|order|fancy|love|think|care for"
-    r"|go for)"
-    r"|\bdont (?:want|like|need)|\b(?:any|every)(?:thing|one)? but(?: for)?"
+    r"|\bn(?:either|or)|n't(?: (?:want|like|need|take|get|buy|book|order|fancy|love|think|care for"
+    r"|go for))?"
+    r"|\bdont(?: (?:want|like|need))?|\b(?:any|every)(?:thing|one)? but(?: for)?"
     r"|\b(?:all|any|either)(?: of (?:them|these|those))? but(?: for)?"
     r"|\bexcept(?:ing)?(?: for)?"
     r"|\bexcluding|\b(?:other|rather) than|\binstead of|\bapart from"
