@@ -1,4 +1,4 @@
-"""What is answered from rows alone, without a search: orders, a no, a comparison."""
+"""What is answered from rows alone, without a search: orders, a no, a comparison, a count."""
 
 import re
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from graphs.choices import choice
 from graphs.fits import terms
 from graphs.memory import Draft, OfferMemory, again, remember
 from graphs.numerals import Page
+from graphs.quantities import no_count
 from graphs.state import Cards, OrderFact
 from graphs.visit import Outcome, Visit
 
@@ -85,6 +86,18 @@ async def compare(visit: Visit) -> Outcome | None:
     told = [f"{i}. {sentences.details(o, visit.language)}" for i, o in enumerate(offers, 1)]
     text = "\n\n".join([*told, sentences.which_one(visit.language)])
     return Outcome(text, remember(offers, draft=visit.memory.draft))
+
+
+def how_many(visit: Visit) -> Outcome | None:
+    """'Buy -2 of them', 'buy 0.5 tents': how many is asked, never guessed."""
+    reading = visit.reading
+    goods = reading.draft.vertical == "product" and reading.act in {"acquire", "plain"}
+    if not goods or not no_count(Page(visit.turn.ask.text)):
+        return None
+    picked = reading.choice.indices if reading.choice else ()
+    kept = [visit.memory.offers[i] for i in picked if i < len(visit.memory.offers)]
+    text = sentences.ask("quantity", visit.language)
+    return Outcome(text, remember(kept, draft=reading.draft, wanted=True, asked="quantity"))
 
 
 def ids(visit: Visit, indices: Sequence[int]) -> list[str]:

@@ -17,7 +17,7 @@ from graphs.names import place, words
 from graphs.numerals import Page
 from graphs.occasions import implied, who
 from graphs.outings import is_outing, outing
-from graphs.quantities import alone, nights, party, pieces, rooms
+from graphs.quantities import alone, nights, no_count, party, pieces, rooms
 from graphs.things import things
 
 Language = Literal["en", "zh"]
@@ -46,8 +46,9 @@ def facts(
         draft = replace(draft, place=found.place)
         page.take(_TICKET)  # '音乐会门票' is found by the concert
     elif vertical == "product":
+        no_count(page)  # asked for elsewhere; here it must not stick to the thing
         also = _more_things(page)
-        count = pieces(page) or (alone(page) if not asked else None)
+        count = pieces(page) or (alone(page) if asked in {"", "quantity"} else None)
         draft = Draft(quantity=count, also=also)
     else:
         draft = _booking_facts(page, vertical, today=today, asked=asked)

@@ -19,7 +19,9 @@ from graphs.state import Message, Offer
 from integrations.money import Money, MoneyError
 
 Vertical = Literal["product", "table", "room"]
-Fact = Literal["what", "date", "time", "party", "nights", "which", "cancel", "change", ""]
+Fact = Literal[
+    "what", "date", "time", "party", "nights", "quantity", "which", "cancel", "change", ""
+]
 
 
 @dataclass(frozen=True, slots=True)

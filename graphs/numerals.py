@@ -21,12 +21,13 @@ _SMALL = "|".join(sorted(_UNITS, key=len, reverse=True))
 _BELOW_100 = (
     rf"(?:(?:{_TEN_WORDS})(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?|{_SMALL})"
 )
+DOZENS_EN = rf"(?:(?:half a|a|{_BELOW_100}|(?<![\d.])\d{{1,3}}) dozen)"
 WORDS_EN = (
-    rf"(?:half a dozen|a dozen|(?:a )?couple(?: of)?"
+    rf"(?:{DOZENS_EN}|(?:a )?couple(?: of)?"
     rf"|(?:{_BELOW_100}|a) thousand(?: (?:{_BELOW_100}|a) hundred)?"
     rf"|(?:{_BELOW_100}|a) hundred(?:(?: and)? {_BELOW_100})?|{_BELOW_100})"
 )
-NUMBER_EN = rf"(?:(?<![\d.])\d{{1,6}}(?!\d)|{WORDS_EN})"
+NUMBER_EN = rf"(?:{DOZENS_EN}|(?<![\d.])\d{{1,6}}(?!\d)|{WORDS_EN})"
 NUMBER_ZH = r"(?:(?<![\d.])\d{1,6}(?!\d)|[零〇一二两俩三仨四五六七八九十百千万]{1,9})"
 
 _DIGITS_ZH = {c: i for i, c in enumerate("零一二三四五六七八九")} | {
@@ -90,6 +91,8 @@ def number(text: str) -> int | None:
     word = " ".join(text.strip().lower().split())
     if word.isascii() and word.isdigit():
         return int(word)
+    if word.endswith(" dozen") and (dozens := number(word.removesuffix(" dozen"))):
+        return 12 * dozens
     return _english(word) if word.isascii() else _chinese(word)
 
 

@@ -6,7 +6,7 @@ The quantity is the person's alone. A number that belongs to the thing itself ('
 
 import re
 
-from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page, number
+from graphs.numerals import DOZENS_EN, NUMBER_EN, NUMBER_ZH, Page, number
 
 _PEOPLE = (
     r"(?:people|persons?|guests?|diners?|adults?|pax|ppl|of us|heads?|friends|seats?|folks"
@@ -94,8 +94,18 @@ _COUNT = re.compile(
     rf"(?![-\d.]| ?{_MEASURE}\b)(?! (?:for|of these days)\b)"
     rf"|^(?:(?:just|only|actually|ok|okay|yes|no|and|make that),? )*(?P<f>{NUMBER_EN})\b"
     rf"(?![-\d.:]| ?{_MEASURE}\b)(?= (?:please|of (?:them|these|those)|more|[a-z]+s\b)|\s*$|[.!,])"
+    rf"|\b(?P<i>(?!one\b){NUMBER_EN}) of (?:them|these|those)\b"
+    rf"|\b(?P<j>{DOZENS_EN})\b(?! (?:people|guests|times|reasons))"
+    rf"|(?P<k>{NUMBER_ZH}|半)打(?![折包开听算电车球扫印火底败扮扰])"
     rf"|(?P<g>{NUMBER_ZH})[{_CLASSIFIERS}](?!人|月|小时|星期|礼拜|钟|晚|位|大人|小孩|钱|季)"
     rf"|(?:买|来|要|订购|数量)(?:是|为)?(?P<h>\d{{1,3}})(?=$|[,.!\x1f]|[^\d人点号月日年元块寸升])",
+    re.IGNORECASE,
+)
+_NEVER_MANY = r"(?:(?:[-\u2212]|minus|负) ?\d+|\d*\.\d+|0)(?![\d.])"
+_NO_COUNT = re.compile(
+    rf"(?<=\b)(?:{_VERB_EN})(?: (?:me|us|him|her|them))? (?P<a>{_NEVER_MANY})\b(?!-| ?{_MEASURE}\b)"
+    rf"|(?<![\w.])(?P<b>{_NEVER_MANY}) (?:of (?:them|these|those)|{_UNITS_EN})\b"
+    rf"|(?:买|来|要|订购)(?P<c>{_NEVER_MANY})[{_CLASSIFIERS}]",
     re.IGNORECASE,
 )
 _ALONE = re.compile(
@@ -183,5 +193,13 @@ def pieces(page: Page) -> int | None:
         return None
     name = next(key for key, value in match.groupdict().items() if value)
     # 两顶: the measure word goes with its number, or it would stick to the thing
-    page.blank(*match.span(0 if name == "g" else name))
+    page.blank(*match.span(0 if name in {"g", "k"} else name))
+    if name == "k":
+        return 6 if match[name] == "半" else 12 * (number(match[name]) or 0) or None
     return number(match[name]) or None
+
+
+def no_count(page: Page) -> bool:
+    """Whether a count is said that nothing can be bought by: 'buy 0.5 tents', '买-2个'. Its span
+    is taken."""
+    return page.take(_NO_COUNT) is not None

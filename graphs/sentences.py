@@ -113,6 +113,7 @@ _ASK: dict[Fact, tuple[str, str]] = {
     "time": ("At what time?", "请问几点？"),
     "party": ("For how many people?", "请问几位？"),
     "nights": ("For how many nights?", "请问住几晚？"),
+    "quantity": ("How many would you like? A whole number.", "要几件？请告诉我整数。"),
     "which": ("Which one do you mean? Tell me its number.", "您指的是哪一个？请告诉我序号。"),
     "cancel": ("Which one shall I cancel? Tell me its number.", "要取消哪一个？请告诉我序号。"),
     "change": ("Which booking shall I change? Tell me its number.", "要更改哪一个？请告诉我序号。"),

@@ -91,6 +91,8 @@ async def _answered(visit: Visit) -> Outcome:
         return outcome
     if reading.unsupported:
         return Outcome(sentences.unsupported(reading.unsupported, visit.language))
+    if uncounted := asides.how_many(visit):
+        return uncounted
     if reading.choice:
         return await _chosen(visit, reading.choice)
     nth = memory.nth if not reading.fresh else None

@@ -102,7 +102,7 @@ _BARE = re.compile(
 def _answers(page: Page, asked: Fact) -> bool:
     """Whether the message is the bare number that our question asked for. '8' to 'At what time?'
     is read as 'at 8'."""
-    if asked not in {"party", "nights", "time"} or not _BARE.match(page.text):
+    if asked not in {"party", "nights", "time", "quantity"} or not _BARE.match(page.text):
         return False
     if asked == "time" and not page.text.lower().startswith("at "):
         page.text = page.left = f"at {page.text}"

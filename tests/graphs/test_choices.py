@@ -119,3 +119,34 @@ async def test_a_question_that_asks_for_it_is_a_pick(said: str):
     talk = Conversation()
     await talk.say("show me tents")
     assert (await talk.say(said)).bought == [("p-birch", 1)]
+
+
+@pytest.mark.parametrize("said", ["buy 0.5 two-person tents", "buy -2 two-person tents"])
+async def test_a_count_that_is_none_is_asked_for_and_the_answer_taken(said: str):
+    shop = Conversation()
+    asked = await shop.say(said)
+    assert asked.bought == []
+    assert "How many" in asked.text
+    assert (await shop.say("2")).bought == [("p-alder", 2)]
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("the second one, two of them", 2),
+        ("I'll take the second one. Two of them, please.", 2),
+        ("number 2, a dozen please", 12),
+        ("二号来一打", 12),
+    ],
+)
+async def test_a_pick_takes_its_count_along(said: str, count: int):
+    shop = Conversation()
+    await shop.say("show me tents")
+    assert (await shop.say(said)).bought == [("p-birch", count)]
+
+
+async def test_a_pick_without_a_whole_count_waits_for_one():
+    shop = Conversation()
+    await shop.say("show me tents")
+    assert "How many" in (await shop.say("the second one, -2 of them")).text
+    assert (await shop.say("3")).bought == [("p-birch", 3)]

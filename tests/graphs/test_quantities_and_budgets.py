@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from graphs.budgets import Budget, budget
 from graphs.numerals import Page, normalise, number
-from graphs.quantities import more_people, nights, party, pieces, rooms
+from graphs.quantities import more_people, nights, no_count, party, pieces, rooms
 from integrations.money import Money
 
 DIGITS = "零一二三四五六七八九"
@@ -64,7 +64,16 @@ def test_english_numbers_survive_the_round_trip(n: int):
 
 @pytest.mark.parametrize(
     ("word", "value"),
-    [("两百五", 250), ("三千五", 3500), ("两", 2), ("俩", 2), ("二〇二六", 2026), ("a dozen", 12)],
+    [
+        ("两百五", 250),
+        ("三千五", 3500),
+        ("两", 2),
+        ("俩", 2),
+        ("二〇二六", 2026),
+        ("a dozen", 12),
+        ("two dozen", 24),
+        ("3 dozen", 36),
+    ],
 )
 def test_spoken_short_forms_are_numbers(word: str, value: int):
     assert number(word) == value
@@ -159,6 +168,12 @@ def test_rooms_are_counted(said: str, count: int | None):
         ("make it three", 3),
         ("I'll take two", 2),
         ("I want two of them", 2),
+        ("the second one, two of them", 2),
+        ("I'll take the second one. Two of them, please.", 2),
+        ("the second one, a dozen please", 12),
+        ("buy two dozen roses", 24),
+        ("二号来一打", 12),
+        ("来半打", 6),
         ("买两个帐篷", 2),
         ("三瓶红酒", 3),
         ("买两顶双人帐篷", 2),
@@ -181,6 +196,9 @@ def test_pieces_are_counted(said: str, count: int):
         "buy 500 ml of shampoo",
         "I need a 4 season sleeping bag",
         "a 12-pack of socks",
+        "is one of them waterproof?",
+        "这个打折吗",
+        "打八折",
         "iPhone 15 case",
         "两人帐篷",
         "双人帐篷",
@@ -189,6 +207,41 @@ def test_pieces_are_counted(said: str, count: int):
 )
 def test_a_number_of_the_thing_itself_is_no_quantity(said: str):
     assert pieces(Page(said)) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "buy 0.5 tents",
+        "buy -2 tents",
+        "get me minus 2 mugs",
+        "order 0 lamps",
+        "the second, -2 of them",
+        "买0.5个杯子",
+        "买-2个杯子",
+        "take 2.5 of them",
+    ],
+)
+def test_a_count_that_nothing_can_be_bought_by_is_heard(said: str):
+    assert no_count(Page(said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "buy 0.5 l of shampoo",
+        "buy a 1.5 m rope",
+        "buy 10 tents",
+        "buy 2 tents under 10.50",
+        "买2个杯子",
+        "buy half a dozen eggs",
+        "buy tents - 2 please",
+        "buy 1.75mm filament",
+        "买1.5米的绳子",
+    ],
+)
+def test_a_whole_count_or_a_measure_is_no_such_count(said: str):
+    assert not no_count(Page(said))
 
 
 @pytest.mark.parametrize(
