@@ -43,7 +43,7 @@ _PARTS: tuple[tuple[re.Pattern[str], _Part], ...] = (
 _H = r"one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _MERIDIAN = r"(?P<m>[ap])\.?\s?m\b\.?"
 _MINUTE_WORDS = r"five|ten|fifteen|twenty|twenty[- ]five|thirty|forty|forty[- ]five|fifty"
-_H_ZH = r"(?:[01]?\d|2[0-4]|二?十[一二三四五六七八九]?|[一二两三四五六七八九])"
+_H_ZH = r"(?:二?十[一二三四五六七八九]?|[一二两三四五六七八九])"
 _LEAD = (
     r"(?:\b(?:at|by|around|about|from|after|before|till|until|to|evening|afternoon|morning|night"
     r"|tonight)|@)"
@@ -94,8 +94,10 @@ _Said = tuple[int, int, str] | None  # hour, minute, meridian: "a", "p", "24" or
 def _settle(
     hours: int, minutes: int, meridian: str, *, part: _Part, dining: bool
 ) -> tuple[time, bool] | None:
-    if hours == 24:
+    if hours == 24 and minutes == 0 and meridian not in {"a", "p"}:
         hours, meridian = 0, "24"
+    if hours == 0 and meridian == "p":
+        return None
     if not (0 <= hours < 24 and 0 <= minutes < 60) or (meridian in {"a", "p"} and hours > 12):
         return None
     if meridian in {"a", "p"}:
@@ -195,7 +197,8 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], _Said]], ...] = t
         ),
         (r"\b(?:at |around )?(?:noon|midday)\b", _noon),
         (
-            rf"(?P<h>{_H_ZH})(?:点钟?|时|:)(?!\d{{3}}|[多个人儿])(?P<r>半|一刻|三刻|整|"
+            # the whole number, so that 25点 or 25:00 is refused: its 5 alone would be an hour
+            rf"(?P<h>(?<!\d)\d{{1,3}}|{_H_ZH})(?:点钟?|时|:)(?!\d{{3}}|[多个人儿])(?P<r>半|一刻|三刻|整|"
             r"零?过?[一二三四五六七八九十\d]{1,3}分?(?![个人位号]))?",
             _chinese,
         ),

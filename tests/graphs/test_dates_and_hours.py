@@ -210,10 +210,44 @@ def test_an_hour_is_settled_and_a_guess_is_marked(said: str, at: str, *, assumed
 
 @pytest.mark.parametrize(
     "said",
-    ["for 4 people", "at 25:99", "two nights", "at 7 euros", "€19.30", "make it three", "三个人"],
+    ["for 4 people", "two nights", "at 7 euros", "€19.30", "make it three", "三个人"],
 )
 def test_other_numbers_are_no_time_of_day(said: str):
     assert hour(Page(said), dining=True) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "tomorrow at 25:00",
+        "at 25:99",
+        "at 100:00",
+        "at 19:61",
+        "at 24:30",
+        "at 7:61pm",
+        "at 13pm",
+        "at 0pm",
+        "at 25",
+        "25点",
+        "下午25点",
+        "晚上125点",
+        "二十五点",
+        "24点半",
+        "晚上八点61分",
+    ],
+)
+def test_a_time_that_no_clock_shows_is_never_guessed(said: str):
+    assert hour(Page(said), dining=True) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "at"),
+    [("at 24:00", "00:00"), ("24点", "00:00"), ("at 23:59", "23:59"), ("23点59分", "23:59")],
+)
+def test_the_last_times_of_the_clock_are_still_times(said: str, at: str):
+    found = hour(Page(said), dining=True)
+    assert found is not None
+    assert found.time == time.fromisoformat(at)
 
 
 @given(st.times())
