@@ -14,7 +14,7 @@ from graphs.dates import days
 from graphs.hours import hour
 from graphs.memory import Draft, Fact, Memory, Vertical
 from graphs.names import place, words
-from graphs.numerals import Page
+from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page
 from graphs.occasions import implied, who
 from graphs.outings import is_outing, outing
 from graphs.quantities import alone, nights, no_count, party, pieces, rooms
@@ -89,6 +89,7 @@ def _booking_facts(page: Page, vertical: Vertical | None, *, today: date, asked:
     single = alone(page) if asked in {"party", "nights"} else None
     count = rooms(page) if vertical == "room" else None
     found = days(page, today=today)
+    page.take(_NO_PARTY)
     at = hour(page, dining=vertical != "room")
     length = nights(page) if vertical in {"room", None} else None
     people = None if _MORE.search(page.left) else party(page)
@@ -110,6 +111,17 @@ def _booking_facts(page: Page, vertical: Vertical | None, *, today: date, asked:
 
 _TICKET = re.compile(r"(?<=[会剧唱展览秀赛节戏蕾])的?(?:门|演出)?票")
 _MORE = re.compile(r"\bmore (?:people|persons?|guests?|friends?)\b|再加|多加|多来", re.IGNORECASE)
+# Taken before anyone reads it, so that "-3 people" is asked about and not read as 3. A dash counts
+# as a sign only where nothing else can: "7pm -3 people" is a list. "For 7.15pm" is an hour.
+_HEADS = r"(?:people|persons?|guests?|diners?|adults?|pax|ppl|of us)\b"
+_NO_PARTY = re.compile(
+    rf"(?:^|\b(?:for|of|with|it) )(?:just |only |about )?-\d+(?:[.,]\d+)?\b(?:\s*{_HEADS})?"
+    rf"|\b(?:minus|negative) {NUMBER_EN}\b(?:\s*{_HEADS})?"
+    rf"|(?<![\d.,])\d+[.,]\d+[ -]?{_HEADS}|\b{NUMBER_EN} and a half {_HEADS}"
+    r"|\b(?:for|of) (?:just |only |about )?\d+\.\d+(?![.\d]*\d|\s*[ap]\.?m\b)"
+    rf"|(?:负|(?:^|[订给为要共])-){NUMBER_ZH}个?[人位]|(?<![\d.])\d+\.\d+个?[人位]",
+    re.IGNORECASE,
+)
 _CHANGE = re.compile(
     r"\b(?:move|change|switch|instead|actually|rather)\b|改|换|还是", re.IGNORECASE
 )
