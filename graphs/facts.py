@@ -16,7 +16,7 @@ from graphs.memory import Draft, Fact, Memory, Vertical
 from graphs.names import place, words
 from graphs.numerals import NUMBER_EN, NUMBER_ZH, Page
 from graphs.occasions import implied, who
-from graphs.outings import is_outing, outing
+from graphs.outings import is_outing, outing, ticketed
 from graphs.quantities import alone, nights, no_count, party, pieces, rooms
 from graphs.things import things
 
@@ -56,6 +56,9 @@ def facts(
     gift = vertical == "product" and vocabulary.GIFT.search(page.text) is not None
     needed = implied(page.text) if vertical == "product" else ""
     spot = place(page) if vertical in {"table", "room"} else draft.place
+    named = words(page, vertical)
+    if vertical == "product":
+        named = ticketed(named, page.text)
     return replace(
         draft,
         budget=said.ceiling,
@@ -63,7 +66,7 @@ def facts(
         cheapest=cheapest,
         cuisine=cuisine,
         place=spot,
-        words=needed or words(page, vertical),
+        words=needed or named,
         vague=bool(needed) or _vague(page.text, vertical),
         whom=who(page.text) if gift or needed else "",
     )

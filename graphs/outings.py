@@ -28,9 +28,11 @@ EVENT = re.compile(
     r"|演唱会|音乐会|爵士|话剧|歌剧(?!院附近)|芭蕾|门票|演出票?|电影票|展览|马戏|脱口秀",
     re.IGNORECASE,
 )
+_FLY_ZH = rf"飞[往去到]?(?={CITIES_ZH.pattern})"
 FLIGHT = re.compile(
     r"\b(?:flights?(?! (?:bag|case|jacket|simulator))|plane tickets?|airline tickets?"
-    r"|fly(?:ing)? (?:to|from|me|us))\b|机票|航班|飞机票",
+    r"|fly(?:ing)? (?:to|from|me|us))\b|机票|航班|飞机票"
+    rf"|{_FLY_ZH}",
     re.IGNORECASE,
 )
 _NAME = r"[A-Za-zÀ-ÿ][\w'’-]+(?: (?:York|City|Angeles|Francisco|Kong|Aires|Paulo|Lumpur|Delhi))?"
@@ -45,10 +47,12 @@ _ROUTE = re.compile(
     re.IGNORECASE,
 )
 _HAN = r"[\u4e00-\u9fff]"
+# What asks for a price, a ticket or a way is in no name: "多少钱一张去里斯本的机票".
+_IN_NAME_ZH = rf"(?:(?![钱票价么哪怎吗呢想要坐们没]|多少|[一两几]张|便宜|最低|打算|准备|时候|全家){_HAN})"
 _ROUTE_ZH = re.compile(
     # A name does not begin with what runs into it: "找一张柏林", "我查柏林".
-    rf"(?:从)?(?P<a>(?![从订买张号日天点早晚的找帮给我请想要看]|查(?!尔)|来(?!宾)"
-    rf"|[一两二三四五六七八九十]张){_HAN}{{2,4}}?)(?:直?飞往?|到|去|至)"
+    rf"[从由]?(?P<a>(?!张(?!家)|[从由订买号日天点早晚的找帮给我请想要看]|查(?!尔)|来(?!宾)"
+    rf"|[一两二三四五六七八九十]张){_IN_NAME_ZH}{{2,4}}?)(?:直?飞往?|到|去|至)"
     rf"(?P<b>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机|单程|往返|一?张|$|[,，。!！?？\s\x1f\d])"
     rf"|(?:飞往?|去|到)(?P<d>{_HAN}{{2,5}}?)(?=的|机票|航班|飞机)"
 )
@@ -89,6 +93,13 @@ def is_outing(text: str) -> bool:
 def flies(words: str) -> bool | None:
     """Whether words of an outing speak of a flight; None where they speak of no outing."""
     return FLIGHT.search(words) is not None if is_outing(words) else None
+
+
+def ticketed(words: str, text: str) -> str:
+    """The words to search by: "我想飞巴黎" names no ticket, though it wants one."""
+    if not re.search(_FLY_ZH, text) or FLIGHT.search(words):
+        return words
+    return " ".join(["机票", *words.removeprefix("飞").split()])
 
 
 def names_way(text: str) -> bool:

@@ -43,6 +43,36 @@ def test_day_way_and_count_are_read(
 
 
 @pytest.mark.parametrize(
+    ("said", "way"),
+    [
+        ("多少钱一张去里斯本的机票?", ("", "里斯本")),
+        ("机票多少钱去东京", ("", "东京")),
+        ("最便宜去东京的机票", ("", "东京")),
+        ("有没有去东京的机票", ("", "东京")),
+        ("我打算去东京的航班", ("", "东京")),
+        ("什么时候去东京的航班", ("", "东京")),
+        ("我想飞巴黎", ("", "巴黎")),
+        ("北京到上海的机票", ("北京", "上海")),
+        ("北京飞上海", ("北京", "上海")),
+        ("从柏林飞里斯本", ("柏林", "里斯本")),
+        ("从柏林去里斯本的机票多少钱", ("柏林", "里斯本")),
+        ("由柏林去里斯本的机票", ("柏林", "里斯本")),
+        ("张家界到上海的机票", ("张家界", "上海")),
+        ("多伦多到多哈的机票", ("多伦多", "多哈")),
+    ],
+)
+def test_a_question_about_the_price_is_no_town_to_leave_from(said: str, way: tuple[str, str]):
+    draft = read(said, today=TODAY, language="zh").draft
+    assert (draft.vertical, draft.origin, draft.place) == ("product", *way)
+    assert is_outing(draft.words)
+
+
+@pytest.mark.parametrize("said", ["飞利浦剃须刀", "飞盘", "从柏林来的朋友"])
+def test_what_only_begins_like_a_flight_is_none(said: str):
+    assert not is_outing(said)
+
+
+@pytest.mark.parametrize(
     ("said", "what", "town"),
     [
         ("jazz in Berlin", "jazz", "Berlin"),
