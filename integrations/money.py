@@ -10,23 +10,32 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
-from babel.numbers import format_currency, get_currency_precision, list_currencies
+from babel import Locale
+from babel.numbers import format_currency, list_currencies, parse_pattern
 
 BPS = 10_000
 AMOUNT_MAX = 2**53 - 1
 
 _KNOWN = frozenset(list_currencies())
-# Babel counts the decimals of price tags, where some currencies have none in daily use.
-_BESIDE_PRICE_TAGS = {
-    "IQD": 3,
-    **dict.fromkeys("AFN ALL IRR KPW LAK LBP MGA MMK RSD SLL SOS SYP YER".split(), 2),  # noqa: SIM905
+# A table of our own, for it says what every stored amount means. Babel's counts the decimals of
+# price tags, where some currencies have none in daily use, and moves with its releases.
+_DECIMALS = {
+    code: decimals
+    for decimals, codes in {
+        0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+        3: "BHD IQD JOD KWD LYD OMR TND",
+        4: "CLF UYW",
+    }.items()
+    for code in codes.split()
 }
 # Stripe: "zero-decimal currencies" and "special cases". ISK and UGX stay two-decimal in the API
 # although ISO counts none, and their last two digits must be zero.
 _PROCESSOR_ZERO = frozenset(
     "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()  # noqa: SIM905
 )
-_PROCESSOR_THREE = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+# IQD and LYD are in no list of Stripe's. Should they be taken one day, a thousandth read as a
+# hundredth would be a tenth of the price: it is better refused.
+_PROCESSOR_THREE = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _PROCESSOR_WHOLE_UNITS = frozenset({"ISK", "UGX"})
 
 
@@ -123,13 +132,11 @@ class Money:
 
     def text(self, locale: str = "en") -> str:
         """As a person reads it: '€134.00', 'JP¥1,200'. Never parsed back."""
-        whole = exponent(self.currency) == get_currency_precision(self.currency)
+        written = parse_pattern(Locale.parse(locale).currency_formats["standard"].pattern)
+        # The language's notation with all decimals: nothing that is charged is left unsaid.
+        written.frac_prec = (exponent(self.currency),) * 2
         return format_currency(
-            self.decimal,
-            self.currency,
-            locale=locale,
-            currency_digits=whole,
-            decimal_quantization=whole,  # else nothing that is charged would be left unsaid
+            self.decimal, self.currency, written, locale=locale, currency_digits=False
         )
 
     def __str__(self) -> str:
@@ -147,7 +154,7 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 
 def exponent(currency: str) -> int:
     """Decimals of a known currency. Source: ISO 4217, "minor unit"."""
-    return _BESIDE_PRICE_TAGS.get(currency, get_currency_precision(currency))
+    return _DECIMALS.get(currency, 2)
 
 
 def processor_exponent(currency: str) -> int:
