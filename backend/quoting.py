@@ -230,7 +230,7 @@ async def store(
     None when the row moved meanwhile. `because`: what changed since the person looked.
     """
     fresh = confirmation.quoted(answer, row.lines)
-    wrong = _quantities(row, fresh)
+    wrong = _quantities(row, fresh) + _unpayable(row, answer)
     noted = [*because, *answer.notes, *wrong]
     expires_at = await _expiry(session, answer)
     total = Money(fresh["total"], fresh["currency"])
@@ -312,6 +312,16 @@ def _quantities(row: Checkout, fresh: Mapping[str, Any]) -> list[Note]:
         return []
     text = "The merchant cannot provide exactly these items and quantities."
     return [Note("error", "quantity_changed", text, "$.lines")]
+
+
+def _unpayable(row: Checkout, answer: Quote) -> list[Note]:
+    """A total that our processor cannot take is said before the person agrees to it. What a
+    merchant charges by itself, or has not made up its mind about, is left alone."""
+    total = answer.total
+    if row.settlement != "platform" or answer.status != "ready" or processable(total) == total:
+        return []
+    text = f"A card cannot be charged {total}: its last decimals must be zero."
+    return [Note("error", "amount_unsupported", text, "$.totals")]
 
 
 async def _expiry(session: AsyncSession, answer: Quote) -> datetime:

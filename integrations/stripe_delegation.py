@@ -7,9 +7,9 @@ Stripe's documentation of agentic commerce, "Shared payment tokens", preview 202
 
 from datetime import UTC, datetime
 
-from integrations.money import Money, to_processor
+from integrations.money import Money
 from integrations.payments import Method, PaymentUnknown
-from integrations.stripe_payments import StripePayments, translated
+from integrations.stripe_payments import StripePayments, minor, translated
 
 VERSION = "2026-04-22.preview"
 _PATH = "/v1/shared_payment/issued_tokens"
@@ -30,7 +30,7 @@ async def delegate(
         "payment_method": method.token,
         "usage_limits": {
             "currency": amount.currency.lower(),
-            "max_amount": to_processor(amount),
+            "max_amount": minor(amount),
             "expires_at": int(expires_at.astimezone(UTC).timestamp()),
         },
         "seller_details": {"external_id": seller},

@@ -187,7 +187,7 @@ class StripePayments:
             intent = await self._intents.retrieve_async(payment_id)
             params: dict[str, Any] = {
                 "payment_intent": payment_id,
-                "amount": _minor(amount),
+                "amount": minor(amount),
                 "metadata": dict(intent.metadata.to_dict()) if intent.metadata else {},
             }
             if intent.transfer_data is not None:
@@ -328,7 +328,8 @@ def _said(error: stripe.StripeError) -> str:
     return error.user_message or "the processor gave no reason"
 
 
-def _minor(money: Money) -> int:
+def minor(money: Money) -> int:
+    """What the processor is sent. Raises `PaymentRefused` for what it would not take."""
     try:
         return to_processor(money)
     except MoneyError as error:
@@ -339,7 +340,7 @@ def _intent_params(
     purchase_id: str, amount: Money, method: Method, destination: str | None, fee: Money | None
 ) -> Any:
     params: dict[str, Any] = {
-        "amount": _minor(amount),
+        "amount": minor(amount),
         "currency": amount.currency.lower(),
         "payment_method": method.token,
         "allowed_payment_method_types": ["card"],
@@ -356,7 +357,7 @@ def _intent_params(
         if fee is not None and fee.amount:
             if fee.currency != amount.currency or not 0 < fee.amount <= amount.amount:
                 raise PaymentRefused("the fee does not fit the amount", code="bad_fee")
-            params["application_fee_amount"] = _minor(fee)
+            params["application_fee_amount"] = minor(fee)
     return params
 
 

@@ -15,7 +15,7 @@ from backend.errors import (
     Unprocessable,
 )
 from backend.till import Profile
-from tests.backend.buying import confirmed, dinner, nothing_moved, quoted
+from tests.backend.buying import books, confirmed, dinner, driven, nothing_moved, quoted
 from tests.backend.fakes_checkout import BUYER, HOME
 
 
@@ -72,6 +72,37 @@ async def test_the_commission_is_in_nothing_that_is_shown(world):
     assert "fee_terms" not in shown
     assert "'fee'" not in shown
     assert "bps" not in shown
+
+
+async def test_a_commission_in_thousandths_is_what_the_processor_can_move_of_it(world):
+    world.shop.currency = "KWD"
+    row = await quoted(world)
+    assert (row.total, row.currency) == (8520, "KWD")
+    assert row.fee == 420  # 5 % are 426
+    done = await driven(world, row)
+    assert done.state == "completed"
+    assert (await books(world))["fee_accrued:merchant:mer_shop"] == -420
+
+
+async def test_a_total_that_no_card_can_be_charged_is_refused_before_it_is_agreed_to(world):
+    world.shop.currency = "KWD"
+    world.shop.prices["mug"] = 1251
+    row = await quoted(world)
+    assert row.total % 10
+    assert (row.state, row.confirmation_hash) == ("quoted", None)
+    assert row.messages[-1]["code"] == "amount_unsupported"
+    assert "8.522 KWD" in row.messages[-1]["text"]
+    with pytest.raises(Conflict, match="messages"):
+        await confirmed(world, row)
+    nothing_moved(world, row)
+
+
+async def test_a_total_that_the_merchant_charges_by_itself_is_its_own_affair(world):
+    world.sellers["mer_shop"] = replace(world.sellers["mer_shop"], settlement="merchant")
+    world.shop.currency = "KWD"
+    world.shop.prices["mug"] = 1251
+    row = await quoted(world)
+    assert row.state == "awaiting_confirmation"
 
 
 async def test_a_booking_is_held_while_the_person_decides(world):

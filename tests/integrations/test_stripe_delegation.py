@@ -62,6 +62,12 @@ async def test_the_merchant_takes_what_was_agreed_once_and_never_again(payments,
     assert again.json()["error"]["code"] == "shared_payment_token_invalid"
 
 
+async def test_no_token_is_made_for_what_no_card_can_be_charged(payments):
+    with pytest.raises(PaymentRefused) as refused:
+        await token(payments, "odd", amount=Money(12345, "KWD"))
+    assert refused.value.code == "amount_unsupported"
+
+
 @pytest.mark.parametrize(("amount", "currency"), [(12901, "eur"), (12900, "usd")])
 async def test_more_or_other_money_is_refused_and_leaves_the_token_whole(
     payments, simulator, amount: int, currency: str
