@@ -48,7 +48,8 @@ _ROUTE = re.compile(
 )
 _HAN = r"[\u4e00-\u9fff]"
 # What asks for a price, a ticket or a way is in no name: "多少钱一张去里斯本的机票".
-_IN_NAME_ZH = rf"(?:(?![钱票价么哪怎吗呢想要坐们没]|多少|[一两几]张|便宜|最低|打算|准备|时候|全家){_HAN})"
+_ASKING_ZH = r"[钱票价么哪怎吗呢想要坐们没]|多少|[一两几]张|便宜|最低|打算|准备|时候|全家"
+_IN_NAME_ZH = rf"(?:(?!{_ASKING_ZH}){_HAN})"
 _ROUTE_ZH = re.compile(
     # A name does not begin with what runs into it: "找一张柏林", "我查柏林".
     rf"[从由]?(?P<a>(?!张(?!家)|[从由订买号日天点早晚的找帮给我请想要看]|查(?!尔)|来(?!宾)"
