@@ -113,6 +113,8 @@ async def stay(chat: Chat) -> None:
     while True:
         await asyncio.sleep(threads.LEASE.total_seconds() / 5)
         running = [one.turn_id for one in _under_way if one.chat is chat]
+        if not running:
+            continue
         try:
             async with chat.database.transaction() as session:
                 await threads.hold(session, running)

@@ -20,7 +20,7 @@ import rfc8785
 import structlog
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from sqlalchemy import LargeBinary, delete, func, select, update
+from sqlalchemy import ColumnElement, LargeBinary, and_, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -140,43 +140,33 @@ async def _earlier(session: AsyncSession, *, scope: str, key: str, request_hash:
     return Kept(row.status, row.headers, row.body)
 
 
+def _ours(scope: str, key: str, token: str) -> ColumnElement[bool]:
+    """The claim as this request made it: not answered, and not taken over."""
+    return and_(
+        col(IdempotencyRow.scope) == scope,
+        col(IdempotencyRow.key) == key,
+        col(IdempotencyRow.claim) == token,
+        col(IdempotencyRow.status).is_(None),
+    )
+
+
 async def renew(session: AsyncSession, *, scope: str, key: str, token: str) -> None:
     """The request still runs: its claim holds on."""
-    await session.execute(
-        update(IdempotencyRow)
-        .where(
-            col(IdempotencyRow.scope) == scope,
-            col(IdempotencyRow.key) == key,
-            col(IdempotencyRow.claim) == token,
-            col(IdempotencyRow.status).is_(None),
-        )
-        .values(lease_until=func.now() + LEASE)
-    )
+    ours = update(IdempotencyRow).where(_ours(scope, key, token))
+    await session.execute(ours.values(lease_until=func.now() + LEASE))
 
 
 async def keep(session: AsyncSession, *, scope: str, key: str, token: str, answer: Kept) -> None:
     """Store the answer under a claim that is still ours."""
+    ours = update(IdempotencyRow).where(_ours(scope, key, token))
     await session.execute(
-        update(IdempotencyRow)
-        .where(
-            col(IdempotencyRow.scope) == scope,
-            col(IdempotencyRow.key) == key,
-            col(IdempotencyRow.claim) == token,
-        )
-        .values(status=answer.status, headers=dict(answer.headers), body=answer.body)
+        ours.values(status=answer.status, headers=dict(answer.headers), body=answer.body)
     )
 
 
 async def drop(session: AsyncSession, *, scope: str, key: str, token: str) -> None:
     """Give the claim up: the request may be sent again as if it were the first."""
-    await session.execute(
-        delete(IdempotencyRow).where(
-            col(IdempotencyRow.scope) == scope,
-            col(IdempotencyRow.key) == key,
-            col(IdempotencyRow.claim) == token,
-            col(IdempotencyRow.status).is_(None),
-        )
-    )
+    await session.execute(delete(IdempotencyRow).where(_ours(scope, key, token)))
 
 
 async def forget(session: AsyncSession, caller: str) -> None:

@@ -100,7 +100,7 @@ FROM purchase_order
 WHERE payment_id IS NOT NULL AND (placed_at >= :since AND placed_at < :until
   OR payment_id = ANY(CAST(:touched AS text[]))
   OR id IN (SELECT order_id FROM order_dispute WHERE state IN ('inquiry', 'open')))
-ORDER BY placed_at DESC, id LIMIT :most
+ORDER BY placed_at >= :since, placed_at DESC, id LIMIT :most
 """)
 _COUNTS = text("""
 SELECT (SELECT count(*) FROM purchase_order WHERE placed_at >= :since AND placed_at < :until)

@@ -211,7 +211,8 @@ class StripePayments:
         async with translated():
             for kind in (self.client.v1.refunds, self.client.v1.disputes):
                 listed: Any = await kind.list_async(params)
-                found |= {str(one.payment_intent) async for one in listed.auto_paging_iter()}
+                asked = {one.payment_intent async for one in listed.auto_paging_iter()}
+                found |= {str(payment) for payment in asked if payment}
         return frozenset(found)
 
     def event(self, body: bytes, signature: str) -> PaymentEvent:

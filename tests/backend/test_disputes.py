@@ -275,3 +275,13 @@ async def test_an_order_disputed_long_ago_is_asked_about_until_the_bank_decides(
     place.world.payments.touched = nothing_new
     found = await reconciling.nightly(place.world.database, place.world.payments)
     assert "charge_loss_differs" in {one.kind for one in found.differences}
+
+
+async def test_many_sales_of_today_leave_room_for_what_happened_to_an_old_order(place, monkeypatch):
+    monkeypatch.setattr(reconciling, "CHARGES_MAX", 1)
+    old = await place.bought()
+    await two_months_pass(place)
+    await place.bought()
+    await place.world.payments.refund("pi_1", eur(500), with_fee=False, key="by hand")
+    found = await reconciling.nightly(place.world.database, place.world.payments)
+    assert [one.subject for one in found.differences] == [old["id"]]
