@@ -94,7 +94,7 @@ def _show(visit: Visit, draft: Draft, found: Sequence[Found], kept: Sequence[Off
         lines=memory.lines if kept else (),
         key=memory.key if kept else "",
     )
-    return Outcome("\n".join([listing, *_lacking(visit, found), closing]), note)
+    return Outcome("\n\n".join([listing, *_lacking(visit, found), closing]), note)
 
 
 def _lacking(visit: Visit, found: Sequence[Found]) -> list[str]:

@@ -225,10 +225,11 @@ def above_budget(language: str) -> str:
 
 
 def refused(language: str) -> str:
+    """Asked for, or our own care where it is not sure that anything is to be bought."""
     return pick(
         language,
-        "As you asked, I have prepared nothing to buy.",
-        "按您的要求，我没有准备任何购买。",
+        "I have prepared nothing to buy.",
+        "我没有准备任何购买。",
     )
 
 

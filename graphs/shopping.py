@@ -374,7 +374,7 @@ def _show(
     closing = _closing(visit, fact, fits=bool(fit), over=over)
     wanted = visit.reading.act == "acquire" and not draft.vague
     kept = remember(ordered, draft=draft, asked=fact, wanted=wanted and bool(fact))
-    return Outcome("\n".join([head, listing, closing]), kept)
+    return Outcome(f"{head}\n{listing}\n\n{closing}", kept)  # no part of the last offer
 
 
 def _closing(visit: Visit, fact: Fact, *, fits: bool, over: bool) -> str:
